@@ -15,7 +15,7 @@ typedef enum weir_status {
 #include "engine/base/status.def"
 #undef STATUS
     WEIR_STATUS_COUNT
-} __attribute__((warn_unused_result)) weir_status;
+} weir_status;
 
 enum weir_status_class { WEIR_CLASS_ok, WEIR_CLASS_retry, WEIR_CLASS_fatal, WEIR_CLASS_bad_data };
 
