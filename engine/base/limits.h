@@ -16,5 +16,9 @@
 #define WEIR_METADATA_SIZE_MAX (512u << 20)        /* bytes of a metadata.json, manifest list or manifest */
 #define WEIR_PARTITIONS_OPEN_MAX 1024              /* partition values one window may write */
 #define WEIR_ANCESTRY_MAX 1000000                  /* snapshots walked back before a loop is assumed */
+#define WEIR_OBJECT_NAME_MAX 1023                  /* bytes of an object's name below its store's root; S3 has 1,024 */
+#define WEIR_FOLDER_DEPTH_MAX 64                   /* folders below each other that a listing walks into */
+#define WEIR_LIST_OBJECTS_MAX 10000000             /* objects of one file source listing */
+#define WEIR_HTTP_HEADER_SIZE_MAX (64u << 10)      /* bytes of all headers of one HTTP answer */
 
 #endif
