@@ -1,0 +1,565 @@
+/* Landing a commit. The order of effects of one attempt:
+ *     manifest -> manifest list -> receipt -> settle -> catalog commit
+ * Each object's name carries the attempt's snapshot id; nothing is overwritten, adopted or deleted. Dying anywhere before the
+ * catalog commit leaves litter; dying after it leaves a landed commit that the next run finds by its offsets. */
+#include "scheduler/commit/land.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ATTEMPTS_MAX 100        /* rebases of one piece of work */
+#define RESENDS_MAX 20          /* of one request with an unmoved head */
+#define MERGE_MANIFESTS 100     /* small manifests that pile up before they are merged */
+#define MERGE_BYTES (8u << 20)  /* a manifest of this size is not small */
+
+const char *weir_store_name(const struct weir_object_store *store, const char *location)
+{
+    size_t size = strlen(store->root_uri);
+    if (strncmp(location, "file://", 7) == 0 && strncmp(store->root_uri, "file:", 5) != 0)
+        location += 7;
+    return strncmp(location, store->root_uri, size) == 0 && location[size] == '/' ? location + size + 1 : NULL;
+}
+
+int64_t weir_snapshot_id(struct weir_context *context, const struct weir_metadata *metadata)
+{
+    struct weir_snapshot there;
+    int64_t id;
+    do
+        id = (int64_t)(weir_random_u64(context) & INT64_MAX);
+    while (id == 0 || (metadata && weir_metadata_snapshot(metadata, id, &there)));
+    return id;
+}
+
+void weir_receipt_name(char *ret_name, size_t size, const char *table_uuid, int64_t snapshot_id)
+{
+    snprintf(ret_name, size, "_weir/receipts/%s/%019lld.json", table_uuid, (long long)snapshot_id);
+}
+
+static weir_status put_new(struct weir_lake *lake, const char *name, const void *data, size_t size, struct weir_error *reterr)
+{
+    weir_status status = lake->store.operations->put(lake->store.self, name, data, size, WEIR_PUT_IF_ABSENT, NULL, NULL, reterr);
+    if (status == WEIR_UNKNOWN_OUTCOME || status == WEIR_PRECONDITION) {
+        /* The name is random and ours alone: what is there under it is this very upload, or nothing. */
+        struct weir_object_info info;
+        if (lake->store.operations->head(lake->store.self, name, &info, NULL) == WEIR_OK && info.size == size)
+            return WEIR_OK;
+        if (status == WEIR_UNKNOWN_OUTCOME)
+            status = lake->store.operations->put(lake->store.self, name, data, size, WEIR_PUT_IF_ABSENT, NULL, NULL, reterr);
+        if (status == WEIR_PRECONDITION && lake->store.operations->head(lake->store.self, name, &info, NULL) == WEIR_OK && info.size == size)
+            return WEIR_OK;
+    }
+    if (status != WEIR_OK)
+        weir_error_prefix(reterr, "writing %s", name);
+    return status;
+}
+
+static weir_status get_object(struct weir_lake *lake, const char *location, struct weir_buffer *out, struct weir_error *reterr)
+{
+    const char *name = weir_store_name(&lake->store, location);
+    if (!name)
+        return weir_fail(reterr, WEIR_UNSUPPORTED, "%s lies outside the warehouse %s", location, lake->store.root_uri);
+    weir_status status = lake->store.operations->get(lake->store.self, name, 0, UINT64_MAX, out, NULL, reterr);
+    if (status != WEIR_OK)
+        weir_error_prefix(reterr, "reading %s", name);
+    return status;
+}
+
+/* One attempt: its ids, names and lists. */
+struct attempt {
+    struct weir_arena arena;
+    struct weir_lake *lake;
+    const struct weir_table *table;
+    const struct weir_work *work;
+    struct weir_snapshot parent;
+    bool has_parent;
+    int64_t id, sequence, timestamp_ms;
+    json_t *state, *summary;
+    struct weir_manifest *manifests;
+    size_t manifest_count;
+    int64_t added_files, added_rows, added_bytes, removed_files, removed_rows, total_files, total_rows;
+    char receipt[512], list[1024];
+    struct weir_commit commit;
+};
+
+static void attempt_done(struct attempt *attempt)
+{
+    json_decref(attempt->state);
+    json_decref(attempt->summary);
+    weir_commit_done(&attempt->commit);
+    weir_arena_done(&attempt->arena);
+    *attempt = (struct attempt){0};
+}
+
+static weir_status read_manifests(struct attempt *attempt, struct weir_manifest **ret, size_t *ret_count, struct weir_error *reterr)
+{
+    *ret = NULL;
+    *ret_count = 0;
+    if (!attempt->has_parent || !attempt->parent.manifest_list)
+        return WEIR_OK;
+    WEIR_AUTO(weir_buffer) bytes = {.account = &attempt->lake->context->memory};
+    WEIR_TRY(get_object(attempt->lake, attempt->parent.manifest_list, &bytes, reterr));
+    return weir_manifest_list_read(&attempt->arena, bytes.data, bytes.size, ret, ret_count, reterr);
+}
+
+static weir_status read_entries(struct weir_lake *lake, struct weir_arena *arena, const struct weir_manifest *manifest,
+                                struct weir_manifest_entry **ret, size_t *ret_count, struct weir_error *reterr)
+{
+    WEIR_AUTO(weir_buffer) bytes = {.account = &lake->context->memory};
+    WEIR_TRY(get_object(lake, manifest->path, &bytes, reterr));
+    weir_status status = weir_manifest_read(arena, bytes.data, bytes.size, manifest, ret, ret_count, reterr);
+    if (status != WEIR_OK)
+        weir_error_prefix(reterr, "%s", manifest->path);
+    return status;
+}
+
+/* Writes entries as a new manifest of this attempt and adds it to the list. */
+static weir_status add_manifest(struct attempt *attempt, int32_t spec_id, const struct weir_manifest_entry *entries, size_t count,
+                                struct weir_manifest *ret_manifest, struct weir_error *reterr)
+{
+    const struct weir_metadata *metadata = attempt->table->metadata;
+    const struct weir_partition_spec *spec = weir_metadata_spec_by_id(metadata, spec_id);
+    const struct weir_schema *schema = attempt->work->schema ? attempt->work->schema : weir_metadata_schema(metadata);
+    if (!spec)
+        return weir_fail(reterr, WEIR_INTERNAL, "no partition spec %d", spec_id);
+    WEIR_AUTO(weir_buffer) bytes = {.account = &attempt->lake->context->memory};
+    WEIR_TRY(weir_manifest_write(&attempt->arena, schema, spec, 0, attempt->id, attempt->sequence, entries, count, &bytes, ret_manifest, reterr));
+    char *location;
+    WEIR_TRY(weir_arena_print(&attempt->arena, &location, reterr, "%s/metadata/%019lld-m%zu.avro", weir_metadata_location(metadata), (long long)attempt->id,
+                              attempt->manifest_count));
+    const char *name = weir_store_name(&attempt->lake->store, location);
+    if (!name)
+        return weir_fail(reterr, WEIR_UNSUPPORTED, "table location %s lies outside the warehouse", weir_metadata_location(metadata));
+    WEIR_TRY(put_new(attempt->lake, name, bytes.data, bytes.size, reterr));
+    ret_manifest->path = location;
+    ret_manifest->length = (int64_t)bytes.size;
+    ret_manifest->added_snapshot_id = attempt->id;
+    return WEIR_OK;
+}
+
+static bool is_small(const struct weir_manifest *manifest)
+{
+    return manifest->content == 0 && manifest->length < MERGE_BYTES && manifest->deleted_files == 0;
+}
+
+/* Small manifests of one spec, when enough piled up, become one: their entries as EXISTING with their own numbers. */
+static weir_status merge_small(struct attempt *attempt, struct weir_manifest *manifests, size_t *count, struct weir_error *reterr)
+{
+    int32_t spec_id = weir_metadata_spec(attempt->table->metadata)->id;
+    size_t small = 0;
+    for (size_t i = 0; i < *count; i++)
+        small += is_small(&manifests[i]) && manifests[i].spec_id == spec_id;
+    if (small < MERGE_MANIFESTS)
+        return WEIR_OK;
+    size_t total = 0, at = 0, kept = 0;
+    for (size_t i = 0; i < *count; i++)
+        if (is_small(&manifests[i]) && manifests[i].spec_id == spec_id)
+            total += (size_t)(manifests[i].added_files + manifests[i].existing_files);
+    struct weir_manifest_entry *merged;
+    WEIR_TRY(weir_arena_zero(&attempt->arena, total + 1, sizeof *merged, &merged, reterr));
+    for (size_t i = 0; i < *count; i++) {
+        if (!is_small(&manifests[i]) || manifests[i].spec_id != spec_id) {
+            manifests[kept++] = manifests[i];
+            continue;
+        }
+        struct weir_manifest_entry *entries;
+        size_t entry_count;
+        WEIR_TRY(read_entries(attempt->lake, &attempt->arena, &manifests[i], &entries, &entry_count, reterr));
+        for (size_t e = 0; e < entry_count && at < total; e++) {
+            if (entries[e].status == WEIR_ENTRY_DELETED)
+                continue;
+            merged[at] = entries[e];
+            merged[at++].status = WEIR_ENTRY_EXISTING;
+        }
+    }
+    WEIR_TRY(add_manifest(attempt, spec_id, merged, at, &manifests[kept], reterr));
+    attempt->manifest_count++;
+    *count = kept + 1;
+    return WEIR_OK;
+}
+
+/* Appending: the parent's manifests, merged when they pile up, and one new manifest. */
+static weir_status build_append(struct attempt *attempt, struct weir_error *reterr)
+{
+    struct weir_manifest *old;
+    size_t old_count;
+    WEIR_TRY(read_manifests(attempt, &old, &old_count, reterr));
+    WEIR_TRY(merge_small(attempt, old, &old_count, reterr));
+    WEIR_TRY(weir_arena_zero(&attempt->arena, old_count + 1, sizeof *attempt->manifests, &attempt->manifests, reterr));
+    size_t count = 0;
+    const struct weir_work *work = attempt->work;
+    if (work->file_count) {
+        struct weir_manifest_entry *entries;
+        WEIR_TRY(weir_arena_zero(&attempt->arena, work->file_count, sizeof *entries, &entries, reterr));
+        for (size_t i = 0; i < work->file_count; i++) {
+            entries[i] = (struct weir_manifest_entry){WEIR_ENTRY_ADDED, attempt->id, -1, -1, work->files[i]};
+            attempt->added_rows += work->files[i].record_count;
+            attempt->added_bytes += work->files[i].file_size;
+        }
+        attempt->added_files = (int64_t)work->file_count;
+        WEIR_TRY(add_manifest(attempt, work->files[0].spec_id, entries, work->file_count, &attempt->manifests[count], reterr));
+        count++;
+    }
+    for (size_t i = 0; i < old_count; i++) {
+        attempt->manifests[count++] = old[i];
+        if (old[i].content == 0) {
+            attempt->total_files += old[i].added_files + old[i].existing_files;
+            attempt->total_rows += old[i].added_rows + old[i].existing_rows;
+        }
+    }
+    attempt->total_files += attempt->added_files;
+    attempt->total_rows += attempt->added_rows;
+    attempt->manifest_count = count;
+    return WEIR_OK;
+}
+
+static const struct weir_data_file *file_by_path(const struct weir_data_file *files, size_t count, const char *path)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(files[i].path, path) == 0)
+            return &files[i];
+    return NULL;
+}
+
+/* Replacing: one manifest that says of every file whether it stays, goes or comes. */
+static weir_status build_replace(struct attempt *attempt, struct weir_error *reterr)
+{
+    const struct weir_work *work = attempt->work;
+    struct weir_manifest_entry *old, *entries;
+    size_t old_count = 0, count = 0;
+    old = NULL;
+    if (attempt->has_parent)
+        WEIR_TRY(weir_snapshot_files(attempt->lake, attempt->table->metadata, attempt->parent.id, &attempt->arena, &old, &old_count, reterr));
+    WEIR_TRY(weir_arena_zero(&attempt->arena, old_count + work->file_count + 1, sizeof *entries, &entries, reterr));
+    struct weir_data_file *there;
+    WEIR_TRY(weir_arena_zero(&attempt->arena, old_count + 1, sizeof *there, &there, reterr));
+    for (size_t i = 0; i < old_count; i++) {
+        bool stays = file_by_path(work->files, work->file_count, old[i].file.path) != NULL;
+        there[i] = old[i].file;
+        entries[count] = old[i];
+        entries[count].status = stays ? WEIR_ENTRY_EXISTING : WEIR_ENTRY_DELETED;
+        if (!stays) {
+            entries[count].snapshot_id = attempt->id;
+            attempt->removed_files++;
+            attempt->removed_rows += old[i].file.record_count;
+        } else {
+            attempt->total_files++;
+            attempt->total_rows += old[i].file.record_count;
+        }
+        count++;
+    }
+    for (size_t i = 0; i < work->file_count; i++) {
+        if (file_by_path(there, old_count, work->files[i].path))
+            continue;
+        entries[count++] = (struct weir_manifest_entry){WEIR_ENTRY_ADDED, attempt->id, -1, -1, work->files[i]};
+        attempt->added_files++;
+        attempt->added_rows += work->files[i].record_count;
+        attempt->added_bytes += work->files[i].file_size;
+    }
+    attempt->total_files += attempt->added_files;
+    attempt->total_rows += attempt->added_rows;
+    WEIR_TRY(weir_arena_zero(&attempt->arena, 1, sizeof *attempt->manifests, &attempt->manifests, reterr));
+    if (count)
+        WEIR_TRY(add_manifest(attempt, weir_metadata_spec(attempt->table->metadata)->id, entries, count, &attempt->manifests[0], reterr));
+    attempt->manifest_count = count ? 1 : 0;
+    return WEIR_OK;
+}
+
+weir_status weir_snapshot_files(struct weir_lake *lake, const struct weir_metadata *metadata, int64_t snapshot_id, struct weir_arena *arena,
+                                struct weir_manifest_entry **ret_entries, size_t *ret_count, struct weir_error *reterr)
+{
+    struct weir_snapshot snapshot;
+    if (!weir_metadata_snapshot(metadata, snapshot_id, &snapshot))
+        return weir_fail(reterr, WEIR_NOT_FOUND, "no snapshot %lld", (long long)snapshot_id);
+    struct weir_manifest *manifests = NULL;
+    size_t manifest_count = 0, count = 0, capacity = 0;
+    if (snapshot.manifest_list) {
+        WEIR_AUTO(weir_buffer) bytes = {.account = &lake->context->memory};
+        WEIR_TRY(get_object(lake, snapshot.manifest_list, &bytes, reterr));
+        WEIR_TRY(weir_manifest_list_read(arena, bytes.data, bytes.size, &manifests, &manifest_count, reterr));
+    }
+    for (size_t i = 0; i < manifest_count; i++)
+        capacity += (size_t)(manifests[i].added_files + manifests[i].existing_files);
+    struct weir_manifest_entry *all;
+    WEIR_TRY(weir_arena_zero(arena, capacity + 1, sizeof *all, &all, reterr));
+    for (size_t i = 0; i < manifest_count; i++) {
+        struct weir_manifest_entry *entries;
+        size_t entry_count;
+        WEIR_TRY(read_entries(lake, arena, &manifests[i], &entries, &entry_count, reterr));
+        for (size_t e = 0; e < entry_count; e++) {
+            if (entries[e].status == WEIR_ENTRY_DELETED)
+                continue;
+            if (count == capacity)
+                return weir_fail(reterr, WEIR_CORRUPT, "%s holds more live files than its manifest list says", manifests[i].path);
+            all[count++] = entries[e];
+        }
+    }
+    *ret_entries = all;
+    *ret_count = count;
+    return WEIR_OK;
+}
+
+static int set_text(json_t *object, const char *key, const char *text) { return json_object_set_new(object, key, json_string(text)); }
+
+static int set_number(json_t *object, const char *key, int64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    return set_text(object, key, text);
+}
+
+static weir_status build_summary(struct attempt *attempt, struct weir_error *reterr)
+{
+    json_t *summary = attempt->summary = json_object();
+    const struct weir_work *work = attempt->work;
+    int failed = !summary || set_text(summary, "operation", work->operation);
+    failed |= set_number(summary, "added-data-files", attempt->added_files) | set_number(summary, "added-records", attempt->added_rows);
+    failed |= set_number(summary, "added-files-size", attempt->added_bytes);
+    if (attempt->removed_files)
+        failed |= set_number(summary, "deleted-data-files", attempt->removed_files) | set_number(summary, "deleted-records", attempt->removed_rows);
+    failed |= set_number(summary, "total-data-files", attempt->total_files) | set_number(summary, "total-records", attempt->total_rows);
+    failed |= set_number(summary, "total-delete-files", 0);
+    failed |= set_text(summary, "weir.kind", work->kind) | set_text(summary, "weir.run", attempt->lake->run_id);
+    failed |= set_text(summary, "weir.config", attempt->lake->config_digest) | set_text(summary, "weir.receipt", attempt->receipt);
+    failed |= set_text(summary, "engine-name", "weir");
+    if (work->summary)
+        failed |= json_object_update(summary, work->summary);
+    if (failed)
+        return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a snapshot's summary");
+    return weir_state_to_summary(attempt->state, attempt->receipt, summary, reterr);
+}
+
+/* The nearest ancestor's receipt: name and digest of its bytes, null when there is none. */
+static weir_status previous_receipt(struct attempt *attempt, json_t **ret_previous, struct weir_error *reterr)
+{
+    const struct weir_metadata *metadata = attempt->table->metadata;
+    struct weir_snapshot at = attempt->parent;
+    bool there = attempt->has_parent;
+    const char *name = NULL;
+    for (size_t steps = 0; there && !name && steps < WEIR_ANCESTRY_MAX; steps++) {
+        name = json_string_value(json_object_get(at.summary, "weir.receipt"));
+        if (!name)
+            there = weir_metadata_snapshot(metadata, at.parent_id, &at);
+    }
+    *ret_previous = json_null();
+    if (!name)
+        return WEIR_OK;
+    WEIR_AUTO(weir_buffer) bytes = {.account = &attempt->lake->context->memory};
+    const struct weir_object_store *store = &attempt->lake->store;
+    char digest[33] = "";
+    weir_status status = store->operations->get(store->self, name, 0, UINT64_MAX, &bytes, NULL, reterr);
+    if (status != WEIR_OK && status != WEIR_NOT_FOUND)
+        return status;
+    if (status == WEIR_OK)
+        weir_digest(bytes.data, bytes.size, digest);
+    *ret_previous = json_pack("{s:s, s:s}", "name", name, "digest", digest);
+    return WEIR_OK;
+}
+
+static weir_status write_receipt(struct attempt *attempt, struct weir_error *reterr)
+{
+    json_t *previous;
+    WEIR_TRY(previous_receipt(attempt, &previous, reterr));
+    const struct weir_work *work = attempt->work;
+    const struct weir_lake *lake = attempt->lake;
+    json_t *receipt = work->receipt ? json_deep_copy(work->receipt) : json_object();
+    json_t *parent = attempt->has_parent ? json_integer(attempt->parent.id) : json_null();
+    json_t *head = json_pack("{s:i, s:s, s:s, s:s, s:I, s:o, s:I, s:I, s:s, s:s, s:O, s:o}", "format", 1, "table", attempt->table->name, "uuid",
+                             weir_metadata_uuid(attempt->table->metadata), "kind", work->kind, "snapshot", (json_int_t)attempt->id, "parent", parent,
+                             "sequence", (json_int_t)attempt->sequence, "timestamp_ms", (json_int_t)attempt->timestamp_ms, "run", lake->run_id,
+                             "config", lake->config_digest, "state", attempt->state, "previous", previous);
+    weir_status status = receipt && head ? WEIR_OK : weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a receipt");
+    if (status == WEIR_OK && lake->actor)
+        json_object_set_new(head, "actor", json_string(lake->actor));
+    if (status == WEIR_OK && lake->reason)
+        json_object_set_new(head, "reason", json_string(lake->reason));
+    if (status == WEIR_OK && json_object_update(receipt, head) != 0)
+        status = weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a receipt");
+    char *text = status == WEIR_OK ? json_dumps(receipt, JSON_INDENT(1) | JSON_SORT_KEYS) : NULL;
+    if (status == WEIR_OK)
+        status = text ? put_new(attempt->lake, attempt->receipt, text, strlen(text), reterr) : weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a receipt");
+    free(text);
+    json_decref(head);
+    json_decref(receipt);
+    return status;
+}
+
+static weir_status write_list(struct attempt *attempt, struct weir_error *reterr)
+{
+    WEIR_AUTO(weir_buffer) bytes = {.account = &attempt->lake->context->memory};
+    WEIR_TRY(weir_manifest_list_write(attempt->id, attempt->has_parent ? attempt->parent.id : -1, attempt->sequence, attempt->manifests,
+                                      attempt->manifest_count, &bytes, reterr));
+    return put_new(attempt->lake, weir_store_name(&attempt->lake->store, attempt->list), bytes.data, bytes.size, reterr);
+}
+
+static json_t *snapshot_json(const struct attempt *attempt, int32_t schema_id)
+{
+    json_t *snapshot = json_pack("{s:I, s:I, s:I, s:s, s:O, s:i}", "snapshot-id", (json_int_t)attempt->id, "sequence-number", (json_int_t)attempt->sequence,
+                                 "timestamp-ms", (json_int_t)attempt->timestamp_ms, "manifest-list", attempt->list, "summary", attempt->summary, "schema-id", schema_id);
+    if (snapshot && attempt->has_parent)
+        json_object_set_new(snapshot, "parent-snapshot-id", json_integer(attempt->parent.id));
+    return snapshot;
+}
+
+static weir_status add_schema(struct attempt *attempt, struct weir_error *reterr)
+{
+    const struct weir_metadata *metadata = attempt->table->metadata;
+    json_t *schema;
+    WEIR_TRY(weir_commit_require_schema(&attempt->commit, weir_metadata_schema(metadata)->id, weir_metadata_last_column_id(metadata), reterr));
+    WEIR_TRY(weir_schema_to_json(attempt->work->schema, &schema, reterr));
+    WEIR_TRY(weir_commit_update(&attempt->commit, json_pack("{s:s, s:o, s:i}", "action", "add-schema", "schema", schema, "last-column-id",
+                                                            weir_type_highest_id(&attempt->work->schema->root)), reterr));
+    return weir_commit_update(&attempt->commit, json_pack("{s:s, s:i}", "action", "set-current-schema", "schema-id", -1), reterr);
+}
+
+static weir_status build_commit(struct attempt *attempt, struct weir_error *reterr)
+{
+    const struct weir_metadata *metadata = attempt->table->metadata;
+    struct weir_commit *commit = &attempt->commit;
+    WEIR_TRY(weir_commit_init(commit, reterr));
+    WEIR_TRY(weir_commit_require_uuid(commit, weir_metadata_uuid(metadata), reterr));
+    WEIR_TRY(weir_commit_require_ref(commit, "main", attempt->has_parent ? attempt->parent.id : -1, reterr));
+    if (attempt->work->schema)
+        WEIR_TRY(add_schema(attempt, reterr));
+    int32_t schema_id = attempt->work->schema ? attempt->work->schema->id : weir_metadata_schema(metadata)->id;
+    WEIR_TRY(weir_commit_update(commit, json_pack("{s:s, s:o}", "action", "add-snapshot", "snapshot", snapshot_json(attempt, schema_id)), reterr));
+    WEIR_TRY(weir_commit_update(commit, json_pack("{s:s, s:s, s:s, s:I}", "action", "set-snapshot-ref", "ref-name", "main", "type", "branch",
+                                                  "snapshot-id", (json_int_t)attempt->id), reterr));
+    char *truth = weir_state_to_property(attempt->state, attempt->receipt, attempt->id);
+    json_t *properties = attempt->work->properties ? json_copy(attempt->work->properties) : json_object();
+    json_object_set_new(properties, "weir.truth", json_string(truth));
+    free(truth);
+    return weir_commit_update(commit, json_pack("{s:s, s:o}", "action", "set-properties", "updates", properties), reterr);
+}
+
+static weir_status attempt_prepare(struct attempt *attempt, const json_t *base_state, struct weir_error *reterr)
+{
+    const struct weir_metadata *metadata = attempt->table->metadata;
+    struct weir_lake *lake = attempt->lake;
+    int64_t head, now = weir_now_ms(lake->context), last = weir_metadata_last_updated_ms(metadata);
+    attempt->has_parent = weir_metadata_ref(metadata, "main", &head) && weir_metadata_snapshot(metadata, head, &attempt->parent);
+    if (!attempt->has_parent)
+        return weir_fail(reterr, WEIR_DECISION, "branch main of %s is gone", attempt->table->name);
+    last = attempt->parent.timestamp_ms > last ? attempt->parent.timestamp_ms : last;
+    attempt->timestamp_ms = (now > last ? now : last) + 1;
+    attempt->id = weir_snapshot_id(lake->context, metadata);
+    attempt->sequence = weir_metadata_last_sequence_number(metadata) + 1;
+    weir_receipt_name(attempt->receipt, sizeof attempt->receipt, weir_metadata_uuid(metadata), attempt->id);
+    snprintf(attempt->list, sizeof attempt->list, "%s/metadata/snap-%019lld.avro", weir_metadata_location(metadata), (long long)attempt->id);
+    attempt->state = json_deep_copy(base_state);
+    if (!attempt->state)
+        return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a table's state");
+    if (attempt->work->overlay)
+        WEIR_TRY(attempt->work->overlay(attempt->work->self, attempt->state, attempt->id, reterr));
+    WEIR_TRY(attempt->work->replace_all ? build_replace(attempt, reterr) : build_append(attempt, reterr));
+    WEIR_TRY(build_summary(attempt, reterr));
+    WEIR_TRY(write_list(attempt, reterr));
+    WEIR_TRY(write_receipt(attempt, reterr));
+    WEIR_TRY(build_commit(attempt, reterr));
+    return lake->store.operations->settle(lake->store.self, "", reterr);
+}
+
+enum verdict { VERDICT_LANDED, VERDICT_RETEST, VERDICT_ABANDON };
+
+static weir_status reload(struct weir_lake *lake, struct weir_table **table, struct weir_error *reterr)
+{
+    struct weir_table *fresh;
+    WEIR_TRY(lake->catalog.operations->load(lake->catalog.self, (*table)->name, &fresh, reterr));
+    weir_table_free(*table);
+    *table = fresh;
+    return WEIR_OK;
+}
+
+/* After anything but a clean success: what does the head say? *table is what was loaded; the attempt's base was `base_head`. */
+static bool settled(const struct attempt *attempt, const struct weir_metadata *now, int64_t base_head, bool unsure, enum verdict *ret)
+{
+    int64_t head;
+    struct weir_snapshot there;
+    if (!weir_metadata_ref(now, "main", &head)) {
+        *ret = VERDICT_ABANDON;
+        return true;
+    }
+    if (weir_metadata_is_ancestor(now, attempt->id, head)) {
+        *ret = VERDICT_LANDED;
+        return true;
+    }
+    bool moved = head != base_head, overtaken = weir_metadata_last_sequence_number(now) >= attempt->sequence;
+    if (!moved && !overtaken)
+        return false;
+    /* It did not land. Its files may be used again only if that is certain: no answer was lost, its base is still an
+     * ancestor, and its snapshot is not somewhere in the list (landed and rolled back). */
+    bool certain = !unsure && weir_metadata_is_ancestor(now, base_head, head) && !weir_metadata_snapshot(now, attempt->id, &there);
+    *ret = certain ? VERDICT_RETEST : VERDICT_ABANDON;
+    return true;
+}
+
+static weir_status send(struct weir_lake *lake, struct weir_table **table, struct attempt *attempt, enum verdict *ret_verdict, struct weir_error *reterr)
+{
+    struct weir_table *base = *table, *fresh;
+    int64_t base_head = attempt->parent.id;
+    bool unsure = false;
+    weir_status status = WEIR_OK;
+    for (int resend = 0; resend < RESENDS_MAX; resend++) {
+        if (resend) {
+            weir_sleep_ms(lake->context, (int64_t)weir_random_below(lake->context, 50u << (resend < 6 ? resend : 6)));
+            WEIR_TRY(weir_context_check(lake->context, reterr));
+        }
+        status = lake->catalog.operations->commit(lake->catalog.self, base, &attempt->commit, &fresh, reterr);
+        if (status == WEIR_OK) {
+            weir_table_free(*table);
+            *table = fresh;
+            *ret_verdict = VERDICT_LANDED;
+            return WEIR_OK;
+        }
+        unsure |= status == WEIR_UNKNOWN_OUTCOME;
+        if (status != WEIR_PRECONDITION && status != WEIR_UNKNOWN_OUTCOME && status != WEIR_UNAVAILABLE && status != WEIR_EXISTS)
+            return status;
+        if (lake->catalog.operations->load(lake->catalog.self, base->name, &fresh, reterr) != WEIR_OK)
+            continue; /* nothing known yet: ask again */
+        bool known = settled(attempt, fresh->metadata, base_head, unsure, ret_verdict);
+        if (known) {
+            weir_table_free(*table);
+            *table = fresh;
+            return WEIR_OK;
+        }
+        weir_table_free(fresh); /* the head has not moved: the same request again, on the same base */
+    }
+    return weir_fail(reterr, WEIR_UNAVAILABLE, "%s: the catalog did not say whether snapshot %lld landed; the next run finds out", (*table)->name,
+                     (long long)attempt->id);
+}
+
+weir_status weir_land(struct weir_lake *lake, struct weir_table **table, const struct weir_work *work, enum weir_landing *ret_landing,
+                      int64_t *ret_snapshot_id, struct weir_error *reterr)
+{
+    weir_status status = WEIR_OK;
+    for (int i = 0; i < ATTEMPTS_MAX; i++) {
+        json_t *state = NULL;
+        struct attempt attempt = {.lake = lake, .table = *table, .work = work};
+        weir_arena_init(&attempt.arena, &lake->context->memory);
+        WEIR_TRY(weir_truth(&lake->store, &lake->context->memory, (*table)->metadata, "main", &state, reterr));
+        enum weir_test test = json_integer_value(json_object_get(state, "epoch")) != work->epoch ? WEIR_TEST_DROP : work->test ? work->test(work->self, state) : WEIR_TEST_GO;
+        if (test != WEIR_TEST_GO) {
+            json_decref(state);
+            *ret_landing = test == WEIR_TEST_DONE ? WEIR_SUPERSEDED : WEIR_ABANDONED;
+            return WEIR_OK;
+        }
+        enum verdict verdict = VERDICT_ABANDON;
+        status = attempt_prepare(&attempt, state, reterr);
+        json_decref(state);
+        if (status == WEIR_OK)
+            status = send(lake, table, &attempt, &verdict, reterr);
+        int64_t id = attempt.id;
+        attempt_done(&attempt);
+        if (status != WEIR_OK)
+            return status;
+        if (verdict == VERDICT_LANDED && ret_snapshot_id)
+            *ret_snapshot_id = id;
+        if (verdict != VERDICT_RETEST) {
+            *ret_landing = verdict == VERDICT_LANDED ? WEIR_LANDED : WEIR_ABANDONED;
+            return WEIR_OK;
+        }
+        weir_sleep_ms(lake->context, (int64_t)weir_random_below(lake->context, 20u << (i < 6 ? i : 6)));
+        WEIR_TRY(weir_context_check(lake->context, reterr));
+    }
+    return weir_fail(reterr, WEIR_PRECONDITION, "%s: %d races lost in a row", (*table)->name, ATTEMPTS_MAX);
+}
