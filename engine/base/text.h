@@ -10,6 +10,7 @@ typedef __int128 weir_int128;
 /* Whole text must match. Return false on wrong form or out of range; *ret untouched then. */
 bool weir_text_int64(const char *text, size_t size, int64_t *ret_value);        /* -?digits */
 bool weir_text_double(const char *text, size_t size, double *ret_value);        /* RFC 8259 number, correctly rounded (Eisel-Lemire, big fallback) */
+bool weir_text_float(const char *text, size_t size, float *ret_value);           /* the same, rounded once */
 /* RFC 8259 number as integer when it is exactly one: 1.0, 1e3, 12.50e1; not 1.5. */
 bool weir_text_exact_int64(const char *text, size_t size, int64_t *ret_value);
 /* RFC 8259 number to unscaled value at `scale`, exact: digits beyond the scale must be zero; |unscaled| < 10^precision. */
