@@ -11,10 +11,9 @@ struct producer {
     struct gen_output *output;
     uint64_t delivered, failed;
     rd_kafka_resp_err_t failure; /* of the first record that failed */
-    bool aborting;               /* failures are expected: what is being aborted may be purged */
 };
 
-enum { FLUSH_MS = 120000, CALL_MS = 60000 };
+enum { FLUSH_MS = 70000, CALL_MS = 60000 };
 
 static void delivered(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque) {
     struct producer *producer = opaque;
@@ -42,8 +41,8 @@ static weir_status set_property(rd_kafka_conf_t *conf, const char *name, const c
 static weir_status set_properties(rd_kafka_conf_t *conf, const struct gen_kafka_options *options, struct weir_error *reterr) {
     static const char *const properties[][2] = {
         {"enable.idempotence", "true"}, {"compression.codec", "lz4"}, {"linger.ms", "20"}, {"batch.num.messages", "10000"},
-        {"queue.buffering.max.messages", "200000"}, {"queue.buffering.max.kbytes", "262144"}, {"log_level", "4"},
-        {"message.max.bytes", "60000000"}, {"delivery.timeout.ms", "120000"},
+        {"queue.buffering.max.messages", "200000"}, {"queue.buffering.max.kbytes", "262144"}, {"log_level", "3"},
+        {"message.max.bytes", "60000000"}, {"delivery.timeout.ms", "60000"},
     };
     for (size_t i = 0; i < sizeof properties / sizeof *properties; i++)
         WEIR_TRY(set_property(conf, properties[i][0], properties[i][1], reterr));
