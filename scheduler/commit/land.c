@@ -412,6 +412,19 @@ static weir_status add_schema(struct attempt *attempt, struct weir_error *reterr
     return weir_commit_update(&attempt->commit, json_pack("{s:s, s:i}", "action", "set-current-schema", "schema-id", -1), reterr);
 }
 
+/* The id that add-schema will give: one above the highest there is. */
+static int32_t next_schema_id(const struct weir_metadata *metadata)
+{
+    int32_t highest = -1;
+    size_t at;
+    json_t *schema;
+    json_array_foreach(json_object_get(weir_metadata_document(metadata), "schemas"), at, schema) {
+        int32_t id = (int32_t)json_integer_value(json_object_get(schema, "schema-id"));
+        highest = id > highest ? id : highest;
+    }
+    return highest + 1;
+}
+
 static weir_status build_commit(struct attempt *attempt, struct weir_error *reterr)
 {
     const struct weir_metadata *metadata = attempt->table->metadata;
@@ -421,7 +434,7 @@ static weir_status build_commit(struct attempt *attempt, struct weir_error *rete
     WEIR_TRY(weir_commit_require_ref(commit, "main", attempt->has_parent ? attempt->parent.id : -1, reterr));
     if (attempt->work->schema)
         WEIR_TRY(add_schema(attempt, reterr));
-    int32_t schema_id = attempt->work->schema ? attempt->work->schema->id : weir_metadata_schema(metadata)->id;
+    int32_t schema_id = attempt->work->schema ? next_schema_id(metadata) : weir_metadata_schema(metadata)->id;
     WEIR_TRY(weir_commit_update(commit, json_pack("{s:s, s:o}", "action", "add-snapshot", "snapshot", snapshot_json(attempt, schema_id)), reterr));
     WEIR_TRY(weir_commit_update(commit, json_pack("{s:s, s:s, s:s, s:I}", "action", "set-snapshot-ref", "ref-name", "main", "type", "branch",
                                                   "snapshot-id", (json_int_t)attempt->id), reterr));
