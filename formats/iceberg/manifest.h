@@ -24,6 +24,11 @@ struct weir_data_file {
     const int64_t *split_offsets;
     size_t split_count;
     int32_t sort_order_id;           /* -1 = absent */
+    /* What foreign delete files and encrypted files carry; kept when their manifests are rewritten. Zero = absent. */
+    const int32_t *equality_ids;
+    size_t equality_id_count;
+    struct weir_bytes key_metadata;
+    const char *referenced_data_file;
 };
 
 enum weir_entry_status { WEIR_ENTRY_EXISTING, WEIR_ENTRY_ADDED, WEIR_ENTRY_DELETED };
