@@ -9,6 +9,7 @@
 #define WEIR_SCHEMA_FIELDS_MAX 10000               /* leaves and inner fields together */
 #define WEIR_BATCH_BYTES_MAX (1u << 30)            /* bytes of one string vector: int32 offsets must hold */
 #define WEIR_LIST_ELEMENTS_MAX (256u << 20)        /* elements of one list vector */
+#define WEIR_FIXED_SIZE_MAX (1u << 20)             /* bytes of one fixed(L) value */
 #define WEIR_NAME_SIZE_MAX 255                     /* bytes of a table, column or source name */
 #define WEIR_PIPELINE_FILE_SIZE_MAX (4u << 20)     /* bytes of a pipeline file after merging */
 #define WEIR_EXPRESSION_SIZE_MAX (64u << 10)       /* bytes of one SQL expression */

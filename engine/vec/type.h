@@ -75,6 +75,10 @@ int32_t weir_type_highest_id(const struct weir_type *type);
  * `map<string, long>`; inside struct `name: type` with an optional space and an optional trailing ` required` per field,
  * likewise ` required` on element and value. Errors say position and nearest known name: USAGE. */
 weir_status weir_type_parse(struct weir_arena *arena, const char *text, struct weir_type *ret_type, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* The same with an optional trailing ` required` for the column itself. The error's text has no position in front;
+ * *ret_position (may be NULL) is set on failure: the byte in `text` where it is. */
+weir_status weir_type_parse_column(struct weir_arena *arena, const char *text, struct weir_type *ret_type, bool *ret_required,
+                                   size_t *ret_position, struct weir_error *reterr) WEIR_MUST_CHECK;
 /* The same form back, NUL behind; appended to the buffer. */
 weir_status weir_type_print(const struct weir_type *type, struct weir_buffer *out, struct weir_error *reterr) WEIR_MUST_CHECK;
 const char *weir_type_name(enum weir_type_id id); /* "timestamptz" */
