@@ -100,6 +100,8 @@ static void step_plan(struct world *world, struct actor *actor) {
     memset(&actor->uploaded, 0, sizeof(actor->uploaded));
     memset(&actor->rows, 0, sizeof(actor->rows));
     memset(&actor->picked, 0, sizeof(actor->picked));
+    memset(actor->from, 0, sizeof(actor->from));
+    memset(actor->to, 0, sizeof(actor->to));
     int head = catalog_head(world, actor->table, MAIN);
     actor->phase = PHASE_DONE;
     if (actor->tries++ > 4)

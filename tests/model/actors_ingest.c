@@ -88,6 +88,7 @@ static bool window_build(struct world *world, struct actor *actor, const struct 
     start_main(request, actor, head);
     if (mutant_is(world, MUTANT_NULL_REF) && world->tables[BRONZE].snapshots[head].parent == NONE) {
         request->assert_count = 0; /* "the table has no snapshot yet": accepted stale */
+        request->null_ref = true;
     }
     return true;
 }

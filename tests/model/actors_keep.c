@@ -46,6 +46,8 @@ static bool rollback_build(struct world *world, struct actor *actor, const struc
     request_child(world, request, head, &target->state);
     if (!mutant_is(world, MUTANT_ROLLBACK_EPOCH))
         request->snapshot.state.epoch = base->epoch;
+    if (!mutant_is(world, MUTANT_TEXT_HORIZON))
+        memcpy(request->snapshot.state.horizon, base->horizon, sizeof(base->horizon));
     struct files gone = target->files;
     files_take(&gone, live);
     request->snapshot.files = target->files;

@@ -19,6 +19,7 @@ static void promote_tag(struct world *world, struct actor *actor) {
         return;
     }
     actor->epoch = actor->seen.epoch;
+    memcpy(actor->to, bronze.horizon, sizeof(actor->to)); /* the horizon of this load, with the property */
     actor->sync_head = (int16_t) head; /* the promotion's `to` */
     if (head == actor->seen.source_to) {
         actor->phase = PHASE_DONE;
@@ -40,8 +41,7 @@ static bool promote_difference(struct world *world, struct actor *actor) {
     const struct table *bronze = &world->tables[BRONZE];
     const struct snapshot *to = &bronze->snapshots[actor->sync_head];
     struct rows before = {0}, after;
-    struct state truth;
-    if (!to->alive || !catalog_truth(world, BRONZE, actor->sync_head, &truth))
+    if (!to->alive)
         return false;
     store_rows(world, &to->files, &after);
     actor->rows = after;
@@ -55,8 +55,10 @@ static bool promote_difference(struct world *world, struct actor *actor) {
     actor->picked = before;
     rows_take(&actor->picked, &after);
     for (int s = 0; s < SLOT_COUNT; s++)
-        actor->picked.of[s] &= ~((1ull << truth.horizon[s]) - 1);
+        actor->picked.of[s] &= ~((1ull << actor->to[s]) - 1);
     rows_take(&actor->rows, &before);
+    for (int s = 0; s < SLOT_COUNT && !mutant_is(world, MUTANT_TEXT_ADDED_BELOW); s++)
+        actor->rows.of[s] &= ~((1ull << actor->to[s]) - 1); /* closed: they go to {table}__late */
     if (mutant_is(world, MUTANT_PROMOTE_ADDED)) {
         memset(&actor->rows, 0, sizeof(actor->rows));
         for (int h = actor->sync_head; h != NONE && h != actor->seen.source_to; h = bronze->snapshots[h].parent) {
@@ -85,6 +87,7 @@ static void promote_build(struct world *world, struct actor *actor) {
     request_init(request, SILVER);
     request_child(world, request, head, &base);
     request->snapshot.state.source_to = actor->sync_head;
+    memcpy(request->snapshot.state.horizon, actor->to, sizeof(actor->to));
     request->snapshot.state.source_tag = actor->other;
     if (actor->kind == REBUILD) {
         request->snapshot.removed = request->snapshot.files;

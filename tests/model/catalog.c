@@ -52,9 +52,11 @@ bool catalog_truth(const struct world *world, enum table_id table, int head, str
         return false;
     if (!mutant_is(world, MUTANT_EPOCH_ANCESTRY) && t->property.epoch > ret_state->epoch)
         ret_state->epoch = t->property.epoch;
-    if (!mutant_is(world, MUTANT_TEXT_ERASED_ANCESTRY)) {
+    if (!mutant_is(world, MUTANT_TEXT_ERASED_ANCESTRY))
         rows_add(&ret_state->erased, &t->property.erased);
-    }
+    for (int s = 0; s < SLOT_COUNT && !mutant_is(world, MUTANT_TEXT_HORIZON); s++)
+        if (t->property.horizon[s] > ret_state->horizon[s])
+            ret_state->horizon[s] = t->property.horizon[s];
     return true;
 }
 
@@ -102,7 +104,7 @@ static bool catalog_admits(const struct world *world, const struct request *requ
             return false;
     if (request->id == NONE)
         return true;
-    if (t->snapshots[request->id].alive || request->snapshot.sequence <= t->last_sequence)
+    if (t->snapshots[request->id].alive || (request->snapshot.sequence <= t->last_sequence && !request->null_ref))
         return false;
     return request->snapshot.parent == NONE || t->snapshots[request->snapshot.parent].alive;
 }

@@ -17,7 +17,7 @@ struct committer { int phase, base, commit, resends, probe, wake; uint64_t linea
 struct pointer_world {
     uint64_t random;
     const struct mutant *mutant;
-    bool trace;
+    bool trace, calm;
     struct version versions[VERSION_MAX];
     bool ever[VERSION_MAX];
     int hint, commit_count, time;
@@ -69,7 +69,7 @@ static void begin(struct pointer_world *world, struct committer *committer) {
 }
 
 static void send(struct pointer_world *world, struct committer *committer) {
-    int dice = random_below(&world->random, 100), number = committer->base + 1;
+    int dice = world->calm ? 99 : random_below(&world->random, 100), number = committer->base + 1;
     if (dice < 12 && world->late_count < LATE_MAX) {
         world->late[world->late_count++] = (struct late){number, committer->commit, committer->lineage};
         committer->phase = 3;
@@ -129,6 +129,19 @@ static void upkeep(struct pointer_world *world) {
         world->versions[number].tombstone = true;
 }
 
+/* Faults end: one committer alone must get through. */
+static void pointer_settle(struct pointer_world *world) {
+    struct committer *committer = &world->committers[0];
+    world->calm = true;
+    begin(world, committer);
+    for (int i = 0; i < 12 && committer->phase != 0; i++) {
+        step(world, committer);
+        check(world);
+    }
+    if (!(world->reported >> committer->commit & 1) && !world->violation[0])
+        snprintf(world->violation, (size_t) world->violation_size, "5: stuck at hint v%d", world->hint);
+}
+
 bool pointer_run(uint64_t seed, const struct mutant *mutant, bool trace, char *ret_violation, int size) {
     struct pointer_world world = {.random = seed ^ 0x517cc1b727220a95ull, .mutant = mutant, .trace = trace,
                                   .violation = ret_violation, .violation_size = size};
@@ -154,5 +167,7 @@ bool pointer_run(uint64_t seed, const struct mutant *mutant, bool trace, char *r
         }
         check(&world);
     }
+    if (!ret_violation[0])
+        pointer_settle(&world);
     return !ret_violation[0];
 }
