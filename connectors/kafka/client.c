@@ -130,6 +130,10 @@ weir_status kafka_status_of(rd_kafka_resp_err_t code)
     case RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION:
     case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
         return WEIR_UNSUPPORTED;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID: /* the group has members of its own */
+    case RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP:
+    case RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION:
+        return WEIR_FAILED;
     case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
     case RD_KAFKA_RESP_ERR_INVALID_GROUP_ID:
         return WEIR_USAGE;
