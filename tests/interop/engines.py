@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet
 
+os.environ.setdefault("POLARS_ICEBERG_PLANNER", "pyiceberg")  # it plans; reading the files is Polars' own
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "weir"
 

@@ -50,8 +50,10 @@ class Fields:
                                                 timestamp=TimestamptzType(), key=BinaryType()))
 
 
-def inventory_schema():
+def inventory_schema(software=True):
     f, double = Fields(), DoubleType()
+    # pyiceberg's writer makes empty lists of null ones, when their elements are structs.
+    more = [f.field("software", f.list(f.struct(name=STRING, version=STRING)))] if software else []
     return Schema(
         f.field("record_id", STRING), f.field("tenant_id", STRING), f.field("device_id", STRING), f.field("hostname", STRING),
         f.field("site", STRING), f.field("collected_at", TimestamptzType()), f.field("last_boot", TimestamptzType()),
@@ -59,8 +61,7 @@ def inventory_schema():
         f.field("cpu", f.struct(model=STRING, cores=IntegerType(), usage_pct=double)),
         f.field("memory", f.struct(total_mb=LongType(), used_mb=LongType())),
         f.field("disks", f.list(f.struct(mount=STRING, total_gb=double, free_gb=double, encrypted=BooleanType()))),
-        f.field("software", f.list(f.struct(name=STRING, version=STRING))), f.field("agent_version", STRING),
-        f.field("tags", f.map(STRING, STRING)), f.kafka())
+        f.field("agent_version", STRING), f.field("tags", f.map(STRING, STRING)), *more, f.kafka())
 
 
 def flat_schema():
@@ -207,13 +208,14 @@ def main():
         report("accepts a right table", code == 0, text)
         for name, (rows, bad, words) in wrong_tables(world).items():
             world.table(name, rows, bad)
-            code, text = world.judge(name, "--engines", "pyiceberg")
+            code, text = world.judge(name, "--engines", "duckdb")
             report(f"refuses a table with a wrong {name}", code == 1 and words in text, text)
-    with tempfile.TemporaryDirectory() as folder:
-        world = World(generator, folder, "flat", flat_schema(), 1000)
-        world.table("right", world.good)
-        code, text = world.judge("right")
-        report("accepts every scalar type", code == 0, text)
+    for shape, schema in (("flat", flat_schema()), ("hostile", inventory_schema(software=False))):
+        with tempfile.TemporaryDirectory() as folder:
+            world = World(generator, folder, shape, schema, 1000)
+            world.table("right", world.good)
+            code, text = world.judge("right")
+            report(f"accepts a right table of the {shape} shape", code == 0, text)
     return 1 if failures else 0
 
 
