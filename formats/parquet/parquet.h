@@ -8,8 +8,7 @@
 
 #include "engine/base/context.h"
 #include "engine/vec/vector.h"
-
-enum weir_codec { WEIR_CODEC_NONE, WEIR_CODEC_LZ4_RAW, WEIR_CODEC_ZSTD, WEIR_CODEC_SNAPPY, WEIR_CODEC_GZIP };
+#include "formats/codec/codec.h"
 
 struct weir_parquet_options {
     enum weir_codec codec;
