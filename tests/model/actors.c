@@ -19,7 +19,7 @@ void actor_init(struct world *world, struct actor *actor, enum kind kind, int nu
     actor->config = random_below(&actor->random, 3);
     actor->base = actor->other = NONE;
     const struct actor_ops *ops = actor_kinds[kind];
-    actor->after_sync = ops->custom ? PHASE_CUSTOM : ops->plan ? PHASE_PLAN : PHASE_DONE;
+    actor->after_sync = ops->plan ? PHASE_PLAN : ops->custom ? PHASE_CUSTOM : PHASE_DONE;
     actor->phase = ops->sync_before ? PHASE_SYNC_TABLE : actor->after_sync;
 }
 
@@ -142,7 +142,7 @@ static void step_load(struct world *world, struct actor *actor) {
         return;
     request_init(&actor->request, actor->table);
     actor->base = (int16_t) head;
-    actor->unsure = actor->definite = false;
+    actor->unsure = false;
     actor->resends = 0;
     if (ops->build(world, actor, &base, head))
         actor->phase = PHASE_SEND;
@@ -155,10 +155,11 @@ static int attempt_id(const struct actor *actor) {
 static void land(struct world *world, struct actor *actor) {
     const struct actor_ops *ops = actor_kinds[actor->kind];
     actor->phase = PHASE_DONE;
+    world->landed[actor->kind]++;
     if (ops->landed && ops->landed(world, actor))
         actor->phase = PHASE_LOAD;
     else if (ops->sync_after) {
-        actor->after_sync = PHASE_DONE;
+        actor->after_sync = ops->custom ? PHASE_CUSTOM : PHASE_DONE;
         actor->phase = PHASE_SYNC_TABLE;
     }
 }
@@ -179,7 +180,6 @@ static void step_send(struct world *world, struct actor *actor) {
         return;
     }
     actor->unsure |= answer == ANSWER_UNKNOWN;
-    actor->definite |= answer == ANSWER_CONFLICT;
     if (answer == ANSWER_UNKNOWN && mutant_is(world, MUTANT_CLEANUP_UNCERTAIN))
         cleanup(world, actor);
     else if (answer == ANSWER_CONFLICT && mutant_is(world, MUTANT_CLEANUP_LOST_RACE))
@@ -190,13 +190,20 @@ static void step_send(struct world *world, struct actor *actor) {
     }
 }
 
-/* May a rebase keep the attempt's data files? Only when it surely did not land: section 4. */
+/* May a rebase keep the attempt's data files? Only when it surely did not land and never will. The proof is the
+ * sequence number, which a table gives away once: another snapshot has ours. An answer, even a 409, proves nothing:
+ * the first of two deliveries may have landed, been rolled back and expired since. */
 static bool files_kept(const struct world *world, const struct actor *actor, int head) {
     if (mutant_is(world, MUTANT_SEEN_ADOPTED))
         return true;
     const struct table *table = &world->tables[actor->table];
-    return actor->definite && !actor->unsure && catalog_is_ancestor(world, actor->table, actor->base, head) &&
-           !table->snapshots[attempt_id(actor)].alive;
+    bool text = mutant_is(world, MUTANT_TEXT_CONFLICT_SETTLES), taken = false;
+    for (int i = 0; i < table->snapshot_count; i++)
+        taken |= table->snapshots[i].alive && i != actor->request.id && actor->request.id != NONE &&
+                 table->snapshots[i].sequence == actor->request.snapshot.sequence;
+    if (text)
+        taken = !actor->unsure && !table->snapshots[attempt_id(actor)].alive;
+    return taken && catalog_is_ancestor(world, actor->table, actor->base, head);
 }
 
 static void step_verdict(struct world *world, struct actor *actor) {

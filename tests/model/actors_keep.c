@@ -46,6 +46,8 @@ static bool rollback_build(struct world *world, struct actor *actor, const struc
     request_child(world, request, head, &target->state);
     if (!mutant_is(world, MUTANT_ROLLBACK_EPOCH))
         request->snapshot.state.epoch = base->epoch;
+    else
+        request->raises_epoch = true;
     if (!mutant_is(world, MUTANT_TEXT_HORIZON))
         memcpy(request->snapshot.state.horizon, base->horizon, sizeof(base->horizon));
     struct files gone = target->files;
@@ -128,12 +130,12 @@ static bool retention_build(struct world *world, struct actor *actor, const stru
 
 /* --- the fence: the next epoch on every live branch ------------------------------------------------------ */
 
-bool actor_fence_next(struct world *world, struct actor *actor, bool bronze_only) {
+bool actor_fence_next(struct world *world, struct actor *actor) {
     for (int i = actor->stage; i < TABLE_COUNT * REF_MAX; i++) {
         enum table_id t = (enum table_id) (i / REF_MAX);
         int ref = i % REF_MAX;
         struct state truth;
-        if ((bronze_only && t != BRONZE) || ref >= world->tables[t].ref_count || world->tables[t].refs[ref].kind != REF_BRANCH)
+        if (ref >= world->tables[t].ref_count || world->tables[t].refs[ref].kind != REF_BRANCH)
             continue;
         if (t == QUARANTINE && mutant_is(world, MUTANT_TEXT_QUARANTINE))
             continue;
@@ -156,23 +158,23 @@ bool actor_fence_build(struct world *world, struct actor *actor, const struct st
     request->snapshot.state.epoch = base->epoch + 1;
     request_assert(request, actor->land_ref, head);
     request_set(request, actor->land_ref, request->id, REF_BRANCH);
-    request->property = actor->land_ref == MAIN;
+    request->property = request->raises_epoch = actor->land_ref == MAIN;
     return true;
 }
 
 /* --- erasure: list and epoch on all branches, rewrite, expire, certify ------------------------------------ */
 
-enum { ERASE_REWRITE = TABLE_COUNT * REF_MAX + 1, ERASE_EXPIRE };
+enum { ERASE_REWRITE = TABLE_COUNT * REF_MAX + 1 };
 
 static bool erase_plan(struct world *world, struct actor *actor) {
     if (actor->tries > 1)
         return false;
-    int subject = random_below(&actor->random, 4);
+    int subject = random_below(&actor->random, 2);
     for (int s = 0; s < SLOT_COUNT; s++)
         for (int o = 0; o < world->log_end[s]; o++)
             if ((o * 3 + s) % 4 == subject)
                 actor->rows.of[s] |= 1ull << o;
-    return actor_fence_next(world, actor, true);
+    return actor_fence_next(world, actor);
 }
 
 static enum test go_always(struct world *world, struct actor *actor, const struct state *base) {
@@ -195,8 +197,8 @@ static bool erase_build(struct world *world, struct actor *actor, const struct s
     return start_main(request, head);
 }
 
-static void erase_certify(struct world *world, struct actor *actor) {
-    const struct table *table = &world->tables[BRONZE];
+static bool table_holds(const struct world *world, enum table_id t, const struct rows *rows) {
+    const struct table *table = &world->tables[t];
     struct rows held;
     for (int i = 0; i < table->snapshot_count; i++) {
         if (!table->snapshots[i].alive)
@@ -204,17 +206,29 @@ static void erase_certify(struct world *world, struct actor *actor) {
         struct files files = table->snapshots[i].files;
         files_add(&files, &table->snapshots[i].state.letters);
         store_rows(world, &files, &held);
-        if (rows_meet(&held, &actor->rows))
-            return; /* not certified: a tag or a branch still holds some; exit 75 */
+        if (rows_meet(&held, rows))
+            return true;
     }
+    return false;
+}
+
+/* Certified only when no snapshot of any table holds a row; a tag or a branch that does means exit 75. */
+static void erase_certify(struct world *world, struct actor *actor) {
+    struct state truth;
+    if (!catalog_truth(world, BRONZE, catalog_head(world, BRONZE, MAIN), &truth) || !rows_within(&actor->rows, &truth.erased))
+        return;
+    for (int t = 0; t < TABLE_COUNT; t++)
+        if (table_holds(world, (enum table_id) t, &actor->rows))
+            return;
     rows_add(&world->certified, &actor->rows);
+    world->landed[KIND_COUNT]++;
     world_say(world, actor, "certifies");
 }
 
-static void erase_expire(struct world *world, struct actor *actor) {
-    const struct table *table = &world->tables[BRONZE];
+static void erase_expire(struct world *world, struct actor *actor, enum table_id t) {
+    const struct table *table = &world->tables[t];
     struct request *request = &actor->request;
-    request_init(request, BRONZE);
+    request_init(request, t);
     for (int i = 0; i < table->snapshot_count; i++)
         if (table->snapshots[i].alive)
             request->expire[i / 64] |= 1ull << (i % 64);
@@ -233,7 +247,7 @@ static void erase_expire(struct world *world, struct actor *actor) {
 
 static bool erase_landed(struct world *world, struct actor *actor) {
     if (actor->stage < ERASE_REWRITE) {
-        if (actor_fence_next(world, actor, true))
+        if (actor_fence_next(world, actor))
             return true;
         if (actor->stage != ERASE_REWRITE)
             return false;
@@ -245,9 +259,18 @@ static bool erase_landed(struct world *world, struct actor *actor) {
         actor->epoch = truth.epoch;
         return rows_within(&actor->rows, &truth.erased);
     }
-    erase_expire(world, actor);
-    erase_certify(world, actor);
+    actor->stage = 0;
     return false;
+}
+
+/* After the rewrite has landed and the quarantine has followed. */
+static void erase_custom(struct world *world, struct actor *actor) {
+    if (actor->stage < TABLE_COUNT) {
+        erase_expire(world, actor, (enum table_id) actor->stage++);
+        return;
+    }
+    erase_certify(world, actor);
+    actor->phase = PHASE_DONE;
 }
 
 /* --- our expiry: snapshots only --------------------------------------------------------------------------- */
@@ -318,7 +341,7 @@ static void sweep_list(struct world *world, struct files *ret_names) {
 static bool sweep_delete(struct world *world, struct actor *actor) {
     struct files now;
     sweep_list(world, &now);
-    files_keep(&now, &world->sweep_names);
+    files_keep(&now, mutant_is(world, MUTANT_TEXT_SWEEP_LIST) ? &world->sweep_names : &actor->picked_files);
     for (int f = files_next(&now, 0); f != NONE; f = files_next(&now, f + 1))
         store_delete(world, f);
     world->sweep_open = false;
@@ -333,6 +356,7 @@ static bool sweep_plan(struct world *world, struct actor *actor) {
         world->sweep_time = world->time;
         sweep_list(world, &world->sweep_names);
         world_say(world, actor, "first pass");
+        actor->picked_files = world->sweep_names;
         return mutant_is(world, MUTANT_ONE_PASS) && sweep_delete(world, actor);
     }
     if (world->time - world->sweep_time < world->grace)
@@ -342,13 +366,14 @@ static bool sweep_plan(struct world *world, struct actor *actor) {
         return false;
     }
     world_say(world, actor, "second pass");
+    actor->picked_files = world->sweep_names; /* this list and no later one */
     if (mutant_is(world, MUTANT_NO_FENCE))
         return sweep_delete(world, actor);
-    return actor_fence_next(world, actor, false);
+    return actor_fence_next(world, actor);
 }
 
 static bool sweep_landed(struct world *world, struct actor *actor) {
-    if (actor_fence_next(world, actor, false))
+    if (actor_fence_next(world, actor))
         return true;
     return actor->stage == TABLE_COUNT * REF_MAX + 1 ? sweep_delete(world, actor) : false;
 }
@@ -359,7 +384,7 @@ const struct actor_ops merge_ops = {.name = "merge", .plan = merge_plan, .test =
 const struct actor_ops retention_ops = {.name = "retention", .plan = retention_plan, .test = retention_test,
                                         .build = retention_build};
 const struct actor_ops erase_ops = {.name = "erase", .plan = erase_plan, .test = go_always, .build = erase_build,
-                                    .landed = erase_landed, .sync_after = true};
+                                    .landed = erase_landed, .custom = erase_custom, .sync_after = true};
 const struct actor_ops expire_ops = {.name = "expire", .custom = expire_custom};
 const struct actor_ops sweep_ops = {.name = "sweep", .plan = sweep_plan, .test = go_always, .build = actor_fence_build,
                                     .landed = sweep_landed};

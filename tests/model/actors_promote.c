@@ -149,6 +149,7 @@ static void promote_verdict(struct world *world, struct actor *actor) {
 /* The tag of the time before, and only that one, goes after the commit. */
 static void promote_untag(struct world *world, struct actor *actor) {
     actor->phase = PHASE_DONE;
+    world->landed[actor->kind]++;
     int tag = actor->seen.source_tag;
     if (tag == NONE || world->tables[BRONZE].refs[tag].kind != REF_TAG)
         return;

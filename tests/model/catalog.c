@@ -64,7 +64,7 @@ void request_init(struct request *request, enum table_id table) {
     request->table = table;
     request->assert_count = request->set_count = 0;
     request->id = NONE;
-    request->property = request->foreign = request->null_ref = false;
+    request->property = request->foreign = request->null_ref = request->raises_epoch = false;
     memset(request->expire, 0, sizeof(request->expire));
 }
 
@@ -148,7 +148,10 @@ bool catalog_apply(struct world *world, struct request *request) {
     if (request->property && request->set_count && request->sets[0].ref == MAIN) {
         int head = request->sets[0].head;
         t->property_snapshot = (int16_t) head;
+        uint16_t epoch = t->property.epoch;
         t->property = t->snapshots[head].state;
+        if (!request->raises_epoch && !mutant_is(world, MUTANT_TEXT_EPOCH_SHARED))
+            t->property.epoch = epoch; /* a property of its own, set only by the commits that raise it */
     }
     world->dirty = true;
     return true;

@@ -29,9 +29,10 @@ static const struct profile profiles[] = {
     {"retention", "WWHTTOOUcMR", 100, 55, 3, 12},
     {"erase", "WWWHQEEERPrBIxXOcU", 120, 50, 6, 20},
     {"expire", "WWHXXXcccYR", 100, 55, 3, 12},
+    {"gate", "SSSSOOOOrrrWHYx", 190, 40, 12, 45},
     {"birth", "WWWHH", 40, 70, 5, 10},
 };
-enum { PROFILE_COUNT = sizeof(profiles) / sizeof(profiles[0]), PROFILE_MIXED = 2 };
+enum { PROFILE_COUNT = sizeof(profiles) / sizeof(profiles[0]) };
 
 static const struct profile *choose_profile(const struct world *world) {
     const char *wanted = world->mutant ? world->mutant->profile : NULL;

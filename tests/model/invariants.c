@@ -71,26 +71,24 @@ static void check_bronze(struct world *world, const struct state *truth) {
         world_fail(world, "1: the quarantine says it is level with s%d and is not", raw->source);
 }
 
-/* What an erasure has certified as gone stays gone from whatever a ref names. */
-static void check_erased(struct world *world, const struct state *truth) {
-    const struct table *table = &world->tables[BRONZE];
+/* What an erasure has taken out of main stays out; what it has certified as gone is on no ref of any table. */
+static void check_erased(struct world *world, enum table_id t, const struct state *truth) {
+    const struct table *table = &world->tables[t];
+    struct rows held, letters;
     if (!rows_any(&world->certified) && !rows_any(&truth->erased_done))
         return;
-    struct rows held, letters, gone = world->certified;
     for (int r = 0; r < table->ref_count; r++) {
+        struct rows gone = world->certified;
         if (table->refs[r].kind == REF_FREE)
             continue;
         const struct snapshot *head = &table->snapshots[table->refs[r].head];
         store_rows(world, &head->files, &held);
         store_rows(world, &head->state.letters, &letters);
         rows_add(&held, &letters);
-        if (r == MAIN)
+        if (r == MAIN && t == BRONZE)
             rows_add(&gone, &truth->erased_done);
-        if (rows_meet(&held, &gone)) {
-            world_fail(world, "law: an erased record is back on ref %d", r);
-            return;
-        }
-        gone = world->certified;
+        if (rows_meet(&held, &gone))
+            world_fail(world, "law: an erased record is back on ref %d of table %d", r, t);
     }
 }
 
@@ -133,10 +131,9 @@ void invariants_check(struct world *world) {
         if (truth.epoch < table->epoch_seen)
             world_fail(world, "the epoch of table %d went back from %d to %d", t, table->epoch_seen, truth.epoch);
         table->epoch_seen = truth.epoch;
-        if (t == BRONZE) {
+        if (t == BRONZE)
             check_bronze(world, &truth);
-            check_erased(world, &truth);
-        }
+        check_erased(world, (enum table_id) t, &truth);
     }
     check_silver(world);
 }

@@ -32,6 +32,7 @@ struct options {
 struct tally {
     uint64_t histories, violations, kept_count;
     uint64_t kept[KEPT_MAX];
+    uint64_t landed[KIND_COUNT + 1];
     char text[KEPT_MAX][200];
 };
 
@@ -75,6 +76,7 @@ static void worker(const struct options *options, int index, struct tally *tally
         if (options->mutant && options->check)
             break; /* one is enough to say it is caught */
     }
+    memcpy(tally->landed, world_of_process()->landed, sizeof(tally->landed));
 }
 
 static void run_all(const struct options *options, struct tally *tallies) {
@@ -155,6 +157,19 @@ static int check_mutants(struct options *options) {
     return survived ? 1 : 0;
 }
 
+/* That nothing is wrong says little unless much has landed. */
+static void print_landed(const struct tally *tallies, int jobs) {
+    printf("landed:");
+    for (int kind = 0; kind <= KIND_COUNT; kind++) {
+        uint64_t sum = 0;
+        for (int i = 0; i < jobs; i++)
+            sum += tallies[i].landed[kind];
+        if (sum)
+            printf(" %s %llu", kind == KIND_COUNT ? "certified" : actor_kinds[kind]->name, (unsigned long long) sum);
+    }
+    printf("\n");
+}
+
 static int run_count(const struct options *options) {
     struct tally *tallies = tallies_new();
     uint64_t histories = 0, violations = 0;
@@ -174,6 +189,7 @@ static int run_count(const struct options *options) {
     if (violations)
         printf("replay with: model%s%s --replay SEED --trace\n", options->mutant ? " --mutant " : "",
                options->mutant ? options->mutant->name : "");
+    print_landed(tallies, options->jobs);
     printf("%.1f s\n", (double) (end.tv_sec - start.tv_sec) + (double) (end.tv_nsec - start.tv_nsec) / 1e9);
     printf("model: %llu histories, %llu violations\n", (unsigned long long) histories, (unsigned long long) violations);
     return (violations != 0) == (options->mutant != NULL) ? 0 : 1;

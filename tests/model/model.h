@@ -81,7 +81,7 @@ struct request {
     struct { int16_t ref, head; enum ref_kind kind; } sets[2]; /* head NONE removes the ref */
     int id; /* NONE: no snapshot is added */
     struct snapshot snapshot;
-    bool property, foreign, null_ref;
+    bool property, foreign, null_ref, raises_epoch;
     uint64_t expire[SNAPSHOT_MAX / 64];
 };
 
@@ -102,12 +102,12 @@ struct actor {
     uint64_t random;
     enum table_id table;
     int16_t head_ref, land_ref; /* whose head is the parent; which ref moves */
-    bool once, unsure, definite, blind;
+    bool once, unsure, blind;
     uint16_t epoch;
     int16_t base, other;
     uint8_t from[SLOT_COUNT], to[SLOT_COUNT];
     struct rows rows, picked;
-    struct files files, letters, uploaded;
+    struct files files, letters, uploaded, picked_files;
     struct request request;
     int16_t sync_head, sync_table_head;
     struct state seen;
@@ -139,6 +139,7 @@ struct world {
     struct request delayed[DELAYED_MAX];
     int delayed_count;
     bool dirty;
+    uint64_t landed[KIND_COUNT + 1]; /* commits by kind, over all histories; the last: certified erasures */
     char violation[200];
 };
 
@@ -231,7 +232,7 @@ void actor_rewrite(struct world *world, struct actor *actor, const struct rows *
 void actor_filter(const struct world *world, const struct state *state, struct rows *rows);
 
 /* The next live branch of any table after a->stage, made the actor's target for a fence. */
-bool actor_fence_next(struct world *world, struct actor *actor, bool bronze_only);
+bool actor_fence_next(struct world *world, struct actor *actor);
 bool actor_fence_build(struct world *world, struct actor *actor, const struct state *base, int head);
 
 /* invariants.c */
