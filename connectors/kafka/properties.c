@@ -118,12 +118,12 @@ static size_t clamp(size_t value, size_t least, size_t most)
     return value < least ? least : value > most ? most : value;
 }
 
-/* A partition's share of memory is half queue, the rest a fetch in flight (an eighth, times what decompression makes of
- * it). Each queued record costs librdkafka about 400 bytes beside its own, so records are counted as well. */
+/* A partition's share of memory is half queue, the rest a fetch in flight (a sixteenth, times what decompression makes
+ * of it). Each queued record costs librdkafka about 400 bytes beside its own, so records are counted as well. */
 static weir_status sizes_set(rd_kafka_conf_t *conf, const struct kafka_sizes *sizes, struct weir_error *reterr)
 {
     size_t queue = sizes->partition_bytes / 2;
-    size_t fetch = clamp(sizes->partition_bytes / 8, 64u << 10, 4u << 20);
+    size_t fetch = clamp(sizes->partition_bytes / 16, 32u << 10, 1u << 20);
     char queue_text[24], records_text[24], fetch_text[24], whole_text[24];
     snprintf(queue_text, sizeof queue_text, "%zu", clamp(queue >> 10, 1, 2097151));
     snprintf(records_text, sizeof records_text, "%zu", clamp(queue / 400, 1, 10000000));
@@ -155,8 +155,8 @@ static weir_status conf_fill(rd_kafka_conf_t *conf, const struct weir_kafka_opti
         {"check.crcs", "true"},
         {"allow.auto.create.topics", "false"},
         {"fetch.min.bytes", "1"},
-        /* One fetch a broker is under way at a time: a new partition waits until the last long poll ends. */
-        {"fetch.wait.max.ms", sizes->active ? "50" : "10"},
+        /* One fetch a broker is under way at a time, and a new partition waits until the last long poll ends. */
+        {"fetch.wait.max.ms", "10"},
         {"fetch.error.backoff.ms", "200"},
     };
     for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++)

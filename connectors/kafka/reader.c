@@ -12,8 +12,8 @@
 
 #define BATCH_RECORDS_MAX 8192
 #define DRAIN_MAX 1024              /* messages taken from the queue at once */
-#define ACTIVE_MAX 8                /* partitions fetched at once */
-#define PARTITION_BYTES_LEAST (4u << 20)
+#define ACTIVE_MAX 16               /* partitions fetched at once */
+#define PARTITION_BYTES_LEAST (256u << 10)
 #define PREFETCH_LEAST (256u << 10)
 #define WAIT_SLICE_MS 100
 #define END_ASK_EVERY_MS 500
