@@ -10,7 +10,7 @@ set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/weir-test.XXXXXX")
 export WEIR_SERVICES=$work/services WEIR_SERVICES_OWNER=$$
-BUILD=${BUILD:-${XDG_CACHE_HOME:-$HOME/.cache}/weir/build}
+BUILD=${BUILD:-$("$root/tools/env/setup" --where build)}
 WEIR=${WEIR:-$BUILD/tools/weir/weir}
 WEIR_GEN=${WEIR_GEN:-$BUILD/tools/gen/weir-gen}
 passes=0 failures=0

@@ -157,29 +157,29 @@ def check_metadata(file, rows):
                 numbers = [decimal.Decimal(v) for v in values]
                 assert (statistics.min, statistics.max) == (min(numbers), max(numbers)), names[c]
         blooms = [names[c] for c in range(meta.num_columns) if group.column(c).bloom_filter_offset] if hasattr(group.column(0), "bloom_filter_offset") else None
-        assert blooms is None or group.num_rows == 0 or set(blooms) == {"long", "string", "uuid"}, blooms
+        assert blooms is None or group.num_rows < 100 or set(blooms) == {"long", "string", "uuid"}, blooms
 
 
 def check_duckdb(path, rows):
     import duckdb
     db = duckdb.connect()
     count, longs, ints, texts, sizes = db.sql(
-        f"select count(*), sum(long::hugeint), sum(int), count(string), sum(len(list)) from '{path}'").fetchone()
+        f"select count(*), sum(long::hugeint), sum(int), count(string), sum(len(list)) from '{path}'").fetchall()[0]
     assert count == len(rows)
     if rows:
         assert longs == sum(r[2] for r in rows) and texts == sum(r[12] is not None for r in rows)
         assert (sizes or 0) == sum(len(r[19]) for r in rows if r[19] is not None)
         wanted = rows[len(rows) // 2]
-        assert db.sql(f"select count(*) from '{path}' where long = {wanted[2]}").fetchone()[0] == sum(r[2] == wanted[2] for r in rows)
+        assert db.sql(f"select count(*) from '{path}' where long = {wanted[2]}").fetchall()[0][0] == sum(r[2] == wanted[2] for r in rows)
         text = "device-17"
-        assert db.sql(f"select count(*) from '{path}' where string = '{text}'").fetchone()[0] == sum(r[12] == text.encode().hex() for r in rows)
-        assert db.sql(f"select count(*) from '{path}' where string = 'not there'").fetchone()[0] == 0
-    columns = db.sql(f"select * from '{path}'").fetchall()
-    for at, row in enumerate(columns):
-        assert [None if v is None else v.encode().hex() for v in [row[12]]] == [rows[at][12]]
-        assert row[19] == rows[at][19] and row[22] == rows[at][22], at
-        deep = row[23]
-        assert (deep is None) == (rows[at][23] is None) and (deep is None or len(deep) == len(rows[at][23])), at
+        assert db.sql(f"select count(*) from '{path}' where string = '{text}'").fetchall()[0][0] == sum(r[12] == text.encode().hex() for r in rows)
+        assert db.sql(f"select count(*) from '{path}' where string = 'not there'").fetchall()[0][0] == 0
+    # timestamptz would need pytz, so the values compared one by one are those of other types
+    columns = db.sql(f"select string, list, list_list, cardinality(map_deep) from '{path}'").fetchall()
+    for at, (text, numbers, deep, size) in enumerate(columns):
+        assert (None if text is None else text.encode().hex()) == rows[at][12], at
+        assert numbers == rows[at][19] and deep == rows[at][22], at
+        assert size == (None if rows[at][23] is None else len(rows[at][23])), at
 
 
 def check_polars(path, rows):

@@ -8,8 +8,8 @@ from pyspark.sql import SparkSession
 JARS = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "weir" / "spark" / "lib"
 
 
-def spark_session(catalog=None, warehouse=None):
-    """`catalog`: path of a sqlite catalog file; without it only tables by their metadata's location can be read."""
+def spark_session(catalog, warehouse):
+    """`catalog`: path of a sqlite catalog file, made when it is not there."""
     wanted = ("iceberg-spark-runtime", "iceberg-aws-bundle", "sqlite-jdbc")
     jars = ",".join(str(jar) for jar in JARS.glob("*.jar") if jar.name.startswith(wanted))
     settings = {
@@ -17,15 +17,10 @@ def spark_session(catalog=None, warehouse=None):
         "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.sql.session.timeZone": "UTC",
         "spark.driver.extraJavaOptions": "-Duser.timezone=UTC", "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+        "spark.sql.catalog.weir": "org.apache.iceberg.spark.SparkCatalog", "spark.sql.catalog.weir.type": "jdbc",
+        "spark.sql.catalog.weir.uri": f"jdbc:sqlite:{catalog}", "spark.sql.catalog.weir.jdbc.schema-version": "V1",
+        "spark.sql.catalog.weir.warehouse": warehouse, "spark.sql.catalog.weir.cache-enabled": "false", **s3("spark.sql.catalog.weir."),
     }
-    if catalog:
-        settings |= {"spark.sql.catalog.weir": "org.apache.iceberg.spark.SparkCatalog", "spark.sql.catalog.weir.type": "jdbc",
-                     "spark.sql.catalog.weir.uri": f"jdbc:sqlite:{catalog}", "spark.sql.catalog.weir.jdbc.schema-version": "V1",
-                     "spark.sql.catalog.weir.warehouse": warehouse or "", **s3("spark.sql.catalog.weir.")}
-    endpoint = os.environ.get("WEIR_S3_ENDPOINT")
-    if endpoint:  # tables read by location go through Hadoop's file system names
-        settings |= {"spark.sql.catalog.lake": "org.apache.iceberg.spark.SparkCatalog", "spark.sql.catalog.lake.type": "hadoop",
-                     "spark.sql.catalog.lake.warehouse": "/tmp", **s3("spark.sql.catalog.lake.")}
     builder = SparkSession.builder.master("local[2]").appName("weir-judge")
     for name, value in settings.items():
         builder = builder.config(name, value)
