@@ -1,0 +1,220 @@
+/* Decoding a call's records: each through the fast pass, the careful one if need be, into rows or a refusal. */
+#include "formats/json/json_int.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define NAME_SHOWN 64 /* bytes of an unknown field's name in a message */
+
+const uint8_t *json_not_object(struct weir_json_decoder *decoder, const uint8_t *at, const uint8_t *end)
+{
+    return end ? json_fail_type(decoder, decoder->root, at) : NULL;
+}
+
+/* The name behind the quote at `key`, decoded; it was walked before, so nothing can be wrong with it. */
+static bool unknown_name(struct weir_json_decoder *decoder, const uint8_t *key, const char **ret_name, size_t *ret_size)
+{
+    const uint8_t *end = key + 1;
+
+    while (*end != '"')
+        end += *end == '\\' ? 2 : 1;
+    *ret_name = (const char *)decoder->scratch;
+    return json_unescape(decoder, key + 1, end, decoder->scratch, ret_size);
+}
+
+bool json_unknown_member(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *key, const uint8_t *at)
+{
+    const char *name;
+    char shown[NAME_SHOWN + 1];
+    size_t size;
+
+    if (!unknown_name(decoder, key, &name, &size))
+        return false;
+    if (decoder->unknown_fields == WEIR_UNKNOWN_EVOLVE)
+        return json_shape_note(decoder, node, name, size, at);
+    if (size > NAME_SHOWN)
+        size = NAME_SHOWN;
+    for (size_t i = 0; i < size; i++)
+        shown[i] = name[i] >= 0x20 && name[i] < 0x7F ? name[i] : '?';
+    shown[size] = '\0';
+    json_fail(decoder, WEIR_REASON_UNKNOWN_FIELD, key, "field \"%s\" is not declared", shown);
+    return false;
+}
+
+/* ---- one record ----------------------------------------------------------------------------------------------------------- */
+
+static weir_status decoder_room(struct weir_json_decoder *decoder, size_t size, struct weir_error *reterr)
+{
+    size_t capacity = decoder->text_capacity > 0 ? decoder->text_capacity : 4096;
+    size_t padding = JSON_PADDING + JSON_KEY_FAST + decoder->key_longest;
+
+    if (size <= decoder->text_capacity)
+        return WEIR_OK;
+    while (capacity < size)
+        capacity *= 2;
+    decoder->text_capacity = 0;
+    weir_free(decoder->text);
+    weir_free(decoder->scratch);
+    decoder->text = decoder->scratch = NULL;
+    WEIR_TRY(weir_alloc(decoder->account, capacity + padding, &decoder->text, reterr));
+    WEIR_TRY(weir_alloc(decoder->account, capacity + padding, &decoder->scratch, reterr));
+    decoder->text_capacity = capacity;
+    return WEIR_OK;
+}
+
+static bool only_space(const uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (data[i] != ' ' && data[i] != '\n' && data[i] != '\r' && data[i] != '\t')
+            return false;
+    return true;
+}
+
+/* What can be said of a record before it is walked. */
+static bool refuse_whole(const struct weir_bytes *record, struct json_failure *failure)
+{
+    if (record->size > 0 && record->size <= WEIR_RECORD_SIZE_MAX && !only_space(record->data, record->size))
+        return false;
+    *failure = (struct json_failure){.position = UINT32_MAX, .path_at = JSON_PATH_SIZE - 1};
+    if (!record->data) {
+        failure->reason = WEIR_REASON_NULL;
+        strcpy(failure->text, "null instead of a record");
+    } else if (record->size > WEIR_RECORD_SIZE_MAX) {
+        failure->reason = WEIR_REASON_TOO_LARGE;
+        snprintf(failure->text, sizeof failure->text, "%zu bytes, more than %u", record->size, WEIR_RECORD_SIZE_MAX);
+    } else {
+        failure->reason = WEIR_REASON_EMPTY;
+        strcpy(failure->text, "empty");
+    }
+    return true;
+}
+
+/* true: a row more. false: refused, the columns as before; or decoder->status is set. */
+static bool decode_record(struct weir_json_decoder *decoder, const struct weir_bytes *record)
+{
+    uint32_t row = decoder->root->count;
+
+    if (refuse_whole(record, &decoder->failure))
+        return false;
+    decoder->status = decoder_room(decoder, record->size, &decoder->error);
+    if (decoder->status != WEIR_OK)
+        return false;
+    memcpy(decoder->text, record->data, record->size);
+    decoder->end = decoder->text + record->size;
+    memset(decoder->text + record->size, 0, JSON_PADDING + JSON_KEY_FAST + decoder->key_longest);
+    decoder->careful = false;
+    if (decoder->walk(decoder))
+        return true;
+    if (decoder->status != WEIR_OK)
+        return false;
+    json_column_truncate(decoder->root, row);
+    decoder->careful = true;
+    decoder->map_dead_size = 0;
+    if (decoder->walk(decoder))
+        return true;
+    json_column_truncate(decoder->root, row);
+    return false;
+}
+
+/* ---- one call -------------------------------------------------------------------------------------------------------------- */
+
+static weir_status refusal_make(struct weir_json_decoder *decoder, uint32_t record, struct weir_refusal *refusal,
+                                struct weir_error *reterr)
+{
+    const struct json_failure *failure = &decoder->failure;
+    const char *path = failure->path + failure->path_at;
+    char *message;
+
+    WEIR_TRY(weir_arena_print(decoder->arena, &message, reterr, "%s%s%s", path, *path ? ": " : "", failure->text));
+    *refusal = (struct weir_refusal){
+        .record = record, .reason = failure->reason, .position = failure->position, .message = message};
+    return WEIR_OK;
+}
+
+/* Refusals are few: the array doubles. */
+static weir_status refusal_add(struct weir_json_decoder *decoder, uint32_t record, struct weir_refusal **refusals,
+                               uint32_t *count, uint32_t *capacity, struct weir_error *reterr)
+{
+    if (*count == *capacity) {
+        struct weir_refusal *larger;
+        uint32_t more = *capacity > 0 ? *capacity * 2 : 16;
+        WEIR_TRY(weir_arena_alloc(decoder->arena, (size_t)more * sizeof *larger, &larger, reterr));
+        if (*count > 0)
+            memcpy(larger, *refusals, *count * sizeof *larger);
+        *refusals = larger;
+        *capacity = more;
+    }
+    WEIR_TRY(refusal_make(decoder, record, &(*refusals)[*count], reterr));
+    ++*count;
+    return WEIR_OK;
+}
+
+static weir_status check_total(const struct weir_bytes *records, uint32_t count, struct weir_error *reterr)
+{
+    uint64_t total = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        if (records[i].size <= WEIR_RECORD_SIZE_MAX)
+            total += records[i].size;
+    if (total > JSON_INPUT_MAX)
+        return weir_fail(reterr, WEIR_USAGE, "%llu bytes of JSON in one call, more than %u", (unsigned long long)total,
+                         JSON_INPUT_MAX);
+    return WEIR_OK;
+}
+
+static weir_status finish(struct weir_json_decoder *decoder, uint32_t records, struct weir_batch *batch,
+                          struct weir_error *reterr)
+{
+    struct weir_vector root = {0};
+
+    if (!json_column_vectors(decoder, decoder->root, &root)) {
+        if (reterr)
+            *reterr = decoder->error;
+        return decoder->status;
+    }
+    json_column_finish(decoder->root, records, &root);
+    *batch = (struct weir_batch){.type = decoder->root->declared, .count = decoder->root->count, .columns = root.children};
+    return WEIR_OK;
+}
+
+weir_status weir_json_decode(struct weir_json_decoder *decoder, const struct weir_bytes *records, uint32_t count,
+                             struct weir_arena *arena, struct weir_decoded *ret_decoded, struct weir_error *reterr)
+{
+    struct weir_decoded decoded = {0};
+    struct weir_refusal *refusals = NULL;
+    uint32_t *source, refusal_count = 0, refusal_capacity = 0;
+
+    WEIR_TRY(check_total(records, count, reterr));
+    WEIR_TRY(weir_arena_alloc(arena, ((size_t)count + 1) * sizeof *source, &source, reterr));
+    decoder->arena = arena;
+    decoder->status = WEIR_OK;
+    if (json_column_begin(decoder, decoder->root, count)) {
+        for (uint32_t i = 0; i < count; i++) {
+            if (decode_record(decoder, &records[i]))
+                source[decoder->root->count - 1] = i;
+            else if (decoder->status != WEIR_OK)
+                break;
+            else
+                WEIR_TRY(refusal_add(decoder, i, &refusals, &refusal_count, &refusal_capacity, reterr));
+        }
+    }
+    if (decoder->status != WEIR_OK) {
+        if (reterr)
+            *reterr = decoder->error;
+        return decoder->status;
+    }
+    WEIR_TRY(finish(decoder, count, &decoded.batch, reterr));
+    if (decoder->shapes_changed)
+        WEIR_TRY(json_shape_list(decoder, reterr));
+    decoded.source = source;
+    decoded.refusals = refusals;
+    decoded.refusal_count = refusal_count;
+    *ret_decoded = decoded;
+    return WEIR_OK;
+}
+
+const struct weir_json_unknown *weir_json_unknowns(const struct weir_json_decoder *decoder, size_t *ret_count)
+{
+    *ret_count = decoder->unknown_count;
+    return decoder->unknowns;
+}

@@ -1,0 +1,470 @@
+/* Shapes: what values were seen where no schema says what to want, and the types that hold them all. Serves
+ * unknown_fields: evolve, and weir_json_infer, which is the same on an empty schema. */
+#include "formats/json/json_int.h"
+
+#include "engine/base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MAP_KEYS 64 /* an object with more different keys than this is a map */
+
+enum {
+    SEEN_NULL = 1 << 0,
+    SEEN_LONG = 1 << 1,
+    SEEN_WIDE = 1 << 2, /* whole, beyond 64 bits, within 38 digits */
+    SEEN_REAL = 1 << 3,
+    SEEN_BOOLEAN = 1 << 4,
+    SEEN_OBJECT = 1 << 5,
+    SEEN_ARRAY = 1 << 6,
+    SEEN_TIMESTAMPTZ = 1 << 7,
+    SEEN_TIMESTAMP = 1 << 8,
+    SEEN_DATE = 1 << 9,
+    SEEN_TIME = 1 << 10,
+    SEEN_UUID = 1 << 11,
+    SEEN_TEXT = 1 << 12,
+
+    CLASS_NUMBER = SEEN_LONG | SEEN_WIDE | SEEN_REAL,
+    CLASS_TEXT = SEEN_TIMESTAMPTZ | SEEN_TIMESTAMP | SEEN_DATE | SEEN_TIME | SEEN_UUID | SEEN_TEXT,
+};
+
+struct json_shape {
+    const char *name;          /* as a member */
+    uint32_t name_size;
+    uint32_t seen;
+    uint64_t objects;          /* times it was an object */
+    uint64_t present;          /* times it was there, as a member */
+    uint32_t member_count;
+    bool is_map;               /* had too many keys: `element` is the value */
+    struct json_shape *members, *last, *cursor, *next_member;
+    struct json_shape *element;
+};
+
+static bool shape_new(struct weir_json_decoder *decoder, struct json_shape **ret_shape)
+{
+    weir_status status = weir_arena_zero(&decoder->shapes, 1, sizeof **ret_shape, ret_shape, &decoder->error);
+
+    decoder->shape_count++;
+    return status == WEIR_OK || json_out_of_memory(decoder, status);
+}
+
+static void shape_see(struct weir_json_decoder *decoder, struct json_shape *shape, uint32_t seen)
+{
+    if ((shape->seen & seen) != seen) {
+        shape->seen |= seen;
+        decoder->shapes_changed = true;
+    }
+}
+
+/* The member of that name, made if it is new; *ret_member = NULL when there are too many to remember. */
+static bool shape_member(struct weir_json_decoder *decoder, struct json_shape *shape, const char *name, size_t size,
+                         struct json_shape **ret_member)
+{
+    struct json_shape *member = shape->cursor ? shape->cursor->next_member : shape->members;
+    char *copy;
+
+    if (!member || member->name_size != size || memcmp(member->name, name, size) != 0)
+        for (member = shape->members; member; member = member->next_member)
+            if (member->name_size == size && memcmp(member->name, name, size) == 0)
+                break;
+    if (!member) {
+        *ret_member = NULL;
+        if (decoder->shape_count >= WEIR_SCHEMA_FIELDS_MAX || size > WEIR_NAME_SIZE_MAX || memchr(name, 0, size))
+            return true;
+        if (!shape_new(decoder, &member))
+            return false;
+        weir_status status = weir_arena_copy(&decoder->shapes, name, size, &copy, &decoder->error);
+        if (status != WEIR_OK)
+            return json_out_of_memory(decoder, status);
+        member->name = copy;
+        member->name_size = (uint32_t)size;
+        *(shape->last ? &shape->last->next_member : &shape->members) = member;
+        shape->last = member;
+        shape->member_count++;
+        decoder->shapes_changed = true;
+    }
+    shape->cursor = member;
+    *ret_member = member;
+    return true;
+}
+
+/* ---- looking at values ------------------------------------------------------------------------------------------------ */
+
+static const uint8_t *skip_space(const uint8_t *at)
+{
+    while (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')
+        at++;
+    return at;
+}
+
+/* Behind the closing quote of the string at `at`; its bytes as they stand. */
+static const uint8_t *string_behind(const uint8_t *at, bool *ret_escapes)
+{
+    *ret_escapes = false;
+    for (at++; *at != '"'; at++) {
+        if (*at == '\\') {
+            *ret_escapes = true;
+            at++;
+        }
+    }
+    return at + 1;
+}
+
+static uint32_t text_kind(const char *text, size_t size, bool escapes)
+{
+    int64_t micros;
+    int32_t days;
+    uint8_t uuid[16];
+
+    if (escapes)
+        return SEEN_TEXT;
+    if (weir_text_timestamptz(text, size, &micros))
+        return SEEN_TIMESTAMPTZ;
+    if (weir_text_timestamp(text, size, &micros))
+        return SEEN_TIMESTAMP;
+    if (weir_text_date(text, size, &days))
+        return SEEN_DATE;
+    if (weir_text_time(text, size, &micros))
+        return SEEN_TIME;
+    return weir_text_uuid(text, size, uuid) ? SEEN_UUID : SEEN_TEXT;
+}
+
+static uint32_t number_kind(const char *text, size_t size)
+{
+    int64_t whole;
+    weir_int128 wide;
+
+    /* 1.0 is a whole number, but whoever writes the point means a fraction */
+    if (memchr(text, '.', size) || memchr(text, 'e', size) || memchr(text, 'E', size))
+        return SEEN_REAL;
+    if (weir_text_exact_int64(text, size, &whole))
+        return SEEN_LONG;
+    return weir_text_decimal(text, size, 38, 0, &wide) ? SEEN_WIDE : SEEN_REAL;
+}
+
+static const uint8_t *shape_value(struct weir_json_decoder *decoder, struct json_shape *shape, const uint8_t *at);
+
+/* Too many keys: what the members saw becomes what the map's value saw. */
+static bool shape_to_map(struct weir_json_decoder *decoder, struct json_shape *shape)
+{
+    if (!shape->element && !shape_new(decoder, &shape->element))
+        return false;
+    shape->is_map = true;
+    decoder->shapes_changed = true;
+    return true;
+}
+
+static bool shape_merge(struct weir_json_decoder *decoder, struct json_shape *into, const struct json_shape *from, unsigned depth);
+
+static bool shape_merge_members(struct weir_json_decoder *decoder, struct json_shape *into, const struct json_shape *from,
+                                unsigned depth)
+{
+    for (const struct json_shape *member = from->members; member; member = member->next_member) {
+        struct json_shape *same = into->element;
+        if (!into->is_map && !shape_member(decoder, into, member->name, member->name_size, &same))
+            return false;
+        if (same && !shape_merge(decoder, same, member, depth + 1))
+            return false;
+    }
+    return true;
+}
+
+static bool shape_merge(struct weir_json_decoder *decoder, struct json_shape *into, const struct json_shape *from, unsigned depth)
+{
+    if (depth > WEIR_JSON_DEPTH_MAX)
+        return true;
+    into->seen |= from->seen;
+    into->objects += from->objects;
+    into->present += from->present;
+    if (from->is_map && !into->is_map) {
+        if (!shape_to_map(decoder, into) || !shape_merge_members(decoder, into, into, depth))
+            return false;
+        into->members = into->last = into->cursor = NULL;
+    }
+    if (!shape_merge_members(decoder, into, from, depth))
+        return false;
+    if (from->element) {
+        if (!into->element && !shape_new(decoder, &into->element))
+            return false;
+        return shape_merge(decoder, into->element, from->element, depth + 1);
+    }
+    return true;
+}
+
+static const uint8_t *shape_object(struct weir_json_decoder *decoder, struct json_shape *shape, const uint8_t *at)
+{
+    shape->objects++;
+    shape->cursor = NULL;
+    at = skip_space(at + 1);
+    while (*at != '}') {
+        struct json_shape *member = shape->element, ignored = {0};
+        const char *name = (const char *)at + 1;
+        bool escapes;
+        const uint8_t *end = string_behind(at, &escapes);
+        size_t size = (size_t)(end - at) - 2;
+        if (escapes) {
+            if (!json_unescape(decoder, at + 1, end - 1, decoder->scratch, &size))
+                return NULL;
+            name = (const char *)decoder->scratch;
+        }
+        if (!shape->is_map && !shape_member(decoder, shape, name, size, &member))
+            return NULL;
+        if (!member)
+            member = &ignored;
+        member->present++;
+        at = skip_space(skip_space(end) + 1);
+        at = shape_value(decoder, member, at);
+        if (!at)
+            return NULL;
+        at = skip_space(at);
+        if (*at == ',')
+            at = skip_space(at + 1);
+        if (!shape->is_map && shape->member_count > MAP_KEYS) {
+            if (!shape_to_map(decoder, shape) || !shape_merge_members(decoder, shape, shape, 0))
+                return NULL;
+            shape->members = shape->last = shape->cursor = NULL;
+        }
+    }
+    return at + 1;
+}
+
+static const uint8_t *shape_array(struct weir_json_decoder *decoder, struct json_shape *shape, const uint8_t *at)
+{
+    if (!shape->element && !shape_new(decoder, &shape->element))
+        return NULL;
+    at = skip_space(at + 1);
+    while (*at != ']') {
+        at = shape_value(decoder, shape->element, at);
+        if (!at)
+            return NULL;
+        at = skip_space(at);
+        if (*at == ',')
+            at = skip_space(at + 1);
+    }
+    return at + 1;
+}
+
+/* Recursion is bounded: the value was walked before, within WEIR_JSON_DEPTH_MAX. */
+static const uint8_t *shape_value(struct weir_json_decoder *decoder, struct json_shape *shape, const uint8_t *at)
+{
+    const uint8_t *end;
+    bool escapes;
+
+    switch (*at) {
+    case '{':
+        shape_see(decoder, shape, SEEN_OBJECT);
+        return shape_object(decoder, shape, at);
+    case '[':
+        shape_see(decoder, shape, SEEN_ARRAY);
+        return shape_array(decoder, shape, at);
+    case '"':
+        end = string_behind(at, &escapes);
+        shape_see(decoder, shape, text_kind((const char *)at + 1, (size_t)(end - at) - 2, escapes));
+        return end;
+    case 't':
+    case 'f':
+        shape_see(decoder, shape, SEEN_BOOLEAN);
+        return at + (*at == 't' ? 4 : 5);
+    case 'n':
+        shape_see(decoder, shape, SEEN_NULL);
+        return at + 4;
+    default:
+        end = json_number_end(at);
+        shape_see(decoder, shape, number_kind((const char *)at, (size_t)(end - at)));
+        return end;
+    }
+}
+
+bool json_shape_note(struct weir_json_decoder *decoder, struct json_node *node, const char *name, size_t size, const uint8_t *at)
+{
+    struct json_shape *member;
+
+    if (!node->unknown && !shape_new(decoder, &node->unknown))
+        return false;
+    if (!shape_member(decoder, node->unknown, name, size, &member))
+        return false;
+    if (!member)
+        return true;
+    member->present++;
+    return shape_value(decoder, member, at) != NULL;
+}
+
+/* ---- from shapes to types --------------------------------------------------------------------------------------------- */
+
+struct resolve {
+    struct weir_arena *arena;
+    struct weir_error *reterr;
+    bool strict; /* infer: conflicts are errors, what is unknown is a string, required where always there */
+};
+
+static weir_status resolve_type(const struct resolve *resolve, const struct json_shape *shape, struct weir_type *ret_type,
+                                bool *ret_known);
+
+static enum weir_type_id scalar_type(uint32_t seen)
+{
+    switch (seen) {
+    case SEEN_TIMESTAMPTZ:
+        return WEIR_TIMESTAMPTZ;
+    case SEEN_TIMESTAMP:
+        return WEIR_TIMESTAMP;
+    case SEEN_DATE:
+        return WEIR_DATE;
+    case SEEN_TIME:
+        return WEIR_TIME;
+    case SEEN_UUID:
+        return WEIR_UUID;
+    case SEEN_BOOLEAN:
+        return WEIR_BOOLEAN;
+    case SEEN_LONG:
+        return WEIR_LONG;
+    case SEEN_WIDE:
+    case SEEN_WIDE | SEEN_LONG:
+        return WEIR_DECIMAL;
+    default:
+        return seen & CLASS_NUMBER ? WEIR_DOUBLE : WEIR_STRING;
+    }
+}
+
+static weir_status resolve_members(const struct resolve *resolve, const struct json_shape *shape, uint64_t objects,
+                                   struct weir_type *ret_type, bool *ret_known)
+{
+    struct weir_type type = {.id = WEIR_STRUCT};
+    bool known;
+
+    WEIR_TRY(weir_arena_zero(resolve->arena, (size_t)shape->member_count + 1, sizeof *type.children, &type.children,
+                             resolve->reterr));
+    for (const struct json_shape *member = shape->members; member; member = member->next_member) {
+        struct weir_field *field = &type.children[type.child_count];
+        char *name;
+        weir_status status = resolve_type(resolve, member, &field->type, &known);
+        if (status != WEIR_OK) {
+            weir_error_prefix(resolve->reterr, "%s", member->name);
+            return status;
+        }
+        if (!known)
+            continue;
+        WEIR_TRY(weir_arena_copy(resolve->arena, member->name, member->name_size, &name, resolve->reterr));
+        field->name = name;
+        field->required = resolve->strict && member->present >= objects && !(member->seen & SEEN_NULL);
+        type.child_count++;
+    }
+    *ret_known = type.child_count > 0;
+    *ret_type = type;
+    return WEIR_OK;
+}
+
+static weir_status resolve_element(const struct resolve *resolve, const struct json_shape *element, const char *name,
+                                   struct weir_field *field, bool *ret_known)
+{
+    field->name = name;
+    field->required = resolve->strict && element && element->seen != 0 && !(element->seen & SEEN_NULL);
+    if (!element) {
+        field->type = (struct weir_type){.id = WEIR_STRING};
+        *ret_known = resolve->strict;
+        return WEIR_OK;
+    }
+    return resolve_type(resolve, element, &field->type, ret_known);
+}
+
+static weir_status resolve_nested(const struct resolve *resolve, const struct json_shape *shape, struct weir_type *ret_type,
+                                  bool *ret_known)
+{
+    struct weir_type type = {.id = shape->seen & SEEN_ARRAY ? WEIR_LIST : WEIR_MAP};
+    uint32_t at = 0;
+
+    WEIR_TRY(weir_arena_zero(resolve->arena, 2, sizeof *type.children, &type.children, resolve->reterr));
+    if (type.id == WEIR_MAP)
+        type.children[at++] = (struct weir_field){.name = "key", .required = true, .type = {.id = WEIR_STRING}};
+    WEIR_TRY(resolve_element(resolve, shape->element, at ? "value" : "element", &type.children[at], ret_known));
+    type.child_count = at + 1;
+    *ret_type = type;
+    return WEIR_OK;
+}
+
+static weir_status resolve_type(const struct resolve *resolve, const struct json_shape *shape, struct weir_type *ret_type,
+                                bool *ret_known)
+{
+    static const uint32_t classes[] = {CLASS_NUMBER, CLASS_TEXT, SEEN_BOOLEAN, SEEN_OBJECT, SEEN_ARRAY};
+    uint32_t seen = shape->seen & ~(uint32_t)SEEN_NULL;
+    int different = 0;
+
+    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
+        different += (seen & classes[i]) != 0;
+    *ret_known = false;
+    if (different > 1 && resolve->strict)
+        return weir_fail(resolve->reterr, WEIR_USAGE, "values of different types that no one type holds");
+    if (different > 1 || (seen == 0 && !resolve->strict))
+        return WEIR_OK;
+    if (seen == SEEN_OBJECT && !shape->is_map && (shape->members || !resolve->strict))
+        return resolve_members(resolve, shape, shape->objects, ret_type, ret_known);
+    if (seen == SEEN_ARRAY || seen == SEEN_OBJECT) /* an object that was always empty is a map, too */
+        return resolve_nested(resolve, shape, ret_type, ret_known);
+    *ret_type = (struct weir_type){.id = scalar_type(seen)};
+    if (ret_type->id == WEIR_DECIMAL)
+        ret_type->precision = 38;
+    *ret_known = true;
+    return WEIR_OK;
+}
+
+weir_status json_shape_fields(const struct weir_json_decoder *decoder, uint64_t records, struct weir_arena *arena,
+                              struct weir_type *ret_type, struct weir_error *reterr)
+{
+    const struct resolve resolve = {.arena = arena, .reterr = reterr, .strict = true};
+    bool known;
+
+    if (!decoder->root->unknown)
+        return weir_fail(reterr, WEIR_USAGE, "no field in any record");
+    return resolve_members(&resolve, decoder->root->unknown, records, ret_type, &known);
+}
+
+static weir_status path_print(const struct json_node *node, struct weir_buffer *out, struct weir_error *reterr)
+{
+    if (!node->parent)
+        return WEIR_OK;
+    WEIR_TRY(path_print(node->parent, out, reterr));
+    return weir_buffer_print(out, reterr, "%s%s", out->size > 0 ? "." : "", node->name);
+}
+
+static uint32_t unknown_total(const struct json_node *node)
+{
+    uint32_t total = node->unknown ? node->unknown->member_count : 0;
+
+    for (uint32_t i = 0; i < node->child_count; i++)
+        total += unknown_total(&node->children[i]);
+    return total;
+}
+
+static weir_status unknown_list(struct weir_json_decoder *decoder, const struct json_node *node, struct weir_error *reterr)
+{
+    const struct resolve resolve = {.arena = &decoder->lists, .reterr = reterr};
+
+    if (node->unknown) {
+        WEIR_AUTO(weir_buffer) path = {.account = decoder->account};
+        char *parent;
+        WEIR_TRY(path_print(node, &path, reterr));
+        WEIR_TRY(weir_arena_copy(&decoder->lists, path.data, path.size, &parent, reterr));
+        for (const struct json_shape *member = node->unknown->members; member; member = member->next_member) {
+            struct weir_json_unknown *unknown = &decoder->unknowns[decoder->unknown_count];
+            bool known;
+            WEIR_TRY(resolve_type(&resolve, member, &unknown->type, &known));
+            unknown->parent_path = parent;
+            unknown->name = member->name;
+            decoder->unknown_count += known;
+        }
+    }
+    for (uint32_t i = 0; i < node->child_count; i++)
+        WEIR_TRY(unknown_list(decoder, &node->children[i], reterr));
+    return WEIR_OK;
+}
+
+weir_status json_shape_list(struct weir_json_decoder *decoder, struct weir_error *reterr)
+{
+    decoder->unknown_count = 0;
+    decoder->unknowns = NULL;
+    weir_arena_reset(&decoder->lists);
+    WEIR_TRY(weir_arena_zero(&decoder->lists, (size_t)unknown_total(decoder->root) + 1, sizeof *decoder->unknowns,
+                             &decoder->unknowns, reterr));
+    WEIR_TRY(unknown_list(decoder, decoder->root, reterr));
+    decoder->shapes_changed = false;
+    return WEIR_OK;
+}
