@@ -407,7 +407,7 @@ static weir_status encode(struct encoder *encoder)
 weir_status parquet_chunk_encode(struct parquet_column *column, const struct weir_parquet_options *options, struct weir_account *account,
                                  struct parquet_chunk *chunk, struct weir_error *reterr)
 {
-    *chunk = (struct parquet_chunk){.leaf = column->leaf, .bytes.account = account, .index_possible = true};
+    *chunk = (struct parquet_chunk){.leaf = column->leaf, .bytes.account = account, .index_possible = !column->leaf->no_bounds};
     weir_arena_init(&chunk->arena, account);
     struct encoder encoder = {.column = column, .leaf = column->leaf, .options = options, .chunk = chunk, .plain.account = account,
                               .packed.account = account, .ascending = true, .descending = true, .reterr = reterr,
