@@ -21,5 +21,7 @@
 #define WEIR_FOLDER_DEPTH_MAX 64                   /* folders below each other that a listing walks into */
 #define WEIR_LIST_OBJECTS_MAX 10000000             /* objects of one file source listing */
 #define WEIR_HTTP_HEADER_SIZE_MAX (64u << 10)      /* bytes of all headers of one HTTP answer */
+#define WEIR_PARQUET_PAGE_VALUES_MAX (64u << 20)   /* levels of one Parquet page that is read: a few bytes can claim many */
+#define WEIR_PARQUET_PAGE_SIZE_MAX (1u << 30)      /* decoded bytes of one Parquet page that is read */
 
 #endif
