@@ -7,7 +7,8 @@
 #include <string.h>
 
 #define RACERS 2
-#define ROUNDS 3
+#define ABSENT_ROUNDS 4
+#define MATCH_ROUNDS 8
 
 struct probing {
     struct weir_context *context;
@@ -76,7 +77,7 @@ static weir_status race_judge(const struct probing *probing, struct racer racers
         *ret_winner = racers[i].status == WEIR_OK ? &racers[i] : *ret_winner;
     }
     if (wins == RACERS)
-        return refuse(probing, racers[0].etag ? "ignores If-Match: two writers of one version both won" : "ignores If-None-Match: two creators of one object both won", reterr);
+        return refuse(probing, racers[0].etag ? "does not tell the loser: two writers of one version both won" : "does not tell the loser: two creators of one object both won", reterr);
     for (int i = 0; i < RACERS && wins + losses < RACERS; i++)
         if (racers[i].status != WEIR_OK && racers[i].status != WEIR_PRECONDITION) {
             if (reterr)
@@ -103,8 +104,6 @@ static weir_status race_run(const struct probing *probing, const char *name, con
     }
     race(racers);
     WEIR_TRY(race_judge(probing, racers, &winner, reterr));
-    if (!*winner->written)
-        return refuse(probing, "gives no etags", reterr);
     memcpy(ret_etag, winner->written, WEIR_ETAG_SIZE);
     return WEIR_OK;
 }
@@ -125,18 +124,23 @@ static weir_status probe_absent(const struct probing *probing, struct weir_error
     return status == WEIR_NOT_FOUND ? WEIR_OK : status;
 }
 
-/* A stale etag, and an object that is not there: both must lose. */
-static weir_status probe_match(const struct probing *probing, const char *first, struct weir_error *reterr)
+/* A stale etag, and an object that is not there: both must lose. Then races: some stores compare and write in two
+ * steps, which shows only now and then (s3proxy 4.1.0 in one race of two to ten). */
+static weir_status probe_match(const struct probing *probing, char etag[WEIR_ETAG_SIZE], struct weir_error *reterr)
 {
     const struct weir_object_store *store = probing->store;
-    char second[WEIR_ETAG_SIZE];
-    WEIR_TRY(race_run(probing, probing->raced, first, second, reterr));
-    if (strcmp(first, second) == 0)
+    char next[WEIR_ETAG_SIZE];
+    WEIR_TRY(store->operations->put(store->self, probing->raced, "next", 4, WEIR_PUT_IF_MATCH, etag, next, reterr));
+    if (strcmp(etag, next) == 0)
         return refuse(probing, "gives one etag to two contents", reterr);
-    weir_status status = store->operations->put(store->self, probing->raced, "late", 4, WEIR_PUT_IF_MATCH, first, NULL, reterr);
-    WEIR_TRY(expect_loss(probing, status, "let a writer replace a version that was not there any more", reterr));
-    status = store->operations->put(store->self, probing->matched, "late", 4, WEIR_PUT_IF_MATCH, first, NULL, reterr);
-    return expect_loss(probing, status, "let a writer replace an object that is not there", reterr);
+    weir_status status = store->operations->put(store->self, probing->raced, "late", 4, WEIR_PUT_IF_MATCH, etag, NULL, reterr);
+    WEIR_TRY(expect_loss(probing, status, "ignores If-Match: it replaced a version that was not there any more", reterr));
+    status = store->operations->put(store->self, probing->matched, "late", 4, WEIR_PUT_IF_MATCH, etag, NULL, reterr);
+    WEIR_TRY(expect_loss(probing, status, "ignores If-Match: it replaced an object that is not there", reterr));
+    memcpy(etag, next, WEIR_ETAG_SIZE);
+    for (int round = 0; round < MATCH_ROUNDS; round++)
+        WEIR_TRY(race_run(probing, probing->raced, etag, etag, reterr));
+    return WEIR_OK;
 }
 
 /* Large enough that S3 sends it in parts: 8 MiB and a little. */
@@ -175,14 +179,17 @@ static weir_status probe_upload(const struct probing *probing, struct weir_error
 
 static weir_status probe_all(const struct probing *probing, struct weir_error *reterr)
 {
-    char etag[WEIR_ETAG_SIZE];
+    char etag[WEIR_ETAG_SIZE] = "";
     WEIR_TRY(probe_absent(probing, reterr));
-    WEIR_TRY(race_run(probing, probing->raced, NULL, etag, reterr));
-    weir_status status = probing->store->operations->put(probing->store->self, probing->raced, "late", 4, WEIR_PUT_IF_ABSENT, NULL, NULL, reterr);
-    WEIR_TRY(expect_loss(probing, status, "let a second creator overwrite an object", reterr));
+    const struct weir_object_store *store = probing->store;
+    WEIR_TRY(store->operations->put(store->self, probing->raced, "first", 5, WEIR_PUT_IF_ABSENT, NULL, etag, reterr));
+    weir_status status = store->operations->put(store->self, probing->raced, "late", 4, WEIR_PUT_IF_ABSENT, NULL, NULL, reterr);
+    WEIR_TRY(expect_loss(probing, status, "ignores If-None-Match: a second creator overwrote an object", reterr));
+    if (!*etag)
+        return refuse(probing, "gives no etags", reterr);
     WEIR_TRY(probe_match(probing, etag, reterr));
-    for (int round = 1; round < ROUNDS; round++) {
-        WEIR_TRY(probing->store->operations->remove(probing->store->self, probing->raced, reterr));
+    for (int round = 0; round < ABSENT_ROUNDS; round++) {
+        WEIR_TRY(store->operations->remove(store->self, probing->raced, reterr));
         WEIR_TRY(race_run(probing, probing->raced, NULL, etag, reterr));
     }
     return probe_upload(probing, reterr);
