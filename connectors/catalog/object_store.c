@@ -110,7 +110,7 @@ static weir_status is_tombstone(struct object_catalog *catalog, const char *obje
     if (size >= SMALLEST_DOCUMENT)
         return WEIR_OK;
     WEIR_AUTO(weir_buffer) text = {.account = &catalog->context->memory};
-    WEIR_TRY(catalog->store->operations->get(catalog->store->self, object, 0, SMALLEST_DOCUMENT, &text, NULL, reterr));
+    WEIR_TRY(catalog->store->operations->get(catalog->store->self, object, 0, UINT64_MAX, &text, NULL, reterr));
     *ret_tombstone = text.size == strlen(WEIR_CATALOG_TOMBSTONE) && memcmp(text.data, WEIR_CATALOG_TOMBSTONE, text.size) == 0;
     return WEIR_OK;
 }
@@ -147,7 +147,7 @@ static weir_status read_hint(struct object_catalog *catalog, const struct catalo
     struct hint hint = {0};
     snprintf(object, sizeof object, "%s/metadata/version-hint.text", name->folder);
     WEIR_AUTO(weir_buffer) text = {.account = &catalog->context->memory};
-    weir_status status = catalog->store->operations->get(catalog->store->self, object, 0, SMALLEST_DOCUMENT, &text, &info, reterr);
+    weir_status status = catalog->store->operations->get(catalog->store->self, object, 0, UINT64_MAX, &text, &info, reterr);
     if (status != WEIR_NOT_FOUND) {
         WEIR_TRY(status);
         while (text.size && (text.data[text.size - 1] == '\n' || text.data[text.size - 1] == '\r' || text.data[text.size - 1] == ' '))
