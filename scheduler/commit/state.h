@@ -11,6 +11,7 @@
 #define WEIR_SCHEDULER_COMMIT_STATE_H
 
 #include "engine/base/io.h"
+#include "engine/base/limits.h"
 #include "formats/iceberg/catalog.h"
 
 #define WEIR_SUMMARY_PARTITIONS_MAX 64

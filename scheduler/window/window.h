@@ -10,6 +10,10 @@
 weir_status weir_lake_open(struct weir_context *context, const struct weir_pipeline *pipeline, bool for_writing, struct weir_lake *ret_lake, struct weir_error *reterr) WEIR_MUST_CHECK;
 void weir_lake_close(struct weir_lake *lake);
 
+/* What can be checked without any service: expressions, partitions, decoders, Kafka's properties. Returns the number of problems, each
+ * given to report. */
+size_t weir_pipeline_check(struct weir_context *context, const struct weir_pipeline *pipeline, void (*report)(void *argument, const struct weir_error *error), void *argument);
+
 /* Open source of a table's source config. */
 weir_status weir_source_open(struct weir_context *context, const struct weir_pipeline *pipeline, const struct weir_source_config *config, struct weir_log_source *ret_source, struct weir_error *reterr) WEIR_MUST_CHECK;
 
