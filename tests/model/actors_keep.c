@@ -276,7 +276,8 @@ static void erase_custom(struct world *world, struct actor *actor) {
 /* --- our expiry: snapshots only --------------------------------------------------------------------------- */
 
 static void expire_custom(struct world *world, struct actor *actor) {
-    enum table_id t = random_chance(&actor->random, 70) ? BRONZE : SILVER;
+    static const enum table_id tables[] = {BRONZE, BRONZE, BRONZE, SILVER, QUARANTINE};
+    enum table_id t = actor->stage ? actor->request.table : tables[random_below(&actor->random, 5)];
     const struct table *table = &world->tables[t];
     struct request *request = &actor->request;
     int keep = 1 + random_below(&actor->random, 3);
@@ -373,6 +374,12 @@ static bool sweep_plan(struct world *world, struct actor *actor) {
 }
 
 static bool sweep_landed(struct world *world, struct actor *actor) {
+    if (!actor->struck && !mutant_is(world, MUTANT_TEXT_SWEEP_ONE_LOAD)) {
+        struct files now; /* what the first fence finds reached is struck off, whatever becomes of it */
+        sweep_list(world, &now);
+        files_keep(&actor->picked_files, &now);
+        actor->struck = true;
+    }
     if (actor_fence_next(world, actor))
         return true;
     return actor->stage == TABLE_COUNT * REF_MAX + 1 ? sweep_delete(world, actor) : false;

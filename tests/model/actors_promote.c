@@ -79,6 +79,9 @@ static void promote_build(struct world *world, struct actor *actor) {
         return;
     if (base.source_to != actor->seen.source_to && !mutant_is(world, MUTANT_PROMOTE_UNCOMPARED))
         return;
+    for (int s = 0; s < SLOT_COUNT; s++) /* what the base passed over stays passed over */
+        if (actor->kind == PROMOTE && base.horizon[s] > actor->to[s] && !mutant_is(world, MUTANT_TEXT_HORIZON_OWN))
+            actor->to[s] = base.horizon[s];
     if (!promote_difference(world, actor)) {
         promote_stop(world, actor, "the source's snapshot is gone, or rows were removed (rebuild?)");
         return;

@@ -30,6 +30,9 @@ static const struct profile profiles[] = {
     {"erase", "WWWHQEEERPrBIxXOcU", 120, 50, 6, 20},
     {"expire", "WWHXXXcccYR", 100, 55, 3, 12},
     {"gate", "SSSSOOOOrrrWHYx", 190, 40, 12, 45},
+    {"raw", "WWYPRRXXXXSSSSr", 190, 30, 25, 35},
+    {"again", "WWRRRXXXXSSSS", 190, 30, 20, 30},
+    {"reclose", "WTTOOOOrrrr", 170, 40, 20, 40},
     {"birth", "WWWHH", 40, 70, 5, 10},
 };
 enum { PROFILE_COUNT = sizeof(profiles) / sizeof(profiles[0]) };

@@ -102,7 +102,7 @@ struct actor {
     uint64_t random;
     enum table_id table;
     int16_t head_ref, land_ref; /* whose head is the parent; which ref moves */
-    bool once, unsure, blind;
+    bool once, unsure, blind, struck;
     uint16_t epoch;
     int16_t base, other;
     uint8_t from[SLOT_COUNT], to[SLOT_COUNT];

@@ -140,7 +140,7 @@ void world_init(struct world *world, uint64_t seed, const struct mutant *mutant,
     world->append_only = random_chance(&world->random, 50);
     world->old_core = random_chance(&world->random, 30);
     world->sparse = random_chance(&world->random, 50);
-    world->grace = 40;
+    world->grace = 6 + random_below(&world->random, 35); /* safety must not rest on it */
     memset(&world->certified, 0, sizeof(world->certified));
     world->violation[0] = 0;
     world->dirty = true;
