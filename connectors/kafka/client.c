@@ -1,5 +1,6 @@
-/* Connections, and patience with them: librdkafka's handles, what brokers last complained of, and its blocking calls cut
- * into slices so that a wish to stop is seen in a second. librdkafka prints nothing itself: its log comes here. */
+/* Connections, and patience with them: librdkafka's handles, what brokers last complained of, and
+ * its blocking calls cut into slices so that a wish to stop is seen in a second. librdkafka prints
+ * nothing itself: its log comes here. */
 #include "connectors/kafka/kafka_int.h"
 
 #include <stdarg.h>
@@ -9,9 +10,11 @@
 
 #define SLICE_FIRST_MS 500
 #define SLICE_LARGEST_MS 4000
-#define UNKNOWN_PATIENCE_MS 3000 /* a broker that just became leader may not know the partition yet */
+#define UNKNOWN_PATIENCE_MS                                                                        \
+    3000 /* a broker that just became leader may not know the partition yet */
 
-/* "[thrd:host:9092/1]: host:9092/1: Connect to ... failed" -> "host:9092/1: Connect to ... failed" */
+/* "[thrd:host:9092/1]: host:9092/1: Connect to ... failed" -> "host:9092/1: Connect to ... failed"
+ */
 static const char *without_thread(const char *text)
 {
     if (strncmp(text, "[thrd:", 6) != 0)
@@ -24,6 +27,9 @@ static void words_note(struct kafka_words *words, const char *text)
 {
     pthread_mutex_lock(&words->lock);
     snprintf(words->text, sizeof words->text, "%s", without_thread(text));
+    char *after = strstr(words->text, " (after ");
+    if (after) /* "(after 0ms in state CONNECT, 3 identical error(s) suppressed)" helps nobody */
+        *after = 0;
     pthread_mutex_unlock(&words->lock);
 }
 
@@ -73,8 +79,9 @@ static int authentication_failures(struct kafka_source *source)
     return count;
 }
 
-weir_status kafka_client_new(struct kafka_source *source, bool committed, const struct kafka_sizes *sizes,
-                             rd_kafka_t **ret_client, struct weir_error *reterr)
+weir_status kafka_client_new(struct kafka_source *source, bool committed,
+                             const struct kafka_sizes *sizes, rd_kafka_t **ret_client,
+                             struct weir_error *reterr)
 {
     rd_kafka_conf_t *conf;
     char words[512] = "";
@@ -91,7 +98,8 @@ weir_status kafka_client_new(struct kafka_source *source, bool committed, const 
     return WEIR_OK;
 }
 
-weir_status kafka_query_client(struct kafka_source *source, bool committed, rd_kafka_t **ret_client, struct weir_error *reterr)
+weir_status kafka_query_client(struct kafka_source *source, bool committed, rd_kafka_t **ret_client,
+                               struct weir_error *reterr)
 {
     static const struct kafka_sizes small = {.partition_bytes = 1u << 20, .active = 0};
     weir_status status = WEIR_OK;
@@ -144,16 +152,25 @@ weir_status kafka_status_of(rd_kafka_resp_err_t code)
 
 bool kafka_is_unknown(rd_kafka_resp_err_t code) { return kafka_status_of(code) == WEIR_NOT_FOUND; }
 
-static void hint_for(weir_status status, struct weir_error *reterr)
+static void hint_for(weir_status status, const char *words, struct weir_error *reterr)
 {
-    if (status == WEIR_UNAVAILABLE)
-        weir_error_hint(reterr, "check bootstrap.servers and that the brokers' advertised listeners can be reached from here; "
+    if (strstr(words, "certificate verify failed"))
+        weir_error_hint(reterr,
+                        "set ssl.ca.location to the CA that signed the brokers' certificates");
+    else if (strstr(words, "ApiVersion"))
+        weir_error_hint(reterr, "set security.protocol to what the brokers' listener speaks: SSL, "
+                                "SASL_SSL, SASL_PLAINTEXT");
+    else if (status == WEIR_UNAVAILABLE)
+        weir_error_hint(reterr, "check bootstrap.servers and that the brokers' advertised "
+                                "listeners can be reached from here; "
                                 "`weir doctor` tries them");
     else if (status == WEIR_DENIED)
-        weir_error_hint(reterr, "check the credentials, and that they may Describe and Read the topic");
+        weir_error_hint(reterr,
+                        "check the credentials, and that they may Describe and Read the topic");
 }
 
-weir_status kafka_fail(struct kafka_source *source, rd_kafka_resp_err_t code, struct weir_error *reterr, const char *format, ...)
+weir_status kafka_fail(struct kafka_source *source, rd_kafka_resp_err_t code,
+                       struct weir_error *reterr, const char *format, ...)
 {
     char what[400], words[KAFKA_WORDS_SIZE] = "";
     va_list arguments;
@@ -163,14 +180,17 @@ weir_status kafka_fail(struct kafka_source *source, rd_kafka_resp_err_t code, st
     weir_status status = kafka_status_of(code);
     if (status == WEIR_UNAVAILABLE || status == WEIR_DENIED)
         kafka_words_copy(source, words);
-    weir_status failed = weir_fail(reterr, status, "kafka: %s: %s%s%s", what, rd_kafka_err2str(code), words[0] ? ": " : "", words);
-    hint_for(status, reterr);
+    weir_status failed = weir_fail(reterr, status, "kafka: %s: %s%s%s", what,
+                                   rd_kafka_err2str(code), words[0] ? ": " : "", words);
+    hint_for(status, words, reterr);
     return failed;
 }
 
-void kafka_patience_init(struct kafka_patience *patience, struct kafka_source *source, rd_kafka_t *client)
+void kafka_patience_init(struct kafka_patience *patience, struct kafka_source *source,
+                         rd_kafka_t *client)
 {
-    *patience = (struct kafka_patience){source, client, weir_steady_ms(source->context), SLICE_FIRST_MS};
+    *patience = (struct kafka_patience){source, client, weir_steady_ms(source->context),
+                                        SLICE_FIRST_MS};
 }
 
 /* What goes away by itself: brokers down, elections, queues. */
@@ -179,24 +199,30 @@ static bool code_is_passing(rd_kafka_resp_err_t code)
     return kafka_is_unknown(code) || kafka_status_of(code) == WEIR_UNAVAILABLE;
 }
 
-weir_status kafka_patience_again(struct kafka_patience *patience, rd_kafka_resp_err_t code, struct weir_error *reterr, const char *what)
+weir_status kafka_patience_again(struct kafka_patience *patience, rd_kafka_resp_err_t code,
+                                 struct weir_error *reterr, const char *what)
 {
     struct kafka_source *source = patience->source;
     int64_t waited = weir_steady_ms(source->context) - patience->started_ms;
     int64_t left = source->options.timeout_ms - waited;
     rd_kafka_poll(patience->client, 0);
     WEIR_TRY(weir_context_check(source->context, reterr));
-    if (authentication_failures(source) >= 2) /* once may be a broker that is still loading its users */
+    if (authentication_failures(source) >=
+        2) /* once may be a broker that is still loading its users */
         return kafka_fail(source, RD_KAFKA_RESP_ERR__AUTHENTICATION, reterr, "%s", what);
     if (!code_is_passing(code) || (kafka_is_unknown(code) && waited > UNKNOWN_PATIENCE_MS))
         return kafka_fail(source, code, reterr, "%s", what);
     if (left <= 0)
-        return kafka_fail(source, code, reterr, "%s: gave up after %.1f s", what, (double)waited / 1000);
-    bool timed_out = code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE;
+        return kafka_fail(source, code, reterr, "%s: gave up after %.1f s", what,
+                          (double)waited / 1000);
+    bool timed_out = code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
+                     code == RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE;
     if (!timed_out)
-        weir_sleep_ms(source->context, left < 100 ? left : 100); /* the call itself may have come back at once */
+        weir_sleep_ms(source->context,
+                      left < 100 ? left : 100); /* the call itself may have come back at once */
     else if (patience->slice_ms < SLICE_LARGEST_MS)
-        patience->slice_ms *= 2; /* connected but slow: asking anew each half second would never be answered */
+        patience->slice_ms *=
+            2; /* connected but slow: asking anew each half second would never be answered */
     if (patience->slice_ms > left)
         patience->slice_ms = (int)(left < 50 ? 50 : left);
     return WEIR_OK;

@@ -1,7 +1,8 @@
 /* Kafka as a log source (engine/base/io.h) over librdkafka 2.0.2, and a small broker for trials.
  *
- * What the protocol rests on is set here and cannot be set by the user: no consumer group membership, no automatic
- * offsets, auto.offset.reset=error, the isolation level, CRC checks. Topics are read by plain fetches. */
+ * What the protocol rests on is set here and cannot be set by the user: no consumer group
+ * membership, no automatic offsets, auto.offset.reset=error, the isolation level, CRC checks.
+ * Topics are read by plain fetches. */
 #ifndef WEIR_CONNECTORS_KAFKA_KAFKA_H
 #define WEIR_CONNECTORS_KAFKA_KAFKA_H
 
@@ -12,13 +13,16 @@ struct weir_kafka_property {
 };
 
 struct weir_kafka_options {
-    const char *const *topics; /* names, or exactly one "/regex/" (POSIX extended, must match the whole name) */
+    const char *const
+        *topics; /* names, or exactly one "/regex/" (POSIX extended, must match the whole name) */
     size_t topic_count;
-    const struct weir_kafka_property *properties; /* librdkafka's; bootstrap.servers must be among them */
+    const struct weir_kafka_property
+        *properties; /* librdkafka's; bootstrap.servers must be among them */
     size_t property_count;
-    const char *group;  /* group to mirror into when mirror() is given NULL; may be NULL */
-    bool headers;       /* false: records carry no headers */
-    int64_t timeout_ms; /* how long an unreachable broker is waited for; 0 = WEIR_KAFKA_TIMEOUT_MS */
+    const char *group; /* group to mirror into when mirror() is given NULL; may be NULL */
+    bool headers;      /* false: records carry no headers */
+    int64_t
+        timeout_ms; /* how long an unreachable broker is waited for; 0 = WEIR_KAFKA_TIMEOUT_MS */
 };
 
 #define WEIR_KAFKA_TIMEOUT_MS 15000
@@ -29,15 +33,20 @@ const char *weir_kafka_property_refused(const char *name);
 /* True for properties whose values are never shown (passwords, keys, tokens). */
 bool weir_kafka_property_secret(const char *name);
 
-/* Checks topics and properties without any connection. USAGE with the property's name, and a hint. */
-weir_status weir_kafka_check(const struct weir_kafka_options *options, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Checks topics and properties without any connection. USAGE with the property's name, and a hint.
+ */
+weir_status weir_kafka_check(const struct weir_kafka_options *options,
+                             struct weir_error *reterr) WEIR_MUST_CHECK;
 
-/* Opens the source; copies what it needs of the options. Connects at first use, not here. The context must outlive
- * the source. Free by ret_source->operations->free(ret_source->self), after all readers are ended.
- * USAGE: options are wrong. Calls of the source fail with UNAVAILABLE (the broker's words are in the text), DENIED,
- * NOT_FOUND, DECISION, and STOPPED / INTERRUPTED / TIMEOUT by weir_context_check. */
-weir_status weir_kafka_source_new(struct weir_context *context, const struct weir_kafka_options *options,
-                                  struct weir_log_source *ret_source, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Opens the source; copies what it needs of the options. Connects at first use, not here. The
+ * context must outlive the source. Free by ret_source->operations->free(ret_source->self), after
+ * all readers are ended. USAGE: options are wrong. Calls of the source fail with UNAVAILABLE (the
+ * broker's words are in the text), DENIED, NOT_FOUND, DECISION, and STOPPED / INTERRUPTED / TIMEOUT
+ * by weir_context_check. */
+weir_status weir_kafka_source_new(struct weir_context *context,
+                                  const struct weir_kafka_options *options,
+                                  struct weir_log_source *ret_source,
+                                  struct weir_error *reterr) WEIR_MUST_CHECK;
 
 struct weir_kafka_dev_broker_options {
     int broker_count; /* 0 = 1 */
@@ -49,9 +58,11 @@ struct weir_kafka_dev_broker_options {
 /* What the broker of weir_kafka_dev_broker_run cannot do, one sentence for the user. */
 extern const char weir_kafka_dev_broker_limit[];
 
-/* Runs librdkafka's mock cluster until the context is asked to stop, or its deadline; OK then. Topics make themselves
- * at first use with 4 partitions. Each partition keeps 5 MiB or 100,000 records; older ones are dropped. */
-weir_status weir_kafka_dev_broker_run(struct weir_context *context, const struct weir_kafka_dev_broker_options *options,
+/* Runs librdkafka's mock cluster until the context is asked to stop, or its deadline; OK then.
+ * Topics make themselves at first use with 4 partitions. Each partition keeps 5 MiB or 100,000
+ * records; older ones are dropped. */
+weir_status weir_kafka_dev_broker_run(struct weir_context *context,
+                                      const struct weir_kafka_dev_broker_options *options,
                                       struct weir_error *reterr) WEIR_MUST_CHECK;
 
 #endif

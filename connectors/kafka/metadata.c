@@ -1,4 +1,5 @@
-/* What the cluster says of itself: its id, the topics that match, and whether a topic is compacted. */
+/* What the cluster says of itself: its id, the topics that match, and whether a topic is compacted.
+ */
 #include "connectors/kafka/kafka_int.h"
 
 #include "engine/base/text.h"
@@ -9,17 +10,20 @@
 
 /* topic NULL: only brokers, or every topic if `all`. The metadata is the caller's to destroy. */
 static weir_status metadata_get(struct kafka_source *source, const char *topic, bool all,
-                                const struct rd_kafka_metadata **ret_metadata, struct weir_error *reterr)
+                                const struct rd_kafka_metadata **ret_metadata,
+                                struct weir_error *reterr)
 {
     rd_kafka_t *client;
     rd_kafka_topic_t *handle = NULL;
     WEIR_TRY(kafka_query_client(source, true, &client, reterr));
     if (topic && !(handle = rd_kafka_topic_new(client, topic, NULL)))
-        return weir_fail(reterr, WEIR_USAGE, "kafka: topic %s: %s", topic, rd_kafka_err2str(rd_kafka_last_error()));
+        return weir_fail(reterr, WEIR_USAGE, "kafka: topic %s: %s", topic,
+                         rd_kafka_err2str(rd_kafka_last_error()));
     struct kafka_patience patience;
     weir_status status = WEIR_OK;
     for (kafka_patience_init(&patience, source, client); status == WEIR_OK;) {
-        rd_kafka_resp_err_t code = rd_kafka_metadata(client, all, handle, ret_metadata, patience.slice_ms);
+        rd_kafka_resp_err_t code = rd_kafka_metadata(client, all, handle, ret_metadata,
+                                                     patience.slice_ms);
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
             kafka_words_clear(source);
             break;
@@ -53,7 +57,8 @@ struct found {
     size_t count, capacity;
 };
 
-static weir_status found_add(struct found *found, const struct rd_kafka_metadata_topic *topic, struct weir_error *reterr)
+static weir_status found_add(struct found *found, const struct rd_kafka_metadata_topic *topic,
+                             struct weir_error *reterr)
 {
     char *name;
     size_t whole = found->count + (size_t)topic->partition_cnt;
@@ -76,7 +81,8 @@ static int partition_compare(const void *a, const void *b)
 {
     const struct weir_log_partition *left = a, *right = b;
     int order = strcmp(left->topic, right->topic);
-    return order ? order : (left->partition > right->partition) - (left->partition < right->partition);
+    return order ? order
+                 : (left->partition > right->partition) - (left->partition < right->partition);
 }
 
 /* Names the topic of the cluster that is spelt most like `topic`. */
@@ -101,7 +107,8 @@ static void hint_nearest(struct kafka_source *source, const char *topic, struct 
 }
 
 /* Adds one named topic; UNAVAILABLE means: ask again, the cluster is electing. */
-static weir_status named_try(struct kafka_source *source, const char *topic, struct found *found, rd_kafka_resp_err_t *ret_code, struct weir_error *reterr)
+static weir_status named_try(struct kafka_source *source, const char *topic, struct found *found,
+                             rd_kafka_resp_err_t *ret_code, struct weir_error *reterr)
 {
     const struct rd_kafka_metadata *metadata;
     WEIR_TRY(metadata_get(source, topic, false, &metadata, reterr));
@@ -122,7 +129,8 @@ static weir_status named_try(struct kafka_source *source, const char *topic, str
     return status;
 }
 
-static weir_status named_add(struct kafka_source *source, const char *topic, struct found *found, struct weir_error *reterr)
+static weir_status named_add(struct kafka_source *source, const char *topic, struct found *found,
+                             struct weir_error *reterr)
 {
     rd_kafka_resp_err_t code;
     struct kafka_patience patience;
@@ -135,7 +143,8 @@ static weir_status named_add(struct kafka_source *source, const char *topic, str
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
             return WEIR_OK;
         if (kafka_is_unknown(code)) {
-            weir_status status = weir_fail(reterr, WEIR_NOT_FOUND, "kafka: the cluster has no topic %s", topic);
+            weir_status status = weir_fail(reterr, WEIR_NOT_FOUND,
+                                           "kafka: the cluster has no topic %s", topic);
             hint_nearest(source, topic, reterr);
             return status;
         }
@@ -143,7 +152,8 @@ static weir_status named_add(struct kafka_source *source, const char *topic, str
     }
 }
 
-static weir_status matching_add(struct kafka_source *source, struct found *found, struct weir_error *reterr)
+static weir_status matching_add(struct kafka_source *source, struct found *found,
+                                struct weir_error *reterr)
 {
     const struct rd_kafka_metadata *metadata;
     const char *pattern = source->options.topics[0];
@@ -160,15 +170,17 @@ static weir_status matching_add(struct kafka_source *source, struct found *found
             status = found_add(found, at, reterr);
     }
     if (status == WEIR_OK && found->count == 0) {
-        status = weir_fail(reterr, WEIR_NOT_FOUND, "kafka: no topic of the cluster matches %s", pattern);
+        status = weir_fail(reterr, WEIR_NOT_FOUND, "kafka: no topic of the cluster matches %s",
+                           pattern);
         weir_error_hint(reterr, "the pattern must match a whole name, such as /orders\\..*/");
     }
     rd_kafka_metadata_destroy(metadata);
     return status;
 }
 
-weir_status kafka_partitions(void *self, struct weir_arena *arena, struct weir_log_partition **ret_partitions,
-                             size_t *ret_count, struct weir_error *reterr)
+weir_status kafka_partitions(void *self, struct weir_arena *arena,
+                             struct weir_log_partition **ret_partitions, size_t *ret_count,
+                             struct weir_error *reterr)
 {
     struct kafka_source *source = self;
     struct found found = {.arena = arena};
@@ -183,18 +195,27 @@ weir_status kafka_partitions(void *self, struct weir_arena *arena, struct weir_l
     return WEIR_OK;
 }
 
-static weir_status policy_read(struct kafka_source *source, const char *topic, rd_kafka_event_t *event, bool *ret_compacted, struct weir_error *reterr)
+static weir_status policy_read(struct kafka_source *source, const char *topic,
+                               rd_kafka_event_t *event, bool *ret_compacted,
+                               struct weir_error *reterr)
 {
     const rd_kafka_DescribeConfigs_result_t *result = rd_kafka_event_DescribeConfigs_result(event);
     size_t count = 0, entry_count = 0;
     if (rd_kafka_event_error(event))
-        return kafka_fail(source, rd_kafka_event_error(event), reterr, "asking for the configuration of topic %s", topic);
-    const rd_kafka_ConfigResource_t **resources = result ? rd_kafka_DescribeConfigs_result_resources(result, &count) : NULL;
+        return kafka_fail(source, rd_kafka_event_error(event), reterr,
+                          "asking for the configuration of topic %s", topic);
+    const rd_kafka_ConfigResource_t **resources = result
+                                                      ? rd_kafka_DescribeConfigs_result_resources(
+                                                            result, &count)
+                                                      : NULL;
     if (count != 1)
-        return weir_fail(reterr, WEIR_UNAVAILABLE, "kafka: topic %s: %zu configurations came back", topic, count);
+        return weir_fail(reterr, WEIR_UNAVAILABLE, "kafka: topic %s: %zu configurations came back",
+                         topic, count);
     if (rd_kafka_ConfigResource_error(resources[0]))
-        return kafka_fail(source, rd_kafka_ConfigResource_error(resources[0]), reterr, "asking for the configuration of topic %s", topic);
-    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resources[0], &entry_count);
+        return kafka_fail(source, rd_kafka_ConfigResource_error(resources[0]), reterr,
+                          "asking for the configuration of topic %s", topic);
+    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resources[0],
+                                                                             &entry_count);
     for (size_t i = 0; i < entry_count; i++) {
         const char *value = rd_kafka_ConfigEntry_value(entries[i]);
         if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), "cleanup.policy") == 0 && value) {
@@ -202,26 +223,33 @@ static weir_status policy_read(struct kafka_source *source, const char *topic, r
             return WEIR_OK;
         }
     }
-    return weir_fail(reterr, WEIR_UNSUPPORTED, "kafka: topic %s: the broker tells no cleanup.policy", topic);
+    return weir_fail(reterr, WEIR_UNSUPPORTED,
+                     "kafka: topic %s: the broker tells no cleanup.policy", topic);
 }
 
-weir_status kafka_is_compacted(void *self, const char *topic, bool *ret_compacted, struct weir_error *reterr)
+weir_status kafka_is_compacted(void *self, const char *topic, bool *ret_compacted,
+                               struct weir_error *reterr)
 {
     struct kafka_source *source = self;
     rd_kafka_t *client;
     rd_kafka_event_t *event;
     char words[128];
     WEIR_TRY(kafka_query_client(source, true, &client, reterr));
-    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(client,
+                                                                 RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
-    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC,
+                                                                      topic);
     weir_status status;
-    if (rd_kafka_AdminOptions_set_request_timeout(options, (int)source->options.timeout_ms, words, sizeof words)) {
-        status = weir_fail(reterr, WEIR_USAGE, "kafka: timeout of %lld ms: %s", (long long)source->options.timeout_ms, words);
+    if (rd_kafka_AdminOptions_set_request_timeout(options, (int)source->options.timeout_ms, words,
+                                                  sizeof words)) {
+        status = weir_fail(reterr, WEIR_USAGE, "kafka: timeout of %lld ms: %s",
+                           (long long)source->options.timeout_ms, words);
         goto out;
     }
     rd_kafka_DescribeConfigs(client, &resource, 1, options, queue);
-    WEIR_TRY_OUT(status, kafka_event_wait(source, queue, "asking for a topic's configuration", &event, reterr));
+    WEIR_TRY_OUT(status, kafka_event_wait(source, queue, "asking for a topic's configuration",
+                                          &event, reterr));
     status = policy_read(source, topic, event, ret_compacted, reterr);
     rd_kafka_event_destroy(event);
 out:

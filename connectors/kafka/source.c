@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-static weir_status text_copy(struct kafka_source *source, const char *text, const char **ret_copy, struct weir_error *reterr)
+static weir_status text_copy(struct kafka_source *source, const char *text, const char **ret_copy,
+                             struct weir_error *reterr)
 {
     char *copy;
     WEIR_TRY(weir_arena_copy(&source->arena, text, strlen(text), &copy, reterr));
@@ -11,10 +12,13 @@ static weir_status text_copy(struct kafka_source *source, const char *text, cons
     return WEIR_OK;
 }
 
-static weir_status properties_copy(struct kafka_source *source, const struct weir_kafka_options *options, struct weir_error *reterr)
+static weir_status properties_copy(struct kafka_source *source,
+                                   const struct weir_kafka_options *options,
+                                   struct weir_error *reterr)
 {
     struct weir_kafka_property *copies;
-    WEIR_TRY(weir_arena_zero(&source->arena, options->property_count, sizeof *copies, &copies, reterr));
+    WEIR_TRY(
+        weir_arena_zero(&source->arena, options->property_count, sizeof *copies, &copies, reterr));
     source->user = source->password = "";
     for (size_t i = 0; i < options->property_count; i++) {
         WEIR_TRY(text_copy(source, options->properties[i].key, &copies[i].key, reterr));
@@ -28,12 +32,14 @@ static weir_status properties_copy(struct kafka_source *source, const struct wei
     return WEIR_OK;
 }
 
-static weir_status options_copy(struct kafka_source *source, const struct weir_kafka_options *options, struct weir_error *reterr)
+static weir_status options_copy(struct kafka_source *source,
+                                const struct weir_kafka_options *options, struct weir_error *reterr)
 {
     const char **topics;
     source->options = *options;
     WEIR_TRY(properties_copy(source, options, reterr));
-    WEIR_TRY(weir_arena_zero(&source->arena, options->topic_count, sizeof *topics, &topics, reterr));
+    WEIR_TRY(
+        weir_arena_zero(&source->arena, options->topic_count, sizeof *topics, &topics, reterr));
     for (size_t i = 0; i < options->topic_count; i++)
         WEIR_TRY(text_copy(source, options->topics[i], &topics[i], reterr));
     source->options.topics = topics;
@@ -70,16 +76,19 @@ static void source_free(void *self)
     weir_free(source);
 }
 
-static weir_status source_headers(void *self, const struct weir_log_record *record, struct weir_arena *arena,
-                                  struct weir_bytes (**ret_pairs)[2], size_t *ret_count, struct weir_error *reterr)
+static weir_status source_headers(void *self, const struct weir_log_record *record,
+                                  struct weir_arena *arena, struct weir_bytes (**ret_pairs)[2],
+                                  size_t *ret_count, struct weir_error *reterr)
 {
     rd_kafka_headers_t *headers;
     struct weir_bytes(*pairs)[2] = NULL;
     size_t count = 0;
     const rd_kafka_message_t *message = record->headers;
-    rd_kafka_resp_err_t code = message ? rd_kafka_message_headers(message, &headers) : RD_KAFKA_RESP_ERR__NOENT;
+    rd_kafka_resp_err_t code = message ? rd_kafka_message_headers(message, &headers)
+                                       : RD_KAFKA_RESP_ERR__NOENT;
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR__NOENT)
-        return weir_fail(reterr, WEIR_CORRUPT, "kafka: headers at offset %lld: %s", (long long)record->offset, rd_kafka_err2str(code));
+        return weir_fail(reterr, WEIR_CORRUPT, "kafka: headers at offset %lld: %s",
+                         (long long)record->offset, rd_kafka_err2str(code));
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         count = rd_kafka_header_cnt(headers);
     if (count)
@@ -90,7 +99,9 @@ static weir_status source_headers(void *self, const struct weir_log_record *reco
         size_t size;
         char *copy;
         if (rd_kafka_header_get_all(headers, i, &key, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR)
-            return weir_fail(reterr, WEIR_CORRUPT, "kafka: header %zu at offset %lld cannot be read", i, (long long)record->offset);
+            return weir_fail(reterr, WEIR_CORRUPT,
+                             "kafka: header %zu at offset %lld cannot be read", i,
+                             (long long)record->offset);
         WEIR_TRY(weir_arena_copy(arena, key, strlen(key), &copy, reterr));
         pairs[i][0] = (struct weir_bytes){(const uint8_t *)copy, strlen(key)};
         if (!value)
@@ -119,7 +130,8 @@ static const struct weir_log_source_operations operations = {
     .free = source_free,
 };
 
-weir_status weir_kafka_source_new(struct weir_context *context, const struct weir_kafka_options *options,
+weir_status weir_kafka_source_new(struct weir_context *context,
+                                  const struct weir_kafka_options *options,
                                   struct weir_log_source *ret_source, struct weir_error *reterr)
 {
     struct kafka_source *source;
@@ -133,7 +145,8 @@ weir_status weir_kafka_source_new(struct weir_context *context, const struct wei
     pthread_mutex_init(&source->probe_lock, NULL);
     weir_status status = options_copy(source, options, reterr);
     rd_kafka_t *client;
-    if (status == WEIR_OK) /* properties that contradict each other are found now, not at the first window */
+    if (status ==
+        WEIR_OK) /* properties that contradict each other are found now, not at the first window */
         status = kafka_query_client(source, true, &client, reterr);
     if (status != WEIR_OK) {
         source_free(source);
