@@ -1,0 +1,462 @@
+/* Windows of files: a set of (path, size, etag), each landed exactly once; the ledger of all of them is an immutable sorted object that
+ * the snapshot names (weir.files). */
+#include "scheduler/window/table.h"
+
+#include "connectors/file/file_source.h"
+#include "connectors/s3/s3.h"
+#include "formats/codec/codec.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define READ_SIZE (1u << 20)
+#define RUN_BYTES (4u << 20)
+
+/* One run being filled: lines lie one behind another in `bytes`; pointers are made when it is closed. */
+struct lines {
+    struct weir_buffer bytes;
+    size_t starts[WEIR_BATCH_ROWS], sizes[WEIR_BATCH_ROWS];
+    int64_t rows[WEIR_BATCH_ROWS];
+    struct weir_log_record records[WEIR_BATCH_ROWS];
+    size_t count;
+};
+
+struct file_window {
+    const struct weir_window_options *options;
+    struct table_state *table;
+    struct weir_file_source source;
+    struct weir_object_store store;   /* of an s3:// source outside the warehouse */
+    bool own_store;
+    struct weir_arena arena;
+    struct weir_file_entry *entries;  /* due, sorted by path */
+    size_t count, first, last;        /* the window is [first, last) */
+    json_t *ledger;                   /* object: path -> [size, etag], of the base */
+    json_t *changed;                  /* array of paths whose version differs from the one landed */
+    json_t *done;                     /* array of what this window landed, for the receipt */
+    struct weir_ingest *ingest;
+    struct lines *lines;
+    struct weir_run *runs;
+    struct weir_run_counts *counts;
+    size_t width, run_count;
+    int64_t bytes, records, total_bytes, last_report_ms;
+    struct landing landing;
+};
+
+/* ---- the ledger ---- */
+
+static weir_status read_ledger(struct weir_lake *lake, const json_t *state, json_t **ret_ledger, struct weir_error *reterr)
+{
+    const char *name = json_string_value(json_object_get(state, "files"));
+    if (!name) {
+        *ret_ledger = json_object();
+        return WEIR_OK;
+    }
+    WEIR_AUTO(weir_buffer) text = {.account = &lake->context->memory};
+    weir_status status = lake->store.operations->get(lake->store.self, name, 0, UINT64_MAX, &text, NULL, reterr);
+    if (status != WEIR_OK) {
+        weir_error_prefix(reterr, "the ledger of landed files: %s", name);
+        return status == WEIR_NOT_FOUND ? WEIR_DECISION : status;
+    }
+    json_t *ledger = json_loadb((const char *)text.data, text.size, 0, NULL), *files = json_incref(json_object_get(ledger, "files"));
+    json_decref(ledger);
+    if (!json_is_object(files)) {
+        json_decref(files);
+        return weir_fail(reterr, WEIR_CORRUPT, "%s is no ledger of files", name);
+    }
+    *ret_ledger = files;
+    return WEIR_OK;
+}
+
+static weir_status write_ledger(struct file_window *window, json_t *ledger, json_t *state, int64_t snapshot_id, struct weir_error *reterr)
+{
+    struct weir_lake *lake = window->options->lake;
+    char name[512];
+    snprintf(name, sizeof name, "_weir/ledgers/%s/%019lld.json", weir_metadata_uuid(window->table->table->metadata), (long long)snapshot_id);
+    json_t *json = json_pack("{s:i, s:O}", "format", 1, "files", ledger);
+    char *text = json ? weir_json_text(json) : NULL;
+    json_decref(json);
+    if (!text)
+        return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for the ledger of files");
+    size_t size = strlen(text);
+    struct weir_object_info info;
+    weir_status status = lake->store.operations->put(lake->store.self, name, text, size, WEIR_PUT_IF_ABSENT, NULL, NULL, reterr);
+    if ((status == WEIR_UNKNOWN_OUTCOME || status == WEIR_PRECONDITION) && lake->store.operations->head(lake->store.self, name, &info, NULL) == WEIR_OK && info.size == size)
+        status = WEIR_OK;
+    free(text);
+    if (status == WEIR_OK)
+        json_object_set_new(state, "files", json_string(name));
+    return status;
+}
+
+static bool is_landed(const json_t *ledger, const struct weir_file_entry *entry)
+{
+    const json_t *known = json_object_get(ledger, entry->path);
+    return known && json_integer_value(json_array_get(known, 0)) == (json_int_t)entry->size && strcmp(json_string_value(json_array_get(known, 1)), entry->etag) == 0;
+}
+
+/* ---- what is due ---- */
+
+static weir_status open_source(struct file_window *window, char *pattern, size_t size, struct weir_error *reterr)
+{
+    const char *files = window->options->table->source->files;
+    window->source = (struct weir_file_source){window->options->lake->context, NULL};
+    snprintf(pattern, size, "%s", files);
+    char bucket[64], rest[1024];
+    if (!weir_s3_uri_split(files, bucket, rest))
+        return WEIR_OK;
+    const struct weir_pipeline *pipeline = window->options->pipeline;
+    struct weir_s3_options options = {.bucket = bucket, .region = pipeline->s3.region ? pipeline->s3.region : pipeline->region, .endpoint = pipeline->s3.endpoint,
+                                      .path_style = pipeline->s3.path_style ? WEIR_S3_ADDRESSING_PATH : WEIR_S3_ADDRESSING_AUTO, .tls_ca_file = pipeline->tls.ca_file,
+                                      .role_arn = pipeline->s3.role_arn, .external_id = pipeline->s3.role_external_id};
+    WEIR_TRY(weir_store_s3_new(window->options->lake->context, &options, &window->store, reterr));
+    window->own_store = true;
+    window->source.store = &window->store;
+    snprintf(pattern, size, "%s", rest);
+    return WEIR_OK;
+}
+
+static bool is_ours(const struct weir_window_options *options, const struct weir_file_entry *entry)
+{
+    char hex[33];
+    if (options->shard_count <= 1)
+        return true;
+    weir_digest(entry->path, strlen(entry->path), hex);
+    return strtoul(hex + 24, NULL, 16) % (unsigned)options->shard_count == (unsigned)options->shard_index;
+}
+
+static weir_status find_due(struct file_window *window, struct weir_error *reterr)
+{
+    char pattern[4096];
+    struct weir_file_entry *all;
+    size_t count;
+    WEIR_TRY(open_source(window, pattern, sizeof pattern, reterr));
+    WEIR_TRY(weir_file_list(&window->source, pattern, &window->arena, &all, &count, reterr));
+    window->changed = json_array();
+    window->entries = all;
+    for (size_t i = 0; i < count; i++) {
+        if (is_landed(window->ledger, &all[i]) || !is_ours(window->options, &all[i]))
+            continue;
+        if (json_object_get(window->ledger, all[i].path)) {
+            json_array_append_new(window->changed, json_string(all[i].path));
+            continue;
+        }
+        all[window->count++] = all[i];
+    }
+    return WEIR_OK;
+}
+
+static weir_status window_open(struct file_window *window, const struct weir_window_options *options, struct table_state *table, struct weir_error *reterr)
+{
+    *window = (struct file_window){.options = options, .table = table};
+    weir_arena_init(&window->arena, &options->lake->context->memory);
+    if (table->truth)
+        WEIR_TRY(read_ledger(options->lake, table->truth, &window->ledger, reterr));
+    else
+        window->ledger = json_object();
+    return find_due(window, reterr);
+}
+
+static void window_close(struct file_window *window)
+{
+    for (size_t i = 0; window->lines && i < window->width; i++)
+        weir_buffer_done(&window->lines[i].bytes);
+    weir_ingest_free(window->ingest);
+    if (window->own_store)
+        window->store.operations->free(window->store.self);
+    json_decref(window->ledger);
+    json_decref(window->changed);
+    json_decref(window->done);
+    weir_arena_done(&window->arena);
+}
+
+/* ---- reading ---- */
+
+static weir_status flush(struct file_window *window, struct weir_run_counts *total, struct weir_error *reterr)
+{
+    const struct weir_progress *progress = &window->options->progress;
+    if (window->run_count)
+        WEIR_TRY(weir_ingest_runs(window->ingest, window->runs, window->run_count, window->counts, reterr));
+    for (size_t i = 0; i < window->run_count; i++) {
+        total->landed += window->counts[i].landed;
+        total->refused += window->counts[i].refused;
+        total->filtered += window->counts[i].filtered + window->counts[i].tombstones;
+        weir_buffer_clear(&window->lines[i].bytes);
+        window->lines[i].count = 0;
+    }
+    window->run_count = 0;
+    int64_t now = weir_steady_ms(window->options->lake->context);
+    if (progress->report && now - window->last_report_ms > 250) {
+        progress->report(progress->self, window->options->table->name, window->records, window->records, window->bytes);
+        window->last_report_ms = now;
+    }
+    return weir_context_check(window->options->lake->context, reterr);
+}
+
+static weir_status close_run(struct file_window *window, const char *path, struct weir_run_counts *total, struct weir_error *reterr)
+{
+    struct lines *lines = &window->lines[window->run_count];
+    if (lines->count == 0)
+        return WEIR_OK;
+    for (size_t i = 0; i < lines->count; i++)
+        lines->records[i] = (struct weir_log_record){.timestamp_ms = -1, .value = {lines->bytes.data + lines->starts[i], lines->sizes[i]}};
+    window->runs[window->run_count] = (struct weir_run){.origin = {.path = path, .rows = lines->rows}, .records = lines->records, .count = lines->count};
+    window->run_count++;
+    return window->run_count == window->width ? flush(window, total, reterr) : WEIR_OK;
+}
+
+/* A file being cut into lines. A line that is too long keeps its first bytes, enough to be refused as too large. */
+struct cutter {
+    struct file_window *window;
+    const char *path;
+    int64_t row;
+    struct weir_buffer pending;   /* a line that is not whole yet */
+    struct weir_run_counts *total;
+};
+
+static bool is_blank(const uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (data[i] != ' ' && data[i] != '\t' && data[i] != '\r')
+            return false;
+    return true;
+}
+
+static weir_status add_line(struct cutter *cutter, const uint8_t *data, size_t size, struct weir_error *reterr)
+{
+    struct file_window *window = cutter->window;
+    int64_t row = cutter->row++;
+    if (is_blank(data, size))
+        return WEIR_OK;
+    struct lines *lines = &window->lines[window->run_count];
+    lines->starts[lines->count] = lines->bytes.size;
+    lines->sizes[lines->count] = size;
+    lines->rows[lines->count++] = row;
+    WEIR_TRY(weir_buffer_append(&lines->bytes, data, size, reterr));
+    window->records++;
+    if (lines->count == WEIR_BATCH_ROWS || lines->bytes.size >= RUN_BYTES)
+        return close_run(window, cutter->path, cutter->total, reterr);
+    return WEIR_OK;
+}
+
+static weir_status add_pending(struct cutter *cutter, const uint8_t *data, size_t size, struct weir_error *reterr)
+{
+    size_t room = cutter->pending.size > WEIR_RECORD_SIZE_MAX ? 0 : WEIR_RECORD_SIZE_MAX + 1 - cutter->pending.size;
+    return weir_buffer_append(&cutter->pending, data, size < room ? size : room, reterr);
+}
+
+static weir_status cut(struct cutter *cutter, const uint8_t *data, size_t size, struct weir_error *reterr)
+{
+    while (size) {
+        const uint8_t *end = memchr(data, '\n', size);
+        size_t line = end ? (size_t)(end - data) : size;
+        if (!end)
+            return add_pending(cutter, data, size, reterr);
+        if (cutter->pending.size) {
+            WEIR_TRY(add_pending(cutter, data, line, reterr));
+            WEIR_TRY(add_line(cutter, cutter->pending.data, cutter->pending.size, reterr));
+            weir_buffer_clear(&cutter->pending);
+        } else {
+            WEIR_TRY(add_line(cutter, data, line, reterr));
+        }
+        data += line + 1;
+        size -= line + 1;
+    }
+    return WEIR_OK;
+}
+
+static weir_status cut_stream(struct cutter *cutter, struct weir_stream_decoder *decoder, struct weir_file *file, struct weir_error *reterr)
+{
+    WEIR_AUTO(weir_buffer) raw = {.account = cutter->window->arena.account}, plain = {.account = cutter->window->arena.account};
+    uint64_t size = weir_file_size(file);
+    for (uint64_t at = 0; at < size;) {
+        weir_buffer_clear(&raw);
+        WEIR_TRY(weir_file_read_at(file, at, READ_SIZE, &raw, reterr));
+        if (raw.size == 0)
+            break;
+        at += raw.size;
+        cutter->window->bytes += (int64_t)raw.size;
+        for (size_t used = 0; used < raw.size;) {
+            size_t taken;
+            weir_buffer_clear(&plain);
+            WEIR_TRY(weir_stream_decode(decoder, raw.data + used, raw.size - used, READ_SIZE * 2, &plain, &taken, reterr));
+            WEIR_TRY(cut(cutter, plain.data, plain.size, reterr));
+            used += taken;
+        }
+    }
+    for (bool done = false; !done;) {
+        weir_buffer_clear(&plain);
+        WEIR_TRY(weir_stream_finish(decoder, READ_SIZE * 2, &plain, &done, reterr));
+        WEIR_TRY(cut(cutter, plain.data, plain.size, reterr));
+    }
+    if (cutter->pending.size) /* the last line needs no line end */
+        WEIR_TRY(add_line(cutter, cutter->pending.data, cutter->pending.size, reterr));
+    return WEIR_OK;
+}
+
+static weir_status read_file(struct file_window *window, const struct weir_file_entry *entry, struct weir_error *reterr)
+{
+    struct weir_run_counts total = {0};
+    struct cutter cutter = {.window = window, .path = entry->path, .pending = {.account = window->arena.account}, .total = &total};
+    struct weir_file *file = NULL;
+    struct weir_stream_decoder *decoder = NULL;
+    weir_status status;
+    WEIR_TRY_OUT(status, weir_file_open(&window->source, entry, &file, reterr));
+    WEIR_TRY_OUT(status, weir_stream_decoder_new(window->arena.account, weir_stream_format_of(entry->name), &decoder, reterr));
+    WEIR_TRY_OUT(status, cut_stream(&cutter, decoder, file, reterr));
+    WEIR_TRY_OUT(status, close_run(window, entry->path, &total, reterr));
+    WEIR_TRY_OUT(status, flush(window, &total, reterr));
+    json_array_append_new(window->done, json_pack("{s:s, s:I, s:s, s:I, s:I, s:I}", "path", entry->path, "size", (json_int_t)entry->size, "etag", entry->etag, "landed",
+                                                  (json_int_t)total.landed, "refused", (json_int_t)total.refused, "filtered", (json_int_t)total.filtered));
+out:
+    weir_buffer_done(&cutter.pending);
+    weir_stream_decoder_free(decoder);
+    weir_file_close(file);
+    if (status != WEIR_OK)
+        weir_error_prefix(reterr, "%s", entry->path);
+    return status;
+}
+
+/* ---- landing ---- */
+
+/* All of the window's files absent from the base's ledger: go. All there: somebody landed them. */
+static enum weir_test compare(void *self, const json_t *state)
+{
+    struct file_window *window = self;
+    json_t *ledger;
+    if (read_ledger(window->options->lake, state, &ledger, NULL) != WEIR_OK)
+        return WEIR_TEST_DROP;
+    size_t there = 0;
+    for (size_t i = window->first; i < window->last; i++)
+        there += json_object_get(ledger, window->entries[i].path) != NULL;
+    json_decref(ledger);
+    return there == 0 ? WEIR_TEST_GO : there == window->last - window->first ? WEIR_TEST_DONE : WEIR_TEST_DROP;
+}
+
+static weir_status overlay(void *self, json_t *state, int64_t snapshot_id, struct weir_error *reterr)
+{
+    struct file_window *window = self;
+    json_t *ledger;
+    WEIR_TRY(read_ledger(window->options->lake, state, &ledger, reterr));
+    for (size_t i = window->first; i < window->last; i++)
+        json_object_set_new(ledger, window->entries[i].path, json_pack("[I, s]", (json_int_t)window->entries[i].size, window->entries[i].etag));
+    weir_status status = write_ledger(window, ledger, state, snapshot_id, reterr);
+    json_decref(ledger);
+    return status == WEIR_OK ? landing_letters(&window->landing, state, snapshot_id, reterr) : status;
+}
+
+static weir_status land_window(struct file_window *window, const struct weir_ingest_result *result, json_t *outcome, struct weir_error *reterr)
+{
+    struct landing *landing = &window->landing;
+    weir_status status;
+    WEIR_TRY_OUT(status, landing_init(landing, window->options, window->table, result, reterr));
+    json_object_set(landing->receipt, "landed_files", window->done);
+    json_object_set_new(landing->receipt, "bytes_read", json_integer(window->bytes));
+    struct weir_work work = {.kind = "window", .operation = "append", .epoch = json_integer_value(json_object_get(window->table->truth, "epoch")), .test = compare,
+                             .overlay = overlay, .self = window, .files = result->files, .file_count = result->file_count, .summary = landing->summary,
+                             .receipt = landing->receipt, .schema = window->table->shape.changed ? &window->table->shape.schema : NULL};
+    enum weir_landing how;
+    int64_t snapshot_id = 0;
+    WEIR_TRY_OUT(status, weir_land(window->options->lake, &window->table->table, &work, &how, &snapshot_id, reterr));
+    if (how == WEIR_LANDED) {
+        outcome_result(outcome, result, snapshot_id);
+        outcome_add(outcome, "bytes", window->bytes);
+        outcome_add(outcome, "source_files", (int64_t)(window->last - window->first));
+    } else {
+        outcome_add(outcome, how == WEIR_SUPERSEDED ? "superseded" : "abandoned", 1);
+    }
+out:
+    landing_done(landing);
+    return status;
+}
+
+static weir_status ingest_window(struct file_window *window, json_t *outcome, struct weir_error *reterr)
+{
+    struct weir_ingest_result result;
+    struct table_state *table = window->table;
+    WEIR_TRY(table_ingest(window->options, table, weir_snapshot_id(window->options->lake->context, table->table->metadata), &window->ingest, reterr));
+    window->width = weir_ingest_width(window->ingest);
+    window->done = json_array();
+    WEIR_TRY(weir_arena_zero(&window->arena, window->width, sizeof *window->lines, &window->lines, reterr));
+    WEIR_TRY(weir_arena_zero(&window->arena, window->width, sizeof *window->runs, &window->runs, reterr));
+    WEIR_TRY(weir_arena_zero(&window->arena, window->width, sizeof *window->counts, &window->counts, reterr));
+    for (size_t i = 0; i < window->width; i++)
+        weir_buffer_init(&window->lines[i].bytes, window->arena.account);
+    for (size_t i = window->first; i < window->last; i++)
+        WEIR_TRY(read_file(window, &window->entries[i], reterr));
+    WEIR_TRY(weir_ingest_finish(window->ingest, &result, reterr));
+    WEIR_TRY(table_check_share(window->options->table, &result, reterr));
+    return land_window(window, &result, outcome, reterr);
+}
+
+/* The oldest files by name, as many as window.max_bytes holds, at least one. */
+static void take_files(struct file_window *window)
+{
+    uint64_t bytes = 0, limit = window->options->pipeline->window_max_bytes;
+    window->first = 0;
+    for (window->last = 0; window->last < window->count; window->last++) {
+        if (window->last && bytes + window->entries[window->last].size > limit)
+            break;
+        bytes += window->entries[window->last].size;
+    }
+}
+
+static weir_status report_changed(const json_t *changed, struct weir_error *reterr)
+{
+    size_t count = json_array_size(changed);
+    if (count == 0)
+        return WEIR_OK;
+    weir_status status = weir_fail(reterr, WEIR_DECISION, "%zu files changed after they were landed, first %s: what they hold now was not read", count,
+                                   json_string_value(json_array_get(changed, 0)));
+    weir_error_hint(reterr, "a landed file is never read twice; give new content a new name");
+    return status;
+}
+
+weir_status file_windows_run(const struct weir_window_options *options, struct table_state *table, json_t *outcome, struct weir_error *reterr)
+{
+    if (!table->table) {
+        json_t *state = weir_state_new();
+        weir_status born = table_birth(options, table, state, reterr);
+        json_decref(state);
+        WEIR_TRY(born);
+    }
+    WEIR_TRY(table_sync_quarantine(options, table, reterr));
+    weir_status status = WEIR_OK;
+    for (int windows = 0; status == WEIR_OK && (options->windows_max == 0 || windows < options->windows_max); windows++) {
+        struct file_window window;
+        status = window_open(&window, options, table, reterr);
+        bool due = status == WEIR_OK && window.count > 0;
+        if (due) {
+            take_files(&window);
+            status = ingest_window(&window, outcome, reterr);
+        }
+        if (status == WEIR_OK && due)
+            status = table_reload(options, table, reterr);
+        if (status == WEIR_OK && due)
+            status = table_sync_quarantine(options, table, reterr);
+        if (status == WEIR_OK && !due)
+            status = report_changed(window.changed, reterr);
+        window_close(&window);
+        if (!due)
+            break;
+        if (status == WEIR_OK)
+            status = weir_context_check(options->lake->context, reterr);
+    }
+    return status;
+}
+
+weir_status file_windows_plan(const struct weir_window_options *options, struct table_state *table, json_t *plan, struct weir_error *reterr)
+{
+    struct file_window window;
+    weir_status status = window_open(&window, options, table, reterr);
+    json_t *files = json_array();
+    for (size_t i = 0; status == WEIR_OK && i < window.count; i++)
+        json_array_append_new(files, json_pack("{s:s, s:I, s:s}", "path", window.entries[i].path, "size", (json_int_t)window.entries[i].size, "etag", window.entries[i].etag));
+    json_object_set_new(plan, "files", files);
+    json_object_set_new(plan, "records", json_null());
+    if (status == WEIR_OK)
+        json_object_set(plan, "changed", window.changed);
+    window_close(&window);
+    return status;
+}
