@@ -75,6 +75,7 @@ struct weir_pipeline {
     const struct weir_source_config *sources; size_t source_count;
     const struct weir_table_config *tables; size_t table_count;
     const char *digest;
+    const struct weir_pipeline_node *tree;       /* the merged file; for weir_pipeline_print */
 };
 
 /* Reads files (later wins key by key; `-` not allowed), resolves ${ENV:-default} and file: references, binds names. All errors of a file
@@ -87,5 +88,19 @@ void weir_pipeline_free(struct weir_pipeline *pipeline);
 weir_status weir_pipeline_print(const struct weir_pipeline *pipeline, struct weir_buffer *out, struct weir_error *reterr) WEIR_MUST_CHECK;
 /* JSON Schema of the pipeline file, and docs/pipeline.md's key table, both from keys.def. */
 weir_status weir_pipeline_schema(struct weir_buffer *out, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status weir_pipeline_key_table(struct weir_buffer *out, struct weir_error *reterr) WEIR_MUST_CHECK; /* Markdown */
+
+/* Files for `weir init`. `name` becomes the pipeline's name. Text appended to `out`.
+ * template: "inventory" (the reference workload from Kafka); NOT_FOUND names those there are. */
+weir_status weir_pipeline_template(const char *template_name, const char *name, struct weir_buffer *out, struct weir_error *reterr) WEIR_MUST_CHECK;
+struct weir_pipeline_sketch {
+    const char *name;          /* of the pipeline */
+    const char *table;         /* "bronze.readings" */
+    const char *files;         /* glob of the files, or NULL: a Kafka topic */
+    const char *topic;
+    const struct weir_type *columns; /* STRUCT as inferred */
+    const char *comment;       /* one line at the top, or NULL */
+};
+weir_status weir_pipeline_from_type(const struct weir_pipeline_sketch *sketch, struct weir_buffer *out, struct weir_error *reterr) WEIR_MUST_CHECK;
 
 #endif
