@@ -1,5 +1,5 @@
-/* weir-gen: records for tests, demo and benches, to standard output or to Kafka, with a manifest of what a correct reader
- * must find. Start reading at record.h. */
+/* weir-gen: records for tests, demo and benches, to standard output or to Kafka, with a manifest of
+ * what a correct reader must find. Start reading at record.h. */
 #include "tools/gen/output.h"
 
 #include <errno.h>
@@ -29,8 +29,10 @@ static const char help[] =
     "  --transaction-size N records a transaction (default 1000)\n"
     "  --abort-every K      abort each K-th transaction, its records written\n"
     "  -X NAME=VALUE        any librdkafka property (repeatable)\n"
-    "  --manifest FILE      CSV, one line a record in order: row, index, origin (the record it repeats), key, partition,\n"
-    "                       offset, timestamp_ms, status (good | bad | tombstone | aborted), reason, size, digest (XXH3-64)\n"
+    "  --manifest FILE      CSV, one line a record in order: row, index, origin (the record it "
+    "repeats), key, partition,\n"
+    "                       offset, timestamp_ms, status (good | bad | tombstone | aborted), "
+    "reason, size, digest (XXH3-64)\n"
     "  --values FILE        what went to Kafka, one value a line, in the manifest's order\n";
 
 struct arguments {
@@ -41,14 +43,17 @@ struct arguments {
     const char *manifest, *values;
 };
 
-/* -- output ------------------------------------------------------------------------------------------- */
+/* -- output
+ * ------------------------------------------------------------------------------------------- */
 
-weir_status gen_output_make(struct gen_output *output, uint64_t position, struct gen_record *ret_record, struct weir_error *reterr) {
+weir_status gen_output_make(struct gen_output *output, uint64_t position,
+                            struct gen_record *ret_record, struct weir_error *reterr) {
     struct gen_record record;
     output->text.size = 0;
     gen_record_make(output->options, output->first + position, &output->text, &record);
     if (output->text.full)
-        return weir_fail(reterr, WEIR_INTERNAL, "record %" PRIu64 " is larger than %u bytes", output->first + position, GEN_RECORD_SIZE_MAX);
+        return weir_fail(reterr, WEIR_INTERNAL, "record %" PRIu64 " is larger than %u bytes",
+                         output->first + position, GEN_RECORD_SIZE_MAX);
     if (output->values != NULL) {
         fwrite(record.value, 1, record.size, output->values);
         putc_unlocked('\n', output->values);
@@ -58,8 +63,15 @@ weir_status gen_output_make(struct gen_output *output, uint64_t position, struct
     if (output->entries != NULL) {
         struct gen_entry *entry = &output->entries[position];
         *entry = (struct gen_entry){
-            .index = output->first + position, .origin = record.origin, .digest = XXH3_64bits(record.value, record.size), .offset = -1,
-            .timestamp_ms = -1, .reason = record.reason, .partition = -1, .size = (uint32_t)record.size, .tombstone = record.tombstone,
+            .index = output->first + position,
+            .origin = record.origin,
+            .digest = XXH3_64bits(record.value, record.size),
+            .offset = -1,
+            .timestamp_ms = -1,
+            .reason = record.reason,
+            .partition = -1,
+            .size = (uint32_t)record.size,
+            .tombstone = record.tombstone,
         };
         memcpy(entry->key, record.key, sizeof entry->key);
     }
@@ -68,22 +80,29 @@ weir_status gen_output_make(struct gen_output *output, uint64_t position, struct
 }
 
 static const char *status_of(const struct gen_entry *entry) {
-    return entry->aborted ? "aborted" : entry->tombstone ? "tombstone" : entry->reason != NULL ? "bad" : "good";
+    return entry->aborted          ? "aborted"
+           : entry->tombstone      ? "tombstone"
+           : entry->reason != NULL ? "bad"
+                                   : "good";
 }
 
-weir_status gen_output_manifest(const struct gen_output *output, const char *path, struct weir_error *reterr) {
+weir_status gen_output_manifest(const struct gen_output *output, const char *path,
+                                struct weir_error *reterr) {
     FILE *file = fopen(path, "w");
     if (file == NULL)
         return weir_fail(reterr, WEIR_IO, "%s: %s", path, strerror(errno));
     fputs("row,index,origin,key,partition,offset,timestamp_ms,status,reason,size,digest\n", file);
     for (uint64_t row = 0; row < output->count; row++) {
         const struct gen_entry *entry = &output->entries[row];
-        fprintf(file, "%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%s,", row, entry->index, entry->origin, entry->key);
+        fprintf(file, "%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%s,", row, entry->index, entry->origin,
+                entry->key);
         if (entry->offset >= 0) /* else nothing: the row number is the place */
-            fprintf(file, "%" PRId32 ",%" PRId64 ",%" PRId64, entry->partition, entry->offset, entry->timestamp_ms);
+            fprintf(file, "%" PRId32 ",%" PRId64 ",%" PRId64, entry->partition, entry->offset,
+                    entry->timestamp_ms);
         else
             fputs(",,", file);
-        fprintf(file, ",%s,%s,%" PRIu32 ",%016" PRIx64 "\n", status_of(entry), entry->reason != NULL ? entry->reason : "", entry->size, entry->digest);
+        fprintf(file, ",%s,%s,%" PRIu32 ",%016" PRIx64 "\n", status_of(entry),
+                entry->reason != NULL ? entry->reason : "", entry->size, entry->digest);
     }
     int failed = ferror(file);
     if ((fclose(file) != 0) | failed)
@@ -102,20 +121,27 @@ static weir_status write_lines(struct gen_output *output, struct weir_error *ret
     return WEIR_OK;
 }
 
-/* -- arguments ---------------------------------------------------------------------------------------- */
+/* -- arguments
+ * ---------------------------------------------------------------------------------------- */
 
-static weir_status parse_number(const char *name, const char *text, uint64_t limit, uint64_t *ret_value, struct weir_error *reterr) {
+static weir_status parse_number(const char *name, const char *text, uint64_t limit,
+                                uint64_t *ret_value, struct weir_error *reterr) {
     char *end;
     errno = 0;
     unsigned long long value = strtoull(text, &end, 10);
     if (errno != 0 || *end != '\0' || text[0] < '0' || text[0] > '9' || value > limit)
-        return weir_fail(reterr, WEIR_USAGE, "--%s %s: want a number from 0 to %" PRIu64, name, text, limit);
+        return weir_fail(reterr, WEIR_USAGE, "--%s %s: want a number from 0 to %" PRIu64, name,
+                         text, limit);
     *ret_value = value;
     return WEIR_OK;
 }
 
-static weir_status parse_shape(const char *text, enum gen_shape *ret_shape, struct weir_error *reterr) {
-    static const char *const names[] = {[GEN_INVENTORY] = "inventory", [GEN_FLAT] = "flat", [GEN_WIDE] = "wide", [GEN_HOSTILE] = "hostile"};
+static weir_status parse_shape(const char *text, enum gen_shape *ret_shape,
+                               struct weir_error *reterr) {
+    static const char *const names[] = {[GEN_INVENTORY] = "inventory",
+                                        [GEN_FLAT] = "flat",
+                                        [GEN_WIDE] = "wide",
+                                        [GEN_HOSTILE] = "hostile"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(text, names[i]) == 0) {
             *ret_shape = (enum gen_shape)i;
@@ -126,8 +152,22 @@ static weir_status parse_shape(const char *text, enum gen_shape *ret_shape, stru
 }
 
 enum gen_option {
-    OPTION_COUNT = 256, OPTION_SEED, OPTION_FIRST, OPTION_BAD, OPTION_LATE, OPTION_DUPLICATES, OPTION_TOMBSTONES, OPTION_TRANSACTION_SIZE,
-    OPTION_ABORT_EVERY, OPTION_PARTITIONS, OPTION_SHAPE, OPTION_KAFKA, OPTION_TOPIC, OPTION_TRANSACTIONAL, OPTION_MANIFEST, OPTION_VALUES,
+    OPTION_COUNT = 256,
+    OPTION_SEED,
+    OPTION_FIRST,
+    OPTION_BAD,
+    OPTION_LATE,
+    OPTION_DUPLICATES,
+    OPTION_TOMBSTONES,
+    OPTION_TRANSACTION_SIZE,
+    OPTION_ABORT_EVERY,
+    OPTION_PARTITIONS,
+    OPTION_SHAPE,
+    OPTION_KAFKA,
+    OPTION_TOPIC,
+    OPTION_TRANSACTIONAL,
+    OPTION_MANIFEST,
+    OPTION_VALUES,
 };
 
 static const struct option_name {
@@ -135,20 +175,35 @@ static const struct option_name {
     enum gen_option option;
     uint64_t limit; /* of a number; 0: text */
 } option_names[] = {
-    {"count", OPTION_COUNT, 1ull << 40}, {"seed", OPTION_SEED, UINT64_MAX}, {"first", OPTION_FIRST, 1ull << 40}, {"bad", OPTION_BAD, 1000},
-    {"late", OPTION_LATE, 1000}, {"duplicates", OPTION_DUPLICATES, 1000}, {"tombstones", OPTION_TOMBSTONES, 1000},
-    {"transaction-size", OPTION_TRANSACTION_SIZE, 1000000}, {"abort-every", OPTION_ABORT_EVERY, 1ull << 40}, {"partitions-expected", OPTION_PARTITIONS, 100000},
-    {"shape", OPTION_SHAPE, 0}, {"kafka", OPTION_KAFKA, 0}, {"topic", OPTION_TOPIC, 0}, {"transactional", OPTION_TRANSACTIONAL, 0},
-    {"manifest", OPTION_MANIFEST, 0}, {"values", OPTION_VALUES, 0},
+    {"count", OPTION_COUNT, 1ull << 40},
+    {"seed", OPTION_SEED, UINT64_MAX},
+    {"first", OPTION_FIRST, 1ull << 40},
+    {"bad", OPTION_BAD, 1000},
+    {"late", OPTION_LATE, 1000},
+    {"duplicates", OPTION_DUPLICATES, 1000},
+    {"tombstones", OPTION_TOMBSTONES, 1000},
+    {"transaction-size", OPTION_TRANSACTION_SIZE, 1000000},
+    {"abort-every", OPTION_ABORT_EVERY, 1ull << 40},
+    {"partitions-expected", OPTION_PARTITIONS, 100000},
+    {"shape", OPTION_SHAPE, 0},
+    {"kafka", OPTION_KAFKA, 0},
+    {"topic", OPTION_TOPIC, 0},
+    {"transactional", OPTION_TRANSACTIONAL, 0},
+    {"manifest", OPTION_MANIFEST, 0},
+    {"values", OPTION_VALUES, 0},
 };
 enum { OPTION_NAMES = sizeof option_names / sizeof *option_names };
 
-static weir_status take_option(struct arguments *arguments, const struct option_name *name, const char *text, struct weir_error *reterr) {
+static weir_status take_option(struct arguments *arguments, const struct option_name *name,
+                               const char *text, struct weir_error *reterr) {
     uint64_t number = 0;
     if (name->limit > 0)
         WEIR_TRY(parse_number(name->name, text, name->limit, &number, reterr));
     switch (name->option) {
-    case OPTION_COUNT: arguments->count = number; arguments->counted = true; break;
+    case OPTION_COUNT:
+        arguments->count = number;
+        arguments->counted = true;
+        break;
     case OPTION_SEED: arguments->options.seed = number; break;
     case OPTION_FIRST: arguments->first = number; break;
     case OPTION_BAD: arguments->options.bad = (unsigned)number; break;
@@ -174,8 +229,11 @@ static weir_status check_arguments(const struct arguments *arguments, struct wei
         return weir_fail(reterr, WEIR_USAGE, "--count is missing");
     if ((kafka->brokers == NULL) != (kafka->topic == NULL))
         return weir_fail(reterr, WEIR_USAGE, "--kafka and --topic go together");
-    if (kafka->brokers == NULL && (kafka->transactional != NULL || kafka->partitions_expected > 0 || arguments->values != NULL || arguments->options.tombstones > 0))
-        return weir_fail(reterr, WEIR_USAGE, "--transactional, --partitions-expected, --tombstones and --values need --kafka");
+    if (kafka->brokers == NULL && (kafka->transactional != NULL || kafka->partitions_expected > 0 ||
+                                   arguments->values != NULL || arguments->options.tombstones > 0))
+        return weir_fail(
+            reterr, WEIR_USAGE,
+            "--transactional, --partitions-expected, --tombstones and --values need --kafka");
     if (kafka->transactional == NULL && kafka->abort_every > 0)
         return weir_fail(reterr, WEIR_USAGE, "--abort-every needs --transactional");
     if (kafka->transaction_size == 0)
@@ -184,10 +242,12 @@ static weir_status check_arguments(const struct arguments *arguments, struct wei
 }
 
 /* Ends the process on --help and on what getopt has already complained about. */
-static weir_status parse_arguments(struct arguments *arguments, int argc, char **argv, struct weir_error *reterr) {
+static weir_status parse_arguments(struct arguments *arguments, int argc, char **argv,
+                                   struct weir_error *reterr) {
     struct option options[OPTION_NAMES + 2] = {{0}};
     for (size_t i = 0; i < OPTION_NAMES; i++)
-        options[i] = (struct option){option_names[i].name, required_argument, NULL, (int)option_names[i].option};
+        options[i] = (struct option){option_names[i].name, required_argument, NULL,
+                                     (int)option_names[i].option};
     options[OPTION_NAMES] = (struct option){"help", no_argument, NULL, 'h'};
     int option;
     while ((option = getopt_long(argc, argv, "hX:", options, NULL)) != -1) {
@@ -198,8 +258,10 @@ static weir_status parse_arguments(struct arguments *arguments, int argc, char *
         if (option == '?')
             return weir_fail(reterr, WEIR_USAGE, "see weir-gen --help");
         if (option == 'X') {
-            if (arguments->kafka.setting_count == sizeof arguments->kafka.settings / sizeof *arguments->kafka.settings)
-                return weir_fail(reterr, WEIR_USAGE, "more than %zu -X", arguments->kafka.setting_count);
+            if (arguments->kafka.setting_count ==
+                sizeof arguments->kafka.settings / sizeof *arguments->kafka.settings)
+                return weir_fail(reterr, WEIR_USAGE, "more than %zu -X",
+                                 arguments->kafka.setting_count);
             arguments->kafka.settings[arguments->kafka.setting_count++] = optarg;
             continue;
         }
@@ -210,14 +272,17 @@ static weir_status parse_arguments(struct arguments *arguments, int argc, char *
     return check_arguments(arguments, reterr);
 }
 
-static weir_status generate(const struct arguments *arguments, struct weir_account *account, struct weir_error *reterr) {
-    struct gen_output output = {.options = &arguments->options, .first = arguments->first, .count = arguments->count};
+static weir_status generate(const struct arguments *arguments, struct weir_account *account,
+                            struct weir_error *reterr) {
+    struct gen_output output = {
+        .options = &arguments->options, .first = arguments->first, .count = arguments->count};
     weir_status status = weir_alloc(account, GEN_RECORD_SIZE_MAX, &output.text.data, reterr);
     if (status != WEIR_OK)
         return status;
     output.text.capacity = GEN_RECORD_SIZE_MAX;
     if (arguments->manifest != NULL)
-        WEIR_TRY_OUT(status, weir_alloc_zero(account, output.count, sizeof *output.entries, &output.entries, reterr));
+        WEIR_TRY_OUT(status, weir_alloc_zero(account, output.count, sizeof *output.entries,
+                                             &output.entries, reterr));
     if (arguments->values != NULL && (output.values = fopen(arguments->values, "w")) == NULL) {
         status = weir_fail(reterr, WEIR_IO, "%s: %s", arguments->values, strerror(errno));
         goto out;
@@ -229,7 +294,8 @@ static weir_status generate(const struct arguments *arguments, struct weir_accou
     if (arguments->manifest != NULL)
         WEIR_TRY_OUT(status, gen_output_manifest(&output, arguments->manifest, reterr));
 out:
-    if (arguments->values != NULL && output.values != NULL && fclose(output.values) != 0 && status == WEIR_OK)
+    if (arguments->values != NULL && output.values != NULL && fclose(output.values) != 0 &&
+        status == WEIR_OK)
         status = weir_fail(reterr, WEIR_IO, "%s: %s", arguments->values, strerror(errno));
     weir_free(output.entries);
     weir_free(output.text.data);

@@ -1,5 +1,6 @@
-/* The hostile shape: the inventory's columns, written as no sane sender would and yet good JSON; and, when asked for bad
- * records, one way after another of not being JSON, not being UTF-8, not being of the declared types. */
+/* The hostile shape: the inventory's columns, written as no sane sender would and yet good JSON;
+ * and, when asked for bad records, one way after another of not being JSON, not being UTF-8, not
+ * being of the declared types. */
 #include "tools/gen/record.h"
 
 enum { STREAM_HOSTILE = 32 };
@@ -35,29 +36,72 @@ static void put_name(struct gen_text *text, const char *name, struct gen_draw *d
     put_space(text, draw);
 }
 
-static void put_choice(struct gen_text *text, const char *const *choices, size_t count, struct gen_draw *draw) {
+static void put_choice(struct gen_text *text, const char *const *choices, size_t count,
+                       struct gen_draw *draw) {
     gen_put_text(text, choices[gen_below(draw, (uint32_t)count)]);
 }
 
 static const char *const strings[] = {
-    "null", "\"\"", "\" \"", "\"\\u0000\"", "\"a\\u0000b\"", "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\ud83d\\ude00\"",
-    "\"\xf4\x8f\xbf\xbf\"", "\"\xef\xbf\xbf\"", "\"\\uffff\"", "\"\\uFEFFbom\"", "\"\xe2\x80\xa8\xe2\x80\xa9\"", "\"\x7f\"", "\"{\\\"site\\\":1}\"",
+    "null",
+    "\"\"",
+    "\" \"",
+    "\"\\u0000\"",
+    "\"a\\u0000b\"",
+    "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"",
+    "\"\\ud83d\\ude00\"",
+    "\"\xf4\x8f\xbf\xbf\"",
+    "\"\xef\xbf\xbf\"",
+    "\"\\uffff\"",
+    "\"\\uFEFFbom\"",
+    "\"\xe2\x80\xa8\xe2\x80\xa9\"",
+    "\"\x7f\"",
+    "\"{\\\"site\\\":1}\"",
 };
-static const char *const ints[] = {"null", "0", "-0", "2147483647", "-2147483648", "22621.0", "2.2621e4", "226210e-1", "1E3", "1e+3", "0.0e99"};
-static const char *const longs[] = {"9223372036854775807", "-9223372036854775808", "9007199254740993", "9223372036854775807.000", "1e18", "0", "null",
+static const char *const ints[] = {"null",        "0",       "-0",       "2147483647",
+                                   "-2147483648", "22621.0", "2.2621e4", "226210e-1",
+                                   "1E3",         "1e+3",    "0.0e99"};
+static const char *const longs[] = {"9223372036854775807",
+                                    "-9223372036854775808",
+                                    "9007199254740993",
+                                    "9223372036854775807.000",
+                                    "1e18",
+                                    "0",
+                                    "null",
                                     "0.9007199254740993E16"};
 static const char *const doubles[] = {
-    "0.1", "-0.0", "5e-324", "2.2250738585072011e-308", "1.7976931348623157e308", "9007199254740993", "0.1000000000000000055511151231257827021181583404541015625",
-    "3.14159265358979323846264338327950288", "1e-400", "123456789012345678901234567890", "99.995", "8.41e21", "null", "7.2057594037927933e16",
+    "0.1",
+    "-0.0",
+    "5e-324",
+    "2.2250738585072011e-308",
+    "1.7976931348623157e308",
+    "9007199254740993",
+    "0.1000000000000000055511151231257827021181583404541015625",
+    "3.14159265358979323846264338327950288",
+    "1e-400",
+    "123456789012345678901234567890",
+    "99.995",
+    "8.41e21",
+    "null",
+    "7.2057594037927933e16",
 };
-static const char *const times[] = {"\"1970-01-01T00:00:00Z\"", "\"2026-01-05T00:00:00.000001Z\"", "\"2026-01-05T12:00:00+14:00\"", "\"2026-01-05T12:00:00-12:00\"",
-                                    "\"2024-02-29T23:59:59.999999Z\"", "\"2100-03-01T00:00:00.5Z\"", "\"2026-01-05T05:30:00.123+05:30\""};
+static const char *const times[] = {
+    "\"1970-01-01T00:00:00Z\"",         "\"2026-01-05T00:00:00.000001Z\"",
+    "\"2026-01-05T12:00:00+14:00\"",    "\"2026-01-05T12:00:00-12:00\"",
+    "\"2024-02-29T23:59:59.999999Z\"",  "\"2100-03-01T00:00:00.5Z\"",
+    "\"2026-01-05T05:30:00.123+05:30\""};
 static const char *const unknowns[] = {
-    "\"zz\":{\"record_id\":null,\"os\":[[[{\"name\":1e999}]]]}", "\"\":0", "\"record\\u005fidx\":\"x\"", "\"zz\":[]", "\"zz\":{}",
-    "\"Site\":7", "\"os.name\":false", "\"zz\":123456789012345678901234567890123456789012345678901234567890e-12345",
+    "\"zz\":{\"record_id\":null,\"os\":[[[{\"name\":1e999}]]]}",
+    "\"\":0",
+    "\"record\\u005fidx\":\"x\"",
+    "\"zz\":[]",
+    "\"zz\":{}",
+    "\"Site\":7",
+    "\"os.name\":false",
+    "\"zz\":123456789012345678901234567890123456789012345678901234567890e-12345",
 };
 
-static void put_member(struct gen_text *text, unsigned which, const struct gen_options *options, uint64_t index, struct gen_draw *draw) {
+static void put_member(struct gen_text *text, unsigned which, const struct gen_options *options,
+                       uint64_t index, struct gen_draw *draw) {
     switch (which) {
     case 0:
         put_name(text, "record_id", draw);
@@ -121,7 +165,8 @@ static void put_nested(struct gen_text *text, unsigned which, struct gen_draw *d
         break;
     case 9:
         put_name(text, "disks", draw);
-        gen_put_text(text, absent ? "[ ]" : "[null,{\"mount\":null,\"encrypted\":false},{},{\"total_gb\":");
+        gen_put_text(text, absent ? "[ ]"
+                                  : "[null,{\"mount\":null,\"encrypted\":false},{},{\"total_gb\":");
         if (absent)
             break;
         put_choice(text, doubles, COUNT(doubles), draw);
@@ -154,7 +199,8 @@ static void put_agent(struct gen_text *text, struct gen_draw *draw) {
     GEN_PUT(text, "\"");
 }
 
-static void put_good(const struct gen_options *options, uint64_t index, struct gen_text *text, struct gen_draw *draw) {
+static void put_good(const struct gen_options *options, uint64_t index, struct gen_text *text,
+                     struct gen_draw *draw) {
     unsigned char order[12] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
     for (unsigned i = COUNT(order) - 1; i > 0; i--) {
         unsigned other = gen_below(draw, i + 1);
@@ -166,7 +212,8 @@ static void put_good(const struct gen_options *options, uint64_t index, struct g
     GEN_PUT(text, "{");
     /* Members said twice: the last one counts. */
     if (gen_below(draw, 4) == 0)
-        GEN_PUT(text, "\"site\":\"first\",\"site\":\"second\",\"os\":{\"name\":\"lost\",\"version\":\"lost\"},\"tags\":{\"lost\":\"1\"},");
+        GEN_PUT(text, "\"site\":\"first\",\"site\":\"second\",\"os\":{\"name\":\"lost\","
+                      "\"version\":\"lost\"},\"tags\":{\"lost\":\"1\"},");
     for (unsigned i = 0; i < COUNT(order); i++) {
         if (i > 0)
             GEN_PUT(text, ",");
@@ -189,32 +236,88 @@ static void put_good(const struct gen_options *options, uint64_t index, struct g
 }
 
 /* What follows a good beginning `{"record_id":...,"collected_at":"..."`. */
-#define TAIL(reason, text) {reason, text, sizeof(text) - 1}
+#define TAIL(reason, text)                                                                         \
+    { reason, text, sizeof(text) - 1 }
 static const struct tail {
     const char *reason, *text;
     size_t size;
 } tails[] = {
-    TAIL("syntax", ""), TAIL("syntax", ",}"), TAIL("syntax", "}}"), TAIL("syntax", "} {}"), TAIL("syntax", "]"), TAIL("syntax", ",'site':1}"),
-    TAIL("syntax", ",\"site\":\"\\x41\"}"), TAIL("syntax", ",\"site\":\"a\tb\"}"), TAIL("syntax", ",\"site\":\"a\0b\"}"), TAIL("syntax", "\0}"),
-    TAIL("syntax", ",\"site\":\"unclosed}"), TAIL("syntax", ",\"site\" \"x\"}"), TAIL("syntax", ",\"site\":}"), TAIL("syntax", ",\"site\":\"\\u12g4\"}"),
-    TAIL("syntax", ",\"zz\":01}"), TAIL("syntax", ",\"zz\":+1}"), TAIL("syntax", ",\"zz\":1.}"), TAIL("syntax", ",\"zz\":.5}"), TAIL("syntax", ",\"zz\":1e}"),
-    TAIL("syntax", ",\"zz\":NaN}"), TAIL("syntax", ",\"zz\":-Infinity}"), TAIL("syntax", ",\"zz\":nul}"), TAIL("syntax", ",\"zz\":True}"), TAIL("syntax", ",zz:1}"),
-    TAIL("syntax", ",\"zz\":[1,]}"), TAIL("syntax", ",\"zz\":[1 2]}"), TAIL("syntax", ",\"zz\":{\"a\":1]}"), TAIL("syntax", " /* no */}"), TAIL("syntax", ",,}"),
-    TAIL("syntax|encoding", ",\"site\":\"\\ud800\"}"), TAIL("syntax|encoding", ",\"site\":\"\\udc00\\ud800\"}"), TAIL("encoding", ",\"site\":\"\xff\"}"),
-    TAIL("encoding", ",\"site\":\"\xc0\x80\"}"), TAIL("encoding", ",\"site\":\"\xed\xa0\x80\"}"), TAIL("encoding", ",\"site\":\"\xf4\x90\x80\x80\"}"),
-    TAIL("encoding", ",\"site\":\"\xe2\x82\"}"), TAIL("encoding", ",\"zz\":\"\xfe\"}"), TAIL("encoding", ",\"\x80\":1}"), TAIL("type", ",\"site\":7}"),
-    TAIL("type", ",\"site\":[]}"), TAIL("type", ",\"os\":\"Debian\"}"), TAIL("type", ",\"os\":{\"build\":\"12\"}}"), TAIL("type", ",\"os\":{\"build\":true}}"),
-    TAIL("type|range", ",\"os\":{\"build\":1.5}}"), TAIL("range", ",\"os\":{\"build\":2147483648}}"), TAIL("range", ",\"os\":{\"build\":-2147483649}}"),
-    TAIL("range", ",\"memory\":{\"used_mb\":9223372036854775808}}"), TAIL("range", ",\"memory\":{\"used_mb\":1e19}}"), TAIL("type", ",\"disks\":{}}"),
-    TAIL("type", ",\"disks\":[{\"encrypted\":0}]}"), TAIL("type", ",\"disks\":[7]}"), TAIL("type", ",\"tags\":[]}"), TAIL("type", ",\"tags\":{\"a\":1}}"),
-    TAIL("range", ",\"cpu\":{\"usage_pct\":1e999}}"), TAIL("required", ",\"tenant_id\":null}"), TAIL("required", ",\"collected_at\":null}"),
-    TAIL("type", ",\"collected_at\":1767571200}"), TAIL("type|range", ",\"collected_at\":\"2026-01-05T00:00:00\"}"),
-    TAIL("type|range", ",\"collected_at\":\"2026-13-05T00:00:00Z\"}"), TAIL("type|range", ",\"collected_at\":\"\"}"),
+    TAIL("syntax", ""),
+    TAIL("syntax", ",}"),
+    TAIL("syntax", "}}"),
+    TAIL("syntax", "} {}"),
+    TAIL("syntax", "]"),
+    TAIL("syntax", ",'site':1}"),
+    TAIL("syntax", ",\"site\":\"\\x41\"}"),
+    TAIL("syntax", ",\"site\":\"a\tb\"}"),
+    TAIL("syntax", ",\"site\":\"a\0b\"}"),
+    TAIL("syntax", "\0}"),
+    TAIL("syntax", ",\"site\":\"unclosed}"),
+    TAIL("syntax", ",\"site\" \"x\"}"),
+    TAIL("syntax", ",\"site\":}"),
+    TAIL("syntax", ",\"site\":\"\\u12g4\"}"),
+    TAIL("syntax", ",\"zz\":01}"),
+    TAIL("syntax", ",\"zz\":+1}"),
+    TAIL("syntax", ",\"zz\":1.}"),
+    TAIL("syntax", ",\"zz\":.5}"),
+    TAIL("syntax", ",\"zz\":1e}"),
+    TAIL("syntax", ",\"zz\":NaN}"),
+    TAIL("syntax", ",\"zz\":-Infinity}"),
+    TAIL("syntax", ",\"zz\":nul}"),
+    TAIL("syntax", ",\"zz\":True}"),
+    TAIL("syntax", ",zz:1}"),
+    TAIL("syntax", ",\"zz\":[1,]}"),
+    TAIL("syntax", ",\"zz\":[1 2]}"),
+    TAIL("syntax", ",\"zz\":{\"a\":1]}"),
+    TAIL("syntax", " /* no */}"),
+    TAIL("syntax", ",,}"),
+    TAIL("syntax|encoding", ",\"site\":\"\\ud800\"}"),
+    TAIL("syntax|encoding", ",\"site\":\"\\udc00\\ud800\"}"),
+    TAIL("encoding", ",\"site\":\"\xff\"}"),
+    TAIL("encoding", ",\"site\":\"\xc0\x80\"}"),
+    TAIL("encoding", ",\"site\":\"\xed\xa0\x80\"}"),
+    TAIL("encoding", ",\"site\":\"\xf4\x90\x80\x80\"}"),
+    TAIL("encoding", ",\"site\":\"\xe2\x82\"}"),
+    TAIL("encoding", ",\"zz\":\"\xfe\"}"),
+    TAIL("encoding", ",\"\x80\":1}"),
+    TAIL("type", ",\"site\":7}"),
+    TAIL("type", ",\"site\":[]}"),
+    TAIL("type", ",\"os\":\"Debian\"}"),
+    TAIL("type", ",\"os\":{\"build\":\"12\"}}"),
+    TAIL("type", ",\"os\":{\"build\":true}}"),
+    TAIL("type|range", ",\"os\":{\"build\":1.5}}"),
+    TAIL("range", ",\"os\":{\"build\":2147483648}}"),
+    TAIL("range", ",\"os\":{\"build\":-2147483649}}"),
+    TAIL("range", ",\"memory\":{\"used_mb\":9223372036854775808}}"),
+    TAIL("range", ",\"memory\":{\"used_mb\":1e19}}"),
+    TAIL("type", ",\"disks\":{}}"),
+    TAIL("type", ",\"disks\":[{\"encrypted\":0}]}"),
+    TAIL("type", ",\"disks\":[7]}"),
+    TAIL("type", ",\"tags\":[]}"),
+    TAIL("type", ",\"tags\":{\"a\":1}}"),
+    TAIL("range", ",\"cpu\":{\"usage_pct\":1e999}}"),
+    TAIL("required", ",\"tenant_id\":null}"),
+    TAIL("required", ",\"collected_at\":null}"),
+    TAIL("type", ",\"collected_at\":1767571200}"),
+    TAIL("type|range", ",\"collected_at\":\"2026-01-05T00:00:00\"}"),
+    TAIL("type|range", ",\"collected_at\":\"2026-13-05T00:00:00Z\"}"),
+    TAIL("type|range", ",\"collected_at\":\"\"}"),
 };
 static const struct tail wholes[] = {
-    TAIL("empty", ""), TAIL("empty", " \t "), TAIL("type", "[]"), TAIL("type", "[{\"record_id\":\"x\"}]"), TAIL("type", "7"), TAIL("type", "\"text\""),
-    TAIL("type", "null"), TAIL("required", "{}"), TAIL("syntax", "{"), TAIL("syntax", "}"), TAIL("syntax", "\0"), TAIL("syntax", "record"),
-    TAIL("syntax", "\xef\xbb\xbf{}"), TAIL("syntax|encoding", "\xff\xfe{\0}\0"),
+    TAIL("empty", ""),
+    TAIL("empty", " \t "),
+    TAIL("type", "[]"),
+    TAIL("type", "[{\"record_id\":\"x\"}]"),
+    TAIL("type", "7"),
+    TAIL("type", "\"text\""),
+    TAIL("type", "null"),
+    TAIL("required", "{}"),
+    TAIL("syntax", "{"),
+    TAIL("syntax", "}"),
+    TAIL("syntax", "\0"),
+    TAIL("syntax", "record"),
+    TAIL("syntax", "\xef\xbb\xbf{}"),
+    TAIL("syntax|encoding", "\xff\xfe{\0}\0"),
 };
 
 static const char *put_bad(uint64_t index, struct gen_text *text, struct gen_draw *draw) {
@@ -225,7 +328,8 @@ static const char *put_bad(uint64_t index, struct gen_text *text, struct gen_dra
     }
     GEN_PUT(text, "{\"record_id\":\"bad-");
     gen_put_uint(text, index);
-    GEN_PUT(text, "\",\"tenant_id\":\"tenant-01\",\"device_id\":\"dev-000000\",\"collected_at\":\"2026-01-05T00:00:00Z\"");
+    GEN_PUT(text, "\",\"tenant_id\":\"tenant-01\",\"device_id\":\"dev-000000\",\"collected_at\":"
+                  "\"2026-01-05T00:00:00Z\"");
     if (which < COUNT(tails) + COUNT(wholes)) {
         const struct tail *tail = &tails[which - COUNT(wholes)];
         gen_put(text, tail->text, tail->size);
@@ -241,7 +345,8 @@ static const char *put_bad(uint64_t index, struct gen_text *text, struct gen_dra
     return "depth";
 }
 
-const char *gen_hostile(const struct gen_options *options, uint64_t index, bool bad, struct gen_text *text) {
+const char *gen_hostile(const struct gen_options *options, uint64_t index, bool bad,
+                        struct gen_text *text) {
     struct gen_draw draw = gen_draw_at(options->seed, STREAM_HOSTILE, index);
     if (bad)
         return put_bad(index, text, &draw);

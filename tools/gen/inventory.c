@@ -1,12 +1,14 @@
-/* The inventory shape: what an agent on a computer reports, some 700 bytes, nested and with text beyond ASCII.
- * What belongs to the device (site, system, memory, disks) stays the same from record to record. */
+/* The inventory shape: what an agent on a computer reports, some 700 bytes, nested and with text
+ * beyond ASCII. What belongs to the device (site, system, memory, disks) stays the same from record
+ * to record. */
 #include "tools/gen/record.h"
 
 enum { STREAM_DEVICE_FACTS = 16, STREAM_INVENTORY = 17 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-static const char *const sites[] = {"aarhus", "bilbao", "chennai", "denver", "essen", "fukuoka", "graz", "haifa", "iquique", "jakarta"};
+static const char *const sites[] = {"aarhus",  "bilbao", "chennai", "denver",  "essen",
+                                    "fukuoka", "graz",   "haifa",   "iquique", "jakarta"};
 
 struct system {
     const char *name, *versions[4];
@@ -26,33 +28,51 @@ static const struct processor {
     const char *model;
     unsigned cores;
 } processors[] = {
-    {"Intel Core Ultra 7 155H", 16}, {"Intel Core i5-1345U", 10}, {"AMD Ryzen 7 7840U", 8},     {"AMD EPYC 9124", 16},
-    {"Intel Xeon Silver 4410Y", 12}, {"Apple M3", 8},             {"Qualcomm X1E-80-100", 12}, {"AMD Ryzen 5 8500G", 6},
+    {"Intel Core Ultra 7 155H", 16}, {"Intel Core i5-1345U", 10},     {"AMD Ryzen 7 7840U", 8},
+    {"AMD EPYC 9124", 16},           {"Intel Xeon Silver 4410Y", 12}, {"Apple M3", 8},
+    {"Qualcomm X1E-80-100", 12},     {"AMD Ryzen 5 8500G", 6},
 };
 
 static const char *const programs[] = {
-    "firefox", "thunderbird", "openssh", "curl",   "git",     "python3",   "temurin-jdk", "nginx",   "postgresql", "wireshark",
-    "gimp",    "inkscape",    "keepassxc", "zoom", "vscodium", "libreoffice", "osquery",  "wazuh",   "docker",     "containerd",
-    "7-zip",   "notepad++",   "filezilla", "node", "go",      "rustup",
+    "firefox",   "thunderbird", "openssh",   "curl",  "git",      "python3",    "temurin-jdk",
+    "nginx",     "postgresql",  "wireshark", "gimp",  "inkscape", "keepassxc",  "zoom",
+    "vscodium",  "libreoffice", "osquery",   "wazuh", "docker",   "containerd", "7-zip",
+    "notepad++", "filezilla",   "node",      "go",    "rustup",
 };
-static const char *const tag_names[] = {"owner", "cost_center", "room", "stage", "role", "lease", "wave", "remark", "asset"};
+static const char *const tag_names[] = {"owner", "cost_center", "room",   "stage", "role",
+                                        "lease", "wave",        "remark", "asset"};
 /* JSON text as it stands between quotes: escapes of every kind, surrogate pairs, raw UTF-8. */
 static const char *const tag_values[] = {
-    "production",  "test",       "Malm\\u00f6", "S\xc3\xa3o Paulo",          "\xe5\xa4\xa7\xe9\x98\xaa", "bay \\\"C\\\" 4", "tab\\there",
-    "first\\nlast", "a\\/b\\\\c", "kiosk",       "\\uD83D\\uDCBB fleet", "\xf0\x9f\x9b\xb0 uplink",  "spare",           "\\u00c5se \\u00d8stby",
+    "production",
+    "test",
+    "Malm\\u00f6",
+    "S\xc3\xa3o Paulo",
+    "\xe5\xa4\xa7\xe9\x98\xaa",
+    "bay \\\"C\\\" 4",
+    "tab\\there",
+    "first\\nlast",
+    "a\\/b\\\\c",
+    "kiosk",
+    "\\uD83D\\uDCBB fleet",
+    "\xf0\x9f\x9b\xb0 uplink",
+    "spare",
+    "\\u00c5se \\u00d8stby",
 };
 
 static unsigned tenant_of(uint64_t facts) {
-    static const unsigned short upto[8] = {380, 570, 700, 800, 880, 940, 980, 1000}; /* of a thousand: few large, many small */
+    static const unsigned short upto[8] = {
+        380, 570, 700, 800, 880, 940, 980, 1000}; /* of a thousand: few large, many small */
     unsigned draw = (unsigned)(facts % 1000), tenant = 0;
     while (draw >= upto[tenant])
         tenant++;
     return tenant + 1;
 }
 
-static void put_disks(struct gen_text *text, const struct system *system, uint64_t facts, struct gen_draw *draw) {
+static void put_disks(struct gen_text *text, const struct system *system, uint64_t facts,
+                      struct gen_draw *draw) {
     static const unsigned char disks_of_eight[8] = {1, 1, 1, 1, 2, 2, 3, 0};
-    static const char *const windows[] = {"C:\\\\", "D:\\\\", "E:\\\\"}, *const others[] = {"/", "/srv", "/home"};
+    static const char *const windows[] = {"C:\\\\", "D:\\\\", "E:\\\\"}, *const others[] = {
+                                                                             "/", "/srv", "/home"};
     unsigned count = disks_of_eight[facts >> 40 & 7];
     GEN_PUT(text, "\"disks\":[");
     for (unsigned i = 0; i < count; i++) {
@@ -63,7 +83,8 @@ static void put_disks(struct gen_text *text, const struct system *system, uint64
         gen_put_scaled(text, total, 1);
         GEN_PUT(text, ",\"free_gb\":");
         gen_put_scaled(text, gen_below(draw, (uint32_t)total * 10), 2);
-        gen_put_text(text, facts >> (50 + i) & 1 ? ",\"encrypted\":true}" : ",\"encrypted\":false}");
+        gen_put_text(text,
+                     facts >> (50 + i) & 1 ? ",\"encrypted\":true}" : ",\"encrypted\":false}");
     }
     GEN_PUT(text, "],");
 }
@@ -98,7 +119,8 @@ static void put_tags(struct gen_text *text, struct gen_draw *draw) {
     GEN_PUT(text, "}}");
 }
 
-static void put_identity(struct gen_text *text, uint32_t device, uint64_t facts, enum gen_fault fault, struct gen_draw *draw) {
+static void put_identity(struct gen_text *text, uint32_t device, uint64_t facts,
+                         enum gen_fault fault, struct gen_draw *draw) {
     const char *site = sites[(facts >> 10) % COUNT(sites)];
     GEN_PUT(text, "{\"record_id\":\"");
     gen_put_uuid(text, draw);
@@ -116,7 +138,8 @@ static void put_identity(struct gen_text *text, uint32_t device, uint64_t facts,
     gen_put_text(text, site);
 }
 
-static void put_hardware(struct gen_text *text, const struct system *system, uint64_t facts, enum gen_fault fault, struct gen_draw *draw) {
+static void put_hardware(struct gen_text *text, const struct system *system, uint64_t facts,
+                         enum gen_fault fault, struct gen_draw *draw) {
     const struct processor *processor = &processors[facts >> 30 & 7];
     /* A device's version moves on now and then: one record in sixteen shows the next one. */
     unsigned version = (unsigned)((facts >> 33 & 3) + (gen_below(draw, 16) == 0)) & 3;
@@ -144,7 +167,8 @@ static void put_hardware(struct gen_text *text, const struct system *system, uin
     GEN_PUT(text, "},");
 }
 
-void gen_inventory(const struct gen_options *options, uint64_t index, enum gen_fault fault, struct gen_text *text) {
+void gen_inventory(const struct gen_options *options, uint64_t index, enum gen_fault fault,
+                   struct gen_text *text) {
     uint32_t device = gen_device(options, index);
     struct gen_draw device_draw = gen_draw_at(options->seed, STREAM_DEVICE_FACTS, device);
     struct gen_draw draw = gen_draw_at(options->seed, STREAM_INVENTORY, index);

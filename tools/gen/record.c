@@ -1,10 +1,11 @@
-/* Which record index i is (good, bad, late, a repetition, a tombstone), the text primitives, and the faults that every
- * shape can have. The shapes themselves: inventory.c, shapes.c, hostile.c. */
+/* Which record index i is (good, bad, late, a repetition, a tombstone), the text primitives, and
+ * the faults that every shape can have. The shapes themselves: inventory.c, shapes.c, hostile.c. */
 #include "tools/gen/record.h"
 
 enum { STREAM_KIND = 1, STREAM_FAULT = 2, STREAM_REPEAT = 3, STREAM_DEVICE = 4 };
 
-static const char *fault_reason[GEN_FAULTS] = {NULL, "required", "type", "range|type", "syntax", "syntax"};
+static const char *fault_reason[GEN_FAULTS] = {NULL,         "required", "type",
+                                               "range|type", "syntax",   "syntax"};
 
 void gen_put_uint(struct gen_text *text, uint64_t value) {
     char digits[20];
@@ -46,7 +47,8 @@ static void put_hex(struct gen_text *text, uint64_t value, unsigned digits) {
 }
 
 void gen_put_uuid(struct gen_text *text, struct gen_draw *draw) {
-    uint64_t high = (gen_next(draw) & ~0xF000ull) | 0x4000, low = (gen_next(draw) >> 2) | 1ull << 63;
+    uint64_t high = (gen_next(draw) & ~0xF000ull) | 0x4000,
+             low = (gen_next(draw) >> 2) | 1ull << 63;
     put_hex(text, high >> 32, 8);
     GEN_PUT(text, "-");
     put_hex(text, high >> 16, 4);
@@ -58,7 +60,8 @@ void gen_put_uuid(struct gen_text *text, struct gen_draw *draw) {
     put_hex(text, low, 12);
 }
 
-/* Walks years and months: the dates made here lie within some centuries of 1970, and most of them in one week. */
+/* Walks years and months: the dates made here lie within some centuries of 1970, and most of them
+ * in one week. */
 static void civil(int64_t days, unsigned *ret_year, unsigned *ret_month, unsigned *ret_day) {
     static const unsigned char lengths[12] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     unsigned year = 1970, month = 0;
@@ -135,7 +138,8 @@ static struct kind kind_of(const struct gen_options *options, uint64_t index) {
     };
 }
 
-/* A repetition is of a record up to 997 back: near enough to meet its twin in one window, or to miss it by one. */
+/* A repetition is of a record up to 997 back: near enough to meet its twin in one window, or to
+ * miss it by one. */
 static uint64_t origin_of(const struct gen_options *options, uint64_t index) {
     for (;;) {
         if (!kind_of(options, index).duplicate)
@@ -164,13 +168,15 @@ uint32_t gen_device(const struct gen_options *options, uint64_t index) {
 
 /* Cut off inside the object, at a character's border: a broken character would be another fault. */
 static void cut(struct gen_text *text, size_t start, struct gen_draw *draw) {
-    size_t whole = text->size - start, keep = whole / 4 + gen_below(draw, (uint32_t)(whole / 2) + 1);
+    size_t whole = text->size - start,
+           keep = whole / 4 + gen_below(draw, (uint32_t)(whole / 2) + 1);
     while (keep > 1 && ((unsigned char)text->data[start + keep] & 0xC0) == 0x80)
         keep--;
     text->size = start + keep;
 }
 
-static const char *make_value(const struct gen_options *options, uint64_t index, struct gen_text *text) {
+static const char *make_value(const struct gen_options *options, uint64_t index,
+                              struct gen_text *text) {
     bool bad = kind_of(options, index).bad;
     if (options->shape == GEN_HOSTILE)
         return gen_hostile(options, index, bad, text);
@@ -189,7 +195,8 @@ static const char *make_value(const struct gen_options *options, uint64_t index,
     return fault_reason[fault];
 }
 
-void gen_record_make(const struct gen_options *options, uint64_t index, struct gen_text *text, struct gen_record *ret_record) {
+void gen_record_make(const struct gen_options *options, uint64_t index, struct gen_text *text,
+                     struct gen_record *ret_record) {
     uint64_t origin = origin_of(options, index);
     struct gen_record record = {.origin = origin, .tombstone = kind_of(options, origin).tombstone};
     struct gen_text key = {record.key, 0, sizeof record.key - 1, false};

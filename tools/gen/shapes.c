@@ -1,15 +1,18 @@
-/* The flat shape: one column of each scalar type. The wide shape: two hundred columns, many of them missing. */
+/* The flat shape: one column of each scalar type. The wide shape: two hundred columns, many of them
+ * missing. */
 #include "tools/gen/record.h"
 
 enum { STREAM_FLAT = 24, STREAM_WIDE = 25 };
 
 static void put_base64(struct gen_text *text, uint64_t bits, unsigned size) {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (unsigned i = 0; i < size; i += 3) {
         uint32_t group = (uint32_t)(bits & 0xFFFFFF);
         unsigned have = size - i < 3 ? size - i : 3;
         group &= have == 3 ? 0xFFFFFF : have == 2 ? 0xFFFF00 : 0xFF0000;
-        char out[4] = {letters[group >> 18], letters[group >> 12 & 63], letters[group >> 6 & 63], letters[group & 63]};
+        char out[4] = {letters[group >> 18], letters[group >> 12 & 63], letters[group >> 6 & 63],
+                       letters[group & 63]};
         for (unsigned pad = have + 1; pad < 4; pad++)
             out[pad] = '=';
         gen_put(text, out, 4);
@@ -17,7 +20,8 @@ static void put_base64(struct gen_text *text, uint64_t bits, unsigned size) {
     }
 }
 
-static void put_flat_numbers(const struct gen_options *options, uint64_t index, enum gen_fault fault, struct gen_draw *draw, struct gen_text *text) {
+static void put_flat_numbers(const struct gen_options *options, uint64_t index,
+                             enum gen_fault fault, struct gen_draw *draw, struct gen_text *text) {
     if (fault == GEN_REQUIRED) {
         GEN_PUT(text, "{\"id\":null");
     } else {
@@ -26,7 +30,8 @@ static void put_flat_numbers(const struct gen_options *options, uint64_t index, 
     }
     GEN_PUT(text, ",\"device_id\":\"dev-");
     gen_put_padded(text, gen_device(options, index), 6);
-    gen_put_text(text, gen_below(draw, 2) ? "\",\"active\":true,\"count\":" : "\",\"active\":false,\"count\":");
+    gen_put_text(text, gen_below(draw, 2) ? "\",\"active\":true,\"count\":"
+                                          : "\",\"active\":false,\"count\":");
     if (fault == GEN_TYPE)
         GEN_PUT(text, "\"7\"");
     else
@@ -43,7 +48,8 @@ static void put_flat_numbers(const struct gen_options *options, uint64_t index, 
     gen_put_scaled(text, gen_next(draw) % 1000000000000ull, 2);
 }
 
-void gen_flat(const struct gen_options *options, uint64_t index, enum gen_fault fault, struct gen_text *text) {
+void gen_flat(const struct gen_options *options, uint64_t index, enum gen_fault fault,
+              struct gen_text *text) {
     struct gen_draw draw = gen_draw_at(options->seed, STREAM_FLAT, index);
     put_flat_numbers(options, index, fault, &draw, text);
     int64_t time = gen_record_time(options, index, &draw);
@@ -88,7 +94,8 @@ static void put_wide_value(struct gen_text *text, unsigned column, struct gen_dr
     }
 }
 
-void gen_wide(const struct gen_options *options, uint64_t index, enum gen_fault fault, struct gen_text *text) {
+void gen_wide(const struct gen_options *options, uint64_t index, enum gen_fault fault,
+              struct gen_text *text) {
     struct gen_draw draw = gen_draw_at(options->seed, STREAM_WIDE, index);
     GEN_PUT(text, "{\"id\":");
     if (fault == GEN_REQUIRED)
