@@ -1,13 +1,30 @@
-/* What all actors share: the landing of section 4, the quarantine's synchronisation, uploads and rewrites. */
+/* What all actors share: the landing of section 4, the quarantine's synchronisation, uploads and
+ * rewrites. */
 #include "tests/model/model.h"
 
 #include <string.h>
 
 const struct actor_ops *const actor_kinds[KIND_COUNT] = {
-    &window_ops, &shard_ops, &sync_ops, &backfill_ops, &replace_ops,
-    &retry_ops, &rollback_ops, &merge_ops, &retention_ops, &erase_ops,
-    &gap_ops, &rebind_ops, &expire_ops, &sweep_ops, &promote_ops,
-    &rebuild_ops, &foreign_compact_ops, &foreign_rollback_ops, &foreign_expire_ops, &truncate_ops,
+    &window_ops,
+    &shard_ops,
+    &sync_ops,
+    &backfill_ops,
+    &replace_ops,
+    &retry_ops,
+    &rollback_ops,
+    &merge_ops,
+    &retention_ops,
+    &erase_ops,
+    &gap_ops,
+    &rebind_ops,
+    &expire_ops,
+    &sweep_ops,
+    &promote_ops,
+    &rebuild_ops,
+    &foreign_compact_ops,
+    &foreign_rollback_ops,
+    &foreign_expire_ops,
+    &truncate_ops,
     &remake_ops,
 };
 
@@ -15,7 +32,7 @@ void actor_init(struct world *world, struct actor *actor, enum kind kind, int nu
     memset(actor, 0, offsetof(struct actor, request));
     actor->kind = kind;
     actor->number = number;
-    actor->random = world->seed * 0x9e3779b97f4a7c15ull + (uint64_t) number * 7919 + 1;
+    actor->random = world->seed * 0x9e3779b97f4a7c15ull + (uint64_t)number * 7919 + 1;
     actor->config = random_below(&actor->random, 3);
     actor->base = actor->other = NONE;
     const struct actor_ops *ops = actor_kinds[kind];
@@ -23,7 +40,8 @@ void actor_init(struct world *world, struct actor *actor, enum kind kind, int nu
     actor->phase = ops->sync_before ? PHASE_SYNC_TABLE : actor->after_sync;
 }
 
-void actor_upload(struct world *world, struct actor *actor, const struct rows *rows, struct files *into) {
+void actor_upload(struct world *world, struct actor *actor, const struct rows *rows,
+                  struct files *into) {
     if (rows_any(rows))
         files_put(into, store_put(world, actor, rows));
 }
@@ -43,9 +61,10 @@ void actor_split(struct world *world, struct actor *actor, const struct rows *ro
     actor_upload(world, actor, &actor->picked, &actor->letters);
 }
 
-/* Every file of `set` that holds some of `without` gives way to a copy without them, under this attempt's name. */
-void actor_rewrite(struct world *world, struct actor *actor, const struct rows *without, struct files *set,
-                   struct request *request) {
+/* Every file of `set` that holds some of `without` gives way to a copy without them, under this
+ * attempt's name. */
+void actor_rewrite(struct world *world, struct actor *actor, const struct rows *without,
+                   struct files *set, struct request *request) {
     struct files old = *set;
     for (int f = files_next(&old, 0); f != NONE; f = files_next(&old, f + 1)) {
         if (!rows_meet(&world->files[f].rows, without))
@@ -63,7 +82,8 @@ void actor_rewrite(struct world *world, struct actor *actor, const struct rows *
     }
 }
 
-/* Section 3: the quarantine is made equal to the head's weir.letters. Its own head is loaded first, the data's after. */
+/* Section 3: the quarantine is made equal to the head's weir.letters. Its own head is loaded first,
+ * the data's after. */
 static void step_sync(struct world *world, struct actor *actor) {
     struct request *request = &actor->request;
     if (actor->phase == PHASE_SYNC_TABLE) {
@@ -74,7 +94,8 @@ static void step_sync(struct world *world, struct actor *actor) {
         actor->sync_head = catalog_head(world, BRONZE, MAIN);
         const struct snapshot *head = &world->tables[QUARANTINE].snapshots[actor->sync_table_head];
         actor->phase = actor->after_sync;
-        if (head->source == actor->sync_head || !head->alive || !catalog_truth(world, BRONZE, actor->sync_head, &truth) ||
+        if (head->source == actor->sync_head || !head->alive ||
+            !catalog_truth(world, BRONZE, actor->sync_head, &truth) ||
             !catalog_truth(world, QUARANTINE, actor->sync_table_head, &own))
             return;
         request_init(request, QUARANTINE);
@@ -89,7 +110,8 @@ static void step_sync(struct world *world, struct actor *actor) {
         request_set(request, MAIN, request->id, REF_BRANCH);
         actor->phase = PHASE_SYNC_SEND;
     } else {
-        (void) catalog_send(world, actor, request); /* whatever the answer: the next run finishes it */
+        (void)catalog_send(world, actor,
+                           request); /* whatever the answer: the next run finishes it */
         actor->phase = actor->after_sync;
     }
 }
@@ -111,7 +133,7 @@ static void step_plan(struct world *world, struct actor *actor) {
         return;
     }
     actor->epoch = actor->seen.epoch;
-    actor->base = (int16_t) head;
+    actor->base = (int16_t)head;
     if (actor_kinds[actor->kind]->plan(world, actor))
         actor->phase = PHASE_LOAD;
 }
@@ -135,13 +157,16 @@ static void step_load(struct world *world, struct actor *actor) {
     }
     enum test test = actor->blind ? TEST_GO : ops->test(world, actor, &base);
     actor->blind = false;
-    world_say(world, actor, "base s%d: %s", head, test == TEST_GO ? "go" : test == TEST_DONE ? "somebody landed it" : "abandon");
+    world_say(world, actor, "base s%d: %s", head,
+              test == TEST_GO     ? "go"
+              : test == TEST_DONE ? "somebody landed it"
+                                  : "abandon");
     if (test == TEST_DROP && !actor->once && actor->stage == 0 && actor->tries < 3)
         actor->phase = PHASE_PLAN;
     if (test != TEST_GO)
         return;
     request_init(&actor->request, actor->table);
-    actor->base = (int16_t) head;
+    actor->base = (int16_t)head;
     actor->unsure = false;
     actor->resends = 0;
     if (ops->build(world, actor, &base, head))
@@ -165,7 +190,8 @@ static void land(struct world *world, struct actor *actor) {
 }
 
 static void cleanup(struct world *world, struct actor *actor) {
-    for (int f = files_next(&actor->uploaded, 0); f != NONE; f = files_next(&actor->uploaded, f + 1))
+    for (int f = files_next(&actor->uploaded, 0); f != NONE;
+         f = files_next(&actor->uploaded, f + 1))
         store_delete(world, f);
     actor->phase = PHASE_DONE;
 }
@@ -190,9 +216,10 @@ static void step_send(struct world *world, struct actor *actor) {
     }
 }
 
-/* May a rebase keep the attempt's data files? Only when it surely did not land and never will. The proof is the
- * sequence number, which a table gives away once: another snapshot has ours. An answer, even a 409, proves nothing:
- * the first of two deliveries may have landed, been rolled back and expired since. */
+/* May a rebase keep the attempt's data files? Only when it surely did not land and never will. The
+ * proof is the sequence number, which a table gives away once: another snapshot has ours. An
+ * answer, even a 409, proves nothing: the first of two deliveries may have landed, been rolled back
+ * and expired since. */
 static bool files_kept(const struct world *world, const struct actor *actor, int head) {
     if (mutant_is(world, MUTANT_SEEN_ADOPTED))
         return true;
@@ -217,12 +244,15 @@ static void step_verdict(struct world *world, struct actor *actor) {
         landed = true;
     }
     world_say(world, actor, "verdict on s%d: %s", id, landed ? "landed" : "not in the lineage");
-    bool reached = actor->request.id != NONE && table->last_sequence >= actor->request.snapshot.sequence;
+    bool reached =
+        actor->request.id != NONE && table->last_sequence >= actor->request.snapshot.sequence;
     bool moved = actor->head_ref == actor->land_ref && head != actor->base;
     if (landed) {
         land(world, actor);
     } else if (!moved && !reached) {
-        actor->phase = actor->resends++ < 3 ? PHASE_SEND : PHASE_DONE; /* then exit 75: the next run settles it */
+        actor->phase = actor->resends++ < 3
+                           ? PHASE_SEND
+                           : PHASE_DONE; /* then exit 75: the next run settles it */
     } else if (actor->once || actor->tries++ > 4) {
         actor->phase = PHASE_DONE;
     } else if (files_kept(world, actor, head)) {

@@ -1,4 +1,5 @@
-/* Actors that bring records in: windows, shards, backfills, --replace, retries, accepted gaps, rebinding. */
+/* Actors that bring records in: windows, shards, backfills, --replace, retries, accepted gaps,
+ * rebinding. */
 #include "tests/model/model.h"
 
 #include <string.h>
@@ -20,7 +21,8 @@ static bool topic_same(const struct world *world, const struct state *state, int
         return true;
     if (!mutant_is(world, MUTANT_TEXT_TOPIC_ID))
         return false;
-    int old = state->incarnation * PARTITION_COUNT + partition, now = world->incarnation * PARTITION_COUNT + partition;
+    int old = state->incarnation * PARTITION_COUNT + partition,
+        now = world->incarnation * PARTITION_COUNT + partition;
     bool unread = state->next[old] == state->start[old];
     return unread || state->next[old] - 1 < world->log_start[now]; /* continuity "not proven" */
 }
@@ -29,11 +31,13 @@ static bool window_plan(struct world *world, struct actor *actor) {
     struct rows read = {0};
     bool any = false;
     for (int p = 0; p < PARTITION_COUNT; p++) {
-        int slot = actor->seen.incarnation * PARTITION_COUNT + p, log = world->incarnation * PARTITION_COUNT + p;
-        int from = mutant_is(world, MUTANT_GROUP) && world->group[slot] ? world->group[slot] : actor->seen.next[slot];
+        int slot = actor->seen.incarnation * PARTITION_COUNT + p,
+            log = world->incarnation * PARTITION_COUNT + p;
+        int from = mutant_is(world, MUTANT_GROUP) && world->group[slot] ? world->group[slot]
+                                                                        : actor->seen.next[slot];
         int most = world->calm ? OFFSET_MAX : 1 + random_below(&actor->random, 6);
         int to = from + most < world->log_end[log] ? from + most : world->log_end[log];
-        actor->from[slot] = actor->to[slot] = (uint8_t) from;
+        actor->from[slot] = actor->to[slot] = (uint8_t)from;
         if (!owns(actor, p))
             continue;
         if (!topic_same(world, &actor->seen, p) || world->log_end[log] < from) {
@@ -51,7 +55,7 @@ static bool window_plan(struct world *world, struct actor *actor) {
             first = world->log_start[log] < to ? world->log_start[log] : to;
         }
         rows_range(&read, log, first, to);
-        actor->to[slot] = (uint8_t) to;
+        actor->to[slot] = (uint8_t)to;
         any = true;
         world_say(world, actor, "plans partition %d [%d, %d)", p, from, to);
     }
@@ -72,10 +76,13 @@ static enum test window_test(struct world *world, struct actor *actor, const str
             equal += base->next[s] == actor->from[s];
             past += base->next[s] >= actor->to[s];
         }
-    return equal == count && base->incarnation == actor->seen.incarnation ? TEST_GO : past == count ? TEST_DONE : TEST_DROP;
+    return equal == count && base->incarnation == actor->seen.incarnation ? TEST_GO
+           : past == count                                                ? TEST_DONE
+                                                                          : TEST_DROP;
 }
 
-static bool window_build(struct world *world, struct actor *actor, const struct state *base, int head) {
+static bool window_build(struct world *world, struct actor *actor, const struct state *base,
+                         int head) {
     struct request *request = &actor->request;
     request_child(world, request, head, base);
     for (int s = 0; s < SLOT_COUNT; s++)
@@ -96,12 +103,14 @@ static bool window_build(struct world *world, struct actor *actor, const struct 
 static bool window_landed(struct world *world, struct actor *actor) {
     if (actor->stage == 0)
         for (int s = 0; s < SLOT_COUNT; s++)
-            if (actor->to[s] > actor->from[s] && actor->to[s] > world->group[s] && !random_chance(&actor->random, 20))
+            if (actor->to[s] > actor->from[s] && actor->to[s] > world->group[s] &&
+                !random_chance(&actor->random, 20))
                 world->group[s] = actor->to[s]; /* the mirror; failing to write it fails no run */
     return mutant_is(world, MUTANT_LETTERS_APART) && actor->stage++ == 0;
 }
 
-/* --- backfill: chunks on a branch, one new snapshot on main ------------------------------------------- */
+/* --- backfill: chunks on a branch, one new snapshot on main
+ * ------------------------------------------- */
 
 static bool backfill_free(const struct state *state, const struct rows *rows) {
     struct rows taken = {0};
@@ -115,7 +124,8 @@ static bool backfill_free(const struct state *state, const struct rows *rows) {
 static bool backfill_plan(struct world *world, struct actor *actor) {
     if (actor->tries > 1)
         return false;
-    int slot = actor->seen.incarnation * PARTITION_COUNT + random_below(&actor->random, PARTITION_COUNT);
+    int slot =
+        actor->seen.incarnation * PARTITION_COUNT + random_below(&actor->random, PARTITION_COUNT);
     struct rows range = {0}, half[2];
     rows_range(&range, slot, 0, actor->seen.start[slot]);
     range.of[slot] |= actor->seen.holes.of[slot];
@@ -136,7 +146,7 @@ static bool backfill_plan(struct world *world, struct actor *actor) {
     }
     for (int i = 0; i < 2; i++)
         actor_upload(world, actor, &half[i], &actor->files);
-    actor->land_ref = (int16_t) catalog_ref(world, BRONZE);
+    actor->land_ref = (int16_t)catalog_ref(world, BRONZE);
     actor->once = true;
     return true;
 }
@@ -144,7 +154,9 @@ static bool backfill_plan(struct world *world, struct actor *actor) {
 static enum test backfill_test(struct world *world, struct actor *actor, const struct state *base) {
     if (actor->stage < 2 || mutant_is(world, MUTANT_BACKFILL_UNTESTED))
         return TEST_GO;
-    return base->incarnation == actor->seen.incarnation && backfill_free(base, &actor->rows) ? TEST_GO : TEST_DROP;
+    return base->incarnation == actor->seen.incarnation && backfill_free(base, &actor->rows)
+               ? TEST_GO
+               : TEST_DROP;
 }
 
 static void backfill_publish(struct world *world, struct actor *actor) {
@@ -160,7 +172,8 @@ static void backfill_publish(struct world *world, struct actor *actor) {
     request_assert(request, actor->other, actor->sync_head);
 }
 
-static bool backfill_build(struct world *world, struct actor *actor, const struct state *base, int head) {
+static bool backfill_build(struct world *world, struct actor *actor, const struct state *base,
+                           int head) {
     struct request *request = &actor->request;
     int first = files_next(&actor->files, 0);
     if (actor->stage == 2 && mutant_is(world, MUTANT_FAST_FORWARD)) {
@@ -200,7 +213,8 @@ static bool backfill_landed(struct world *world, struct actor *actor) {
     return actor->stage <= 2;
 }
 
-/* --- backfill --replace ------------------------------------------------------------------------------- */
+/* --- backfill --replace
+ * ------------------------------------------------------------------------------- */
 
 static bool replace_within(const struct state *state, const struct rows *rows) {
     struct rows have = {0};
@@ -213,8 +227,10 @@ static bool replace_within(const struct state *state, const struct rows *rows) {
 static bool replace_plan(struct world *world, struct actor *actor) {
     if (actor->seen.incarnation != world->incarnation)
         return false;
-    int slot = actor->seen.incarnation * PARTITION_COUNT + random_below(&actor->random, PARTITION_COUNT);
-    int low = actor->seen.start[slot] > world->log_start[slot] ? actor->seen.start[slot] : world->log_start[slot];
+    int slot =
+        actor->seen.incarnation * PARTITION_COUNT + random_below(&actor->random, PARTITION_COUNT);
+    int low = actor->seen.start[slot] > world->log_start[slot] ? actor->seen.start[slot]
+                                                               : world->log_start[slot];
     int from = low + random_below(&actor->random, actor->seen.next[slot] - low);
     int to = from + 3 < actor->seen.next[slot] ? from + 3 : actor->seen.next[slot];
     if (from >= to)
@@ -229,10 +245,13 @@ static bool replace_plan(struct world *world, struct actor *actor) {
 }
 
 static enum test replace_test(struct world *world, struct actor *actor, const struct state *base) {
-    return base->incarnation == actor->seen.incarnation && replace_within(base, &actor->rows) ? TEST_GO : TEST_DROP;
+    return base->incarnation == actor->seen.incarnation && replace_within(base, &actor->rows)
+               ? TEST_GO
+               : TEST_DROP;
 }
 
-static bool replace_build(struct world *world, struct actor *actor, const struct state *base, int head) {
+static bool replace_build(struct world *world, struct actor *actor, const struct state *base,
+                          int head) {
     struct request *request = &actor->request;
     request_child(world, request, head, base);
     actor_rewrite(world, actor, &actor->rows, &request->snapshot.files, request);
@@ -246,10 +265,12 @@ static bool replace_build(struct world *world, struct actor *actor, const struct
     return start_main(request, actor, head);
 }
 
-/* --- retry of refused rows ---------------------------------------------------------------------------- */
+/* --- retry of refused rows
+ * ---------------------------------------------------------------------------- */
 
 static bool retry_plan(struct world *world, struct actor *actor) {
-    struct files shown = world->tables[QUARANTINE].snapshots[catalog_head(world, QUARANTINE, MAIN)].files;
+    struct files shown =
+        world->tables[QUARANTINE].snapshots[catalog_head(world, QUARANTINE, MAIN)].files;
     if (!mutant_is(world, MUTANT_RETRY_RAW))
         files_keep(&shown, &actor->seen.letters);
     for (int f = files_next(&shown, 0); f != NONE; f = files_next(&shown, f + 1)) {
@@ -275,10 +296,13 @@ static enum test retry_test(struct world *world, struct actor *actor, const stru
         return TEST_GO;
     if (rows_meet(&actor->rows, &base->retried))
         return TEST_DROP;
-    return files_within(&actor->letters, &base->letters) || mutant_is(world, MUTANT_RETRY_RAW) ? TEST_GO : TEST_DROP;
+    return files_within(&actor->letters, &base->letters) || mutant_is(world, MUTANT_RETRY_RAW)
+               ? TEST_GO
+               : TEST_DROP;
 }
 
-static bool retry_build(struct world *world, struct actor *actor, const struct state *base, int head) {
+static bool retry_build(struct world *world, struct actor *actor, const struct state *base,
+                        int head) {
     struct request *request = &actor->request;
     request_child(world, request, head, base);
     rows_add(&request->snapshot.state.retried, &actor->rows);
@@ -287,7 +311,8 @@ static bool retry_build(struct world *world, struct actor *actor, const struct s
     return start_main(request, actor, head);
 }
 
-/* --- a person decides: accept-gap, rebind ------------------------------------------------------------- */
+/* --- a person decides: accept-gap, rebind
+ * ------------------------------------------------------------- */
 
 static bool gap_plan(struct world *world, struct actor *actor) {
     bool any = false;
@@ -304,7 +329,8 @@ static bool gap_plan(struct world *world, struct actor *actor) {
     return any;
 }
 
-static bool gap_build(struct world *world, struct actor *actor, const struct state *base, int head) {
+static bool gap_build(struct world *world, struct actor *actor, const struct state *base,
+                      int head) {
     struct request *request = &actor->request;
     request_child(world, request, head, base);
     for (int s = 0; s < SLOT_COUNT; s++)
@@ -323,7 +349,8 @@ static enum test rebind_test(struct world *world, struct actor *actor, const str
     return base->incarnation != world->incarnation ? TEST_GO : TEST_DONE;
 }
 
-static bool rebind_build(struct world *world, struct actor *actor, const struct state *base, int head) {
+static bool rebind_build(struct world *world, struct actor *actor, const struct state *base,
+                         int head) {
     struct request *request = &actor->request;
     request_child(world, request, head, base);
     struct state *state = &request->snapshot.state;
@@ -334,19 +361,38 @@ static bool rebind_build(struct world *world, struct actor *actor, const struct 
         if (key == slot)
             state->start[key] = world->log_start[slot];
     }
-    state->incarnation = (uint8_t) world->incarnation;
+    state->incarnation = (uint8_t)world->incarnation;
     return start_main(request, actor, head);
 }
 
-const struct actor_ops window_ops = {.name = "window", .plan = window_plan, .test = window_test, .build = window_build,
-                                     .landed = window_landed, .sync_before = true, .sync_after = true};
-const struct actor_ops shard_ops = {.name = "shard", .plan = window_plan, .test = window_test, .build = window_build,
-                                    .landed = window_landed, .sync_after = true};
+const struct actor_ops window_ops = {.name = "window",
+                                     .plan = window_plan,
+                                     .test = window_test,
+                                     .build = window_build,
+                                     .landed = window_landed,
+                                     .sync_before = true,
+                                     .sync_after = true};
+const struct actor_ops shard_ops = {.name = "shard",
+                                    .plan = window_plan,
+                                    .test = window_test,
+                                    .build = window_build,
+                                    .landed = window_landed,
+                                    .sync_after = true};
 const struct actor_ops sync_ops = {.name = "sync", .sync_before = true};
-const struct actor_ops backfill_ops = {.name = "backfill", .plan = backfill_plan, .test = backfill_test,
-                                       .build = backfill_build, .landed = backfill_landed, .sync_after = true};
-const struct actor_ops replace_ops = {.name = "replace", .plan = replace_plan, .test = replace_test, .build = replace_build,
+const struct actor_ops backfill_ops = {.name = "backfill",
+                                       .plan = backfill_plan,
+                                       .test = backfill_test,
+                                       .build = backfill_build,
+                                       .landed = backfill_landed,
+                                       .sync_after = true};
+const struct actor_ops replace_ops = {.name = "replace",
+                                      .plan = replace_plan,
+                                      .test = replace_test,
+                                      .build = replace_build,
                                       .sync_after = true};
-const struct actor_ops retry_ops = {.name = "retry", .plan = retry_plan, .test = retry_test, .build = retry_build};
-const struct actor_ops gap_ops = {.name = "accept-gap", .plan = gap_plan, .test = window_test, .build = gap_build};
-const struct actor_ops rebind_ops = {.name = "rebind", .plan = rebind_plan, .test = rebind_test, .build = rebind_build};
+const struct actor_ops retry_ops = {
+    .name = "retry", .plan = retry_plan, .test = retry_test, .build = retry_build};
+const struct actor_ops gap_ops = {
+    .name = "accept-gap", .plan = gap_plan, .test = window_test, .build = gap_build};
+const struct actor_ops rebind_ops = {
+    .name = "rebind", .plan = rebind_plan, .test = rebind_test, .build = rebind_build};

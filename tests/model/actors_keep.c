@@ -1,4 +1,5 @@
-/* Actors that keep tables in order: rollback, merge, retention, erasure, our expiry, the sweeper. */
+/* Actors that keep tables in order: rollback, merge, retention, erasure, our expiry, the sweeper.
+ */
 #include "tests/model/model.h"
 
 #include <string.h>
@@ -10,18 +11,19 @@ static bool start_main(struct request *request, int head) {
     return true;
 }
 
-/* --- rollback: a new snapshot with the old one's rows ---------------------------------------------------- */
+/* --- rollback: a new snapshot with the old one's rows
+ * ---------------------------------------------------- */
 
 static bool rollback_plan(struct world *world, struct actor *actor) {
     const struct table *table = &world->tables[BRONZE];
     int candidates[3], count = 0;
-    for (int h = table->snapshots[actor->base].parent; h != NONE && table->snapshots[h].alive && count < 3;
-         h = table->snapshots[h].parent)
+    for (int h = table->snapshots[actor->base].parent;
+         h != NONE && table->snapshots[h].alive && count < 3; h = table->snapshots[h].parent)
         if (table->snapshots[h].has_state)
             candidates[count++] = h;
     if (count == 0 || actor->tries > 1)
         return false;
-    actor->other = (int16_t) candidates[random_below(&actor->random, count)];
+    actor->other = (int16_t)candidates[random_below(&actor->random, count)];
     world_say(world, actor, "plans to go back to s%d", actor->other);
     return true;
 }
@@ -31,7 +33,8 @@ static enum test rollback_test(struct world *world, struct actor *actor, const s
     if (!target->alive || target->state.incarnation != base->incarnation)
         return TEST_DROP;
     if (!mutant_is(world, MUTANT_ROLLBACK_ERASURE) &&
-        !(rows_equal(&target->state.erased, &base->erased) && rows_equal(&target->state.erased_done, &base->erased_done)))
+        !(rows_equal(&target->state.erased, &base->erased) &&
+          rows_equal(&target->state.erased_done, &base->erased_done)))
         return TEST_DROP;
     for (int s = 0; s < SLOT_COUNT; s++) /* Kafka must still hold what would be read again */
         if (target->state.next[s] < base->next[s] && target->state.next[s] < world->log_start[s])
@@ -39,7 +42,8 @@ static enum test rollback_test(struct world *world, struct actor *actor, const s
     return TEST_GO;
 }
 
-static bool rollback_build(struct world *world, struct actor *actor, const struct state *base, int head) {
+static bool rollback_build(struct world *world, struct actor *actor, const struct state *base,
+                           int head) {
     struct request *request = &actor->request;
     const struct snapshot *target = &world->tables[BRONZE].snapshots[actor->other];
     const struct files *live = &world->tables[BRONZE].snapshots[head].files;
@@ -48,8 +52,6 @@ static bool rollback_build(struct world *world, struct actor *actor, const struc
         request->snapshot.state.epoch = base->epoch;
     else
         request->raises_epoch = true;
-    if (!mutant_is(world, MUTANT_TEXT_HORIZON))
-        memcpy(request->snapshot.state.horizon, base->horizon, sizeof(base->horizon));
     struct files gone = target->files;
     files_take(&gone, live);
     request->snapshot.files = target->files;
@@ -65,12 +67,14 @@ static bool rollback_build(struct world *world, struct actor *actor, const struc
     return start_main(request, head);
 }
 
-/* --- merge: our compaction ------------------------------------------------------------------------------- */
+/* --- merge: our compaction
+ * ------------------------------------------------------------------------------- */
 
 static bool merge_plan(struct world *world, struct actor *actor) {
     const struct files *files = &world->tables[BRONZE].snapshots[actor->base].files;
     int count = 0;
-    for (int f = files_next(files, 0); f != NONE && count < 3; f = files_next(files, f + 1), count++) {
+    for (int f = files_next(files, 0); f != NONE && count < 3;
+         f = files_next(files, f + 1), count++) {
         files_put(&actor->letters, f); /* the inputs */
         rows_add(&actor->rows, &world->files[f].rows);
     }
@@ -86,7 +90,8 @@ static enum test merge_test(struct world *world, struct actor *actor, const stru
     return there || mutant_is(world, MUTANT_MERGE_UNCHECKED) ? TEST_GO : TEST_DROP;
 }
 
-static bool merge_build(struct world *world, struct actor *actor, const struct state *base, int head) {
+static bool merge_build(struct world *world, struct actor *actor, const struct state *base,
+                        int head) {
     struct request *request = &actor->request;
     request_child(world, request, head, base);
     files_take(&request->snapshot.files, &actor->letters);
@@ -96,26 +101,29 @@ static bool merge_build(struct world *world, struct actor *actor, const struct s
     return start_main(request, head);
 }
 
-/* --- retention ------------------------------------------------------------------------------------------- */
+/* --- retention
+ * ------------------------------------------------------------------------------------------- */
 
 static bool retention_plan(struct world *world, struct actor *actor) {
     bool any = false;
     for (int s = 0; s < SLOT_COUNT; s++) {
         int most = actor->seen.next[s] > 2 ? actor->seen.next[s] - 2 : 0;
-        actor->to[s] = (uint8_t) random_below(&actor->random, most);
+        actor->to[s] = (uint8_t)random_below(&actor->random, most);
         any |= actor->to[s] > actor->seen.horizon[s];
     }
     return any;
 }
 
-static enum test retention_test(struct world *world, struct actor *actor, const struct state *base) {
+static enum test retention_test(struct world *world, struct actor *actor,
+                                const struct state *base) {
     for (int s = 0; s < SLOT_COUNT; s++)
         if (base->horizon[s] < actor->to[s])
             return TEST_GO;
     return TEST_DONE;
 }
 
-static bool retention_build(struct world *world, struct actor *actor, const struct state *base, int head) {
+static bool retention_build(struct world *world, struct actor *actor, const struct state *base,
+                            int head) {
     struct request *request = &actor->request;
     struct rows old = {0};
     request_child(world, request, head, base);
@@ -128,11 +136,12 @@ static bool retention_build(struct world *world, struct actor *actor, const stru
     return start_main(request, head);
 }
 
-/* --- the fence: the next epoch on every live branch ------------------------------------------------------ */
+/* --- the fence: the next epoch on every live branch
+ * ------------------------------------------------------ */
 
 bool actor_fence_next(struct world *world, struct actor *actor) {
     for (int i = actor->stage; i < TABLE_COUNT * REF_MAX; i++) {
-        enum table_id t = (enum table_id) (i / REF_MAX);
+        enum table_id t = (enum table_id)(i / REF_MAX);
         int ref = i % REF_MAX;
         struct state truth;
         if (ref >= world->tables[t].ref_count || world->tables[t].refs[ref].kind != REF_BRANCH)
@@ -141,7 +150,7 @@ bool actor_fence_next(struct world *world, struct actor *actor) {
             continue;
         actor->stage = i + 1;
         actor->table = t;
-        actor->head_ref = actor->land_ref = (int16_t) ref;
+        actor->head_ref = actor->land_ref = (int16_t)ref;
         if (!catalog_truth(world, t, catalog_head(world, t, ref), &truth))
             return false;
         actor->epoch = truth.epoch;
@@ -151,7 +160,8 @@ bool actor_fence_next(struct world *world, struct actor *actor) {
     return false;
 }
 
-bool actor_fence_build(struct world *world, struct actor *actor, const struct state *base, int head) {
+bool actor_fence_build(struct world *world, struct actor *actor, const struct state *base,
+                       int head) {
     struct request *request = &actor->request;
     request_child(world, request, head, base);
     request->snapshot.source = world->tables[actor->table].snapshots[head].source;
@@ -162,7 +172,8 @@ bool actor_fence_build(struct world *world, struct actor *actor, const struct st
     return true;
 }
 
-/* --- erasure: list and epoch on all branches, rewrite, expire, certify ------------------------------------ */
+/* --- erasure: list and epoch on all branches, rewrite, expire, certify
+ * ------------------------------------ */
 
 enum { ERASE_REWRITE = TABLE_COUNT * REF_MAX + 1 };
 
@@ -181,7 +192,8 @@ static enum test go_always(struct world *world, struct actor *actor, const struc
     return TEST_GO;
 }
 
-static bool erase_build(struct world *world, struct actor *actor, const struct state *base, int head) {
+static bool erase_build(struct world *world, struct actor *actor, const struct state *base,
+                        int head) {
     struct request *request = &actor->request;
     if (actor->stage < ERASE_REWRITE) {
         actor_fence_build(world, actor, base, head);
@@ -212,13 +224,15 @@ static bool table_holds(const struct world *world, enum table_id t, const struct
     return false;
 }
 
-/* Certified only when no snapshot of any table holds a row; a tag or a branch that does means exit 75. */
+/* Certified only when no snapshot of any table holds a row; a tag or a branch that does means
+ * exit 75. */
 static void erase_certify(struct world *world, struct actor *actor) {
     struct state truth;
-    if (!catalog_truth(world, BRONZE, catalog_head(world, BRONZE, MAIN), &truth) || !rows_within(&actor->rows, &truth.erased))
+    if (!catalog_truth(world, BRONZE, catalog_head(world, BRONZE, MAIN), &truth) ||
+        !rows_within(&actor->rows, &truth.erased))
         return;
     for (int t = 0; t < TABLE_COUNT; t++)
-        if (table_holds(world, (enum table_id) t, &actor->rows))
+        if (table_holds(world, (enum table_id)t, &actor->rows))
             return;
     rows_add(&world->certified, &actor->rows);
     world->landed[KIND_COUNT]++;
@@ -236,13 +250,14 @@ static void erase_expire(struct world *world, struct actor *actor, enum table_id
         if (table->refs[r].kind != REF_FREE) {
             int head = table->refs[r].head;
             request_assert(request, r, head);
-            for (int h = head; h != NONE && table->snapshots[h].alive; h = table->snapshots[h].parent) {
+            for (int h = head; h != NONE && table->snapshots[h].alive;
+                 h = table->snapshots[h].parent) {
                 request->expire[h / 64] &= ~(1ull << (h % 64));
                 if (table->snapshots[h].has_state)
                     break;
             }
         }
-    (void) catalog_send(world, actor, request);
+    (void)catalog_send(world, actor, request);
 }
 
 static bool erase_landed(struct world *world, struct actor *actor) {
@@ -266,14 +281,15 @@ static bool erase_landed(struct world *world, struct actor *actor) {
 /* After the rewrite has landed and the quarantine has followed. */
 static void erase_custom(struct world *world, struct actor *actor) {
     if (actor->stage < TABLE_COUNT) {
-        erase_expire(world, actor, (enum table_id) actor->stage++);
+        erase_expire(world, actor, (enum table_id)actor->stage++);
         return;
     }
     erase_certify(world, actor);
     actor->phase = PHASE_DONE;
 }
 
-/* --- our expiry: snapshots only --------------------------------------------------------------------------- */
+/* --- our expiry: snapshots only
+ * --------------------------------------------------------------------------- */
 
 static void expire_custom(struct world *world, struct actor *actor) {
     static const enum table_id tables[] = {BRONZE, BRONZE, BRONZE, SILVER, QUARANTINE};
@@ -292,9 +308,11 @@ static void expire_custom(struct world *world, struct actor *actor) {
             bool offsets = false;
             int count = 0, head = table->refs[r].head;
             request_assert(request, r, head);
-            for (int h = head; h != NONE && table->snapshots[h].alive; h = table->snapshots[h].parent) {
+            for (int h = head; h != NONE && table->snapshots[h].alive;
+                 h = table->snapshots[h].parent) {
                 bool due = table->refs[r].kind == REF_TAG ? count > 0 : r == MAIN && count >= keep;
-                if (due && (offsets || table->refs[r].kind == REF_TAG || mutant_is(world, MUTANT_EXPIRE_OFFSETS)))
+                if (due && (offsets || table->refs[r].kind == REF_TAG ||
+                            mutant_is(world, MUTANT_EXPIRE_OFFSETS)))
                     break;
                 request->expire[h / 64] &= ~(1ull << (h % 64));
                 offsets |= table->snapshots[h].has_state;
@@ -303,11 +321,12 @@ static void expire_custom(struct world *world, struct actor *actor) {
         }
         return;
     }
-    (void) catalog_send(world, actor, request);
+    (void)catalog_send(world, actor, request);
     actor->phase = PHASE_DONE;
 }
 
-/* --- the sweeper: two passes a grace apart ------------------------------------------------------------------ */
+/* --- the sweeper: two passes a grace apart
+ * ------------------------------------------------------------------ */
 
 static void sweep_reach(const struct world *world, struct files *ret_reach) {
     memset(ret_reach, 0, sizeof(*ret_reach));
@@ -317,7 +336,8 @@ static void sweep_reach(const struct world *world, struct files *ret_reach) {
             const struct snapshot *snapshot = &table->snapshots[i];
             bool off = mutant_is(world, MUTANT_SWEEP_REFS_ONLY);
             for (int r = 0; off && r < table->ref_count; r++)
-                if (table->refs[r].kind != REF_FREE && catalog_is_ancestor(world, (enum table_id) t, i, table->refs[r].head))
+                if (table->refs[r].kind != REF_FREE &&
+                    catalog_is_ancestor(world, (enum table_id)t, i, table->refs[r].head))
                     off = false;
             if (!snapshot->alive || off)
                 continue;
@@ -342,7 +362,8 @@ static void sweep_list(struct world *world, struct files *ret_names) {
 static bool sweep_delete(struct world *world, struct actor *actor) {
     struct files now;
     sweep_list(world, &now);
-    files_keep(&now, mutant_is(world, MUTANT_TEXT_SWEEP_LIST) ? &world->sweep_names : &actor->picked_files);
+    files_keep(&now, mutant_is(world, MUTANT_TEXT_SWEEP_LIST) ? &world->sweep_names
+                                                              : &actor->picked_files);
     for (int f = files_next(&now, 0); f != NONE; f = files_next(&now, f + 1))
         store_delete(world, f);
     world->sweep_open = false;
@@ -375,7 +396,8 @@ static bool sweep_plan(struct world *world, struct actor *actor) {
 
 static bool sweep_landed(struct world *world, struct actor *actor) {
     if (!actor->struck && !mutant_is(world, MUTANT_TEXT_SWEEP_ONE_LOAD)) {
-        struct files now; /* what the first fence finds reached is struck off, whatever becomes of it */
+        struct files
+            now; /* what the first fence finds reached is struck off, whatever becomes of it */
         sweep_list(world, &now);
         files_keep(&actor->picked_files, &now);
         actor->struck = true;
@@ -385,13 +407,25 @@ static bool sweep_landed(struct world *world, struct actor *actor) {
     return actor->stage == TABLE_COUNT * REF_MAX + 1 ? sweep_delete(world, actor) : false;
 }
 
-const struct actor_ops rollback_ops = {.name = "rollback", .plan = rollback_plan, .test = rollback_test,
-                                       .build = rollback_build, .sync_after = true};
-const struct actor_ops merge_ops = {.name = "merge", .plan = merge_plan, .test = merge_test, .build = merge_build};
-const struct actor_ops retention_ops = {.name = "retention", .plan = retention_plan, .test = retention_test,
-                                        .build = retention_build};
-const struct actor_ops erase_ops = {.name = "erase", .plan = erase_plan, .test = go_always, .build = erase_build,
-                                    .landed = erase_landed, .custom = erase_custom, .sync_after = true};
+const struct actor_ops rollback_ops = {.name = "rollback",
+                                       .plan = rollback_plan,
+                                       .test = rollback_test,
+                                       .build = rollback_build,
+                                       .sync_after = true};
+const struct actor_ops merge_ops = {
+    .name = "merge", .plan = merge_plan, .test = merge_test, .build = merge_build};
+const struct actor_ops retention_ops = {
+    .name = "retention", .plan = retention_plan, .test = retention_test, .build = retention_build};
+const struct actor_ops erase_ops = {.name = "erase",
+                                    .plan = erase_plan,
+                                    .test = go_always,
+                                    .build = erase_build,
+                                    .landed = erase_landed,
+                                    .custom = erase_custom,
+                                    .sync_after = true};
 const struct actor_ops expire_ops = {.name = "expire", .custom = expire_custom};
-const struct actor_ops sweep_ops = {.name = "sweep", .plan = sweep_plan, .test = go_always, .build = actor_fence_build,
+const struct actor_ops sweep_ops = {.name = "sweep",
+                                    .plan = sweep_plan,
+                                    .test = go_always,
+                                    .build = actor_fence_build,
                                     .landed = sweep_landed};

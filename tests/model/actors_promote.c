@@ -1,9 +1,18 @@
-/* Promotions of section 6: tag the source's head, build a candidate, gate it, publish that very snapshot. */
+/* Promotions of section 6: tag the source's head, build a candidate, gate it, publish that very
+ * snapshot. */
 #include "tests/model/model.h"
 
 #include <string.h>
 
-enum { PROMOTE_TAG, PROMOTE_TAGGED, PROMOTE_BUILD, PROMOTE_CANDIDATE, PROMOTE_PUBLISH, PROMOTE_VERDICT, PROMOTE_UNTAG };
+enum {
+    PROMOTE_TAG,
+    PROMOTE_TAGGED,
+    PROMOTE_BUILD,
+    PROMOTE_CANDIDATE,
+    PROMOTE_PUBLISH,
+    PROMOTE_VERDICT,
+    PROMOTE_UNTAG
+};
 
 static void promote_stop(struct world *world, struct actor *actor, const char *why) {
     world_say(world, actor, "stops: %s", why);
@@ -19,8 +28,9 @@ static void promote_tag(struct world *world, struct actor *actor) {
         return;
     }
     actor->epoch = actor->seen.epoch;
-    memcpy(actor->to, bronze.horizon, sizeof(actor->to)); /* the horizon of this load, with the property */
-    actor->sync_head = (int16_t) head; /* the promotion's `to` */
+    memcpy(actor->to, bronze.horizon,
+           sizeof(actor->to));        /* the horizon of this load, with the property */
+    actor->sync_head = (int16_t)head; /* the promotion's `to` */
     if (head == actor->seen.source_to) {
         actor->phase = PHASE_DONE;
         return;
@@ -29,14 +39,15 @@ static void promote_tag(struct world *world, struct actor *actor) {
     actor->stage = PROMOTE_TAGGED;
     if (mutant_is(world, MUTANT_PROMOTE_UNTAGGED))
         return;
-    actor->other = (int16_t) catalog_ref(world, BRONZE);
+    actor->other = (int16_t)catalog_ref(world, BRONZE);
     request_init(&actor->request, BRONZE);
     request_assert(&actor->request, MAIN, head);
     request_set(&actor->request, actor->other, head, REF_TAG);
-    (void) catalog_send(world, actor, &actor->request);
+    (void)catalog_send(world, actor, &actor->request);
 }
 
-/* The difference by files; equal rows cancel; removed rows beyond the horizon of `to` are passed over. */
+/* The difference by files; equal rows cancel; removed rows beyond the horizon of `to` are passed
+ * over. */
 static bool promote_difference(struct world *world, struct actor *actor) {
     const struct table *bronze = &world->tables[BRONZE];
     const struct snapshot *to = &bronze->snapshots[actor->sync_head];
@@ -61,13 +72,15 @@ static bool promote_difference(struct world *world, struct actor *actor) {
         actor->rows.of[s] &= ~((1ull << actor->to[s]) - 1); /* closed: they go to {table}__late */
     if (mutant_is(world, MUTANT_PROMOTE_ADDED)) {
         memset(&actor->rows, 0, sizeof(actor->rows));
-        for (int h = actor->sync_head; h != NONE && h != actor->seen.source_to; h = bronze->snapshots[h].parent) {
+        for (int h = actor->sync_head; h != NONE && h != actor->seen.source_to;
+             h = bronze->snapshots[h].parent) {
             struct rows added;
             store_rows(world, &bronze->snapshots[h].added, &added);
             rows_add(&actor->rows, &added);
         }
     }
-    return !world->append_only || !rows_any(&actor->picked); /* a model that only appends stops here */
+    return !world->append_only ||
+           !rows_any(&actor->picked); /* a model that only appends stops here */
 }
 
 static void promote_build(struct world *world, struct actor *actor) {
@@ -75,15 +88,18 @@ static void promote_build(struct world *world, struct actor *actor) {
     struct state base;
     int head = catalog_head(world, SILVER, MAIN);
     actor->phase = PHASE_DONE;
-    if (actor->tries++ > 3 || !catalog_truth(world, SILVER, head, &base) || base.epoch != actor->epoch)
+    if (actor->tries++ > 3 || !catalog_truth(world, SILVER, head, &base) ||
+        base.epoch != actor->epoch)
         return;
     if (base.source_to != actor->seen.source_to && !mutant_is(world, MUTANT_PROMOTE_UNCOMPARED))
         return;
     for (int s = 0; s < SLOT_COUNT; s++) /* what the base passed over stays passed over */
-        if (actor->kind == PROMOTE && base.horizon[s] > actor->to[s] && !mutant_is(world, MUTANT_TEXT_HORIZON_OWN))
+        if (actor->kind == PROMOTE && base.horizon[s] > actor->to[s] &&
+            !mutant_is(world, MUTANT_TEXT_HORIZON_OWN))
             actor->to[s] = base.horizon[s];
     if (!promote_difference(world, actor)) {
-        promote_stop(world, actor, "the source's snapshot is gone, or rows were removed (rebuild?)");
+        promote_stop(world, actor,
+                     "the source's snapshot is gone, or rows were removed (rebuild?)");
         return;
     }
     actor->phase = PHASE_CUSTOM;
@@ -106,15 +122,15 @@ static void promote_build(struct world *world, struct actor *actor) {
     actor_upload(world, actor, &fresh, &made);
     files_add(&request->snapshot.files, &made);
     files_add(&request->snapshot.added, &made);
-    actor->base = (int16_t) head;
-    actor->land_ref = (int16_t) catalog_ref(world, SILVER);
+    actor->base = (int16_t)head;
+    actor->land_ref = (int16_t)catalog_ref(world, SILVER);
     request_assert(request, MAIN, head);
     request_set(request, actor->land_ref, request->id, REF_BRANCH);
     actor->stage = PROMOTE_CANDIDATE;
 }
 
 static void promote_candidate(struct world *world, struct actor *actor) {
-    (void) catalog_send(world, actor, &actor->request);
+    (void)catalog_send(world, actor, &actor->request);
     int candidate = actor->request.id;
     actor->stage = PROMOTE_PUBLISH;
     if (catalog_head(world, SILVER, actor->land_ref) != candidate) {
@@ -136,7 +152,8 @@ static void promote_verdict(struct world *world, struct actor *actor) {
     bool landed = catalog_is_ancestor(world, SILVER, candidate, head);
     if (mutant_is(world, MUTANT_SNAPSHOT_LIST) && silver->snapshots[candidate].alive) {
         if (!landed)
-            world_fail(world, "promotion s%d is reported as landed and no reader sees it", candidate);
+            world_fail(world, "promotion s%d is reported as landed and no reader sees it",
+                       candidate);
         landed = true;
     }
     if (landed)
@@ -159,7 +176,7 @@ static void promote_untag(struct world *world, struct actor *actor) {
     request_init(&actor->request, BRONZE);
     request_assert(&actor->request, tag, world->tables[BRONZE].refs[tag].head);
     request_set(&actor->request, tag, NONE, REF_FREE);
-    (void) catalog_send(world, actor, &actor->request);
+    (void)catalog_send(world, actor, &actor->request);
 }
 
 static void promote_custom(struct world *world, struct actor *actor) {
@@ -173,7 +190,8 @@ static void promote_custom(struct world *world, struct actor *actor) {
     case PROMOTE_BUILD: promote_build(world, actor); break;
     case PROMOTE_CANDIDATE: promote_candidate(world, actor); break;
     case PROMOTE_PUBLISH:
-        actor->stage = catalog_send(world, actor, &actor->request) == ANSWER_OK ? PROMOTE_UNTAG : PROMOTE_VERDICT;
+        actor->stage = catalog_send(world, actor, &actor->request) == ANSWER_OK ? PROMOTE_UNTAG
+                                                                                : PROMOTE_VERDICT;
         break;
     case PROMOTE_VERDICT: promote_verdict(world, actor); break;
     default: promote_untag(world, actor); break;

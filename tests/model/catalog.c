@@ -1,4 +1,5 @@
-/* The catalog: requirements and updates applied at once, or not at all; and the network in front of it. */
+/* The catalog: requirements and updates applied at once, or not at all; and the network in front of
+ * it. */
 #include "tests/model/model.h"
 
 #include <string.h>
@@ -32,7 +33,8 @@ bool catalog_is_ancestor(const struct world *world, enum table_id table, int id,
 }
 
 /* Section 2. False: the ancestry is cut and the property cannot be believed (exit 4). */
-bool catalog_truth(const struct world *world, enum table_id table, int head, struct state *ret_state) {
+bool catalog_truth(const struct world *world, enum table_id table, int head,
+                   struct state *ret_state) {
     const struct table *t = &world->tables[table];
     if (mutant_is(world, MUTANT_OFFSETS_IN_PROPERTIES)) {
         *ret_state = t->property;
@@ -46,7 +48,8 @@ bool catalog_truth(const struct world *world, enum table_id table, int head, str
     }
     if (h != NONE && t->snapshots[h].alive)
         *ret_state = t->snapshots[h].state;
-    else if (cut != NONE && (cut == t->property_snapshot || mutant_is(world, MUTANT_PROPERTY_BELIEVED)))
+    else if (cut != NONE &&
+             (cut == t->property_snapshot || mutant_is(world, MUTANT_PROPERTY_BELIEVED)))
         *ret_state = t->property;
     else
         return false;
@@ -54,9 +57,6 @@ bool catalog_truth(const struct world *world, enum table_id table, int head, str
         ret_state->epoch = t->property.epoch;
     if (!mutant_is(world, MUTANT_TEXT_ERASED_ANCESTRY))
         rows_add(&ret_state->erased, &t->property.erased);
-    for (int s = 0; s < SLOT_COUNT && !mutant_is(world, MUTANT_TEXT_HORIZON); s++)
-        if (t->property.horizon[s] > ret_state->horizon[s])
-            ret_state->horizon[s] = t->property.horizon[s];
     return true;
 }
 
@@ -70,23 +70,25 @@ void request_init(struct request *request, enum table_id table) {
 
 void request_assert(struct request *request, int ref, int head) {
     if (request->assert_count < REF_MAX) {
-        request->asserts[request->assert_count].ref = (int16_t) ref;
-        request->asserts[request->assert_count++].head = (int16_t) head;
+        request->asserts[request->assert_count].ref = (int16_t)ref;
+        request->asserts[request->assert_count++].head = (int16_t)head;
     }
 }
 
 void request_set(struct request *request, int ref, int head, enum ref_kind kind) {
-    request->sets[request->set_count].ref = (int16_t) ref;
-    request->sets[request->set_count].head = (int16_t) head;
+    request->sets[request->set_count].ref = (int16_t)ref;
+    request->sets[request->set_count].head = (int16_t)head;
     request->sets[request->set_count++].kind = kind;
 }
 
-/* A snapshot upon `head` with the head's files; the sequence number is fixed here, with the base. */
-void request_child(struct world *world, struct request *request, int head, const struct state *state) {
+/* A snapshot upon `head` with the head's files; the sequence number is fixed here, with the base.
+ */
+void request_child(struct world *world, struct request *request, int head,
+                   const struct state *state) {
     struct table *t = &world->tables[request->table];
     request->id = catalog_reserve(world, request->table);
     memset(&request->snapshot, 0, sizeof(request->snapshot));
-    request->snapshot.parent = (int16_t) head;
+    request->snapshot.parent = (int16_t)head;
     request->snapshot.picked = NONE;
     request->snapshot.source = NONE;
     request->snapshot.sequence = t->last_sequence + 1;
@@ -100,11 +102,13 @@ void request_child(struct world *world, struct request *request, int head, const
 static bool catalog_admits(const struct world *world, const struct request *request) {
     const struct table *t = &world->tables[request->table];
     for (int i = 0; i < request->assert_count; i++)
-        if (catalog_head(world, request->table, request->asserts[i].ref) != request->asserts[i].head)
+        if (catalog_head(world, request->table, request->asserts[i].ref) !=
+            request->asserts[i].head)
             return false;
     if (request->id == NONE)
         return true;
-    if (t->snapshots[request->id].alive || (request->snapshot.sequence <= t->last_sequence && !request->null_ref))
+    if (t->snapshots[request->id].alive ||
+        (request->snapshot.sequence <= t->last_sequence && !request->null_ref))
         return false;
     return request->snapshot.parent == NONE || t->snapshots[request->snapshot.parent].alive;
 }
@@ -119,11 +123,11 @@ static void catalog_move(struct world *world, const struct request *request, int
     if (ref == MAIN && !request->foreign) {
         int parent = head == request->id ? request->snapshot.parent : t->snapshots[head].parent;
         if (parent != t->refs[MAIN].head && head != t->refs[MAIN].head)
-            world_fail(world, "table %d: main moved from s%d to s%d, which is not its child", request->table,
-                       t->refs[MAIN].head, head);
+            world_fail(world, "table %d: main moved from s%d to s%d, which is not its child",
+                       request->table, t->refs[MAIN].head, head);
     }
     t->refs[ref].kind = request->sets[index].kind;
-    t->refs[ref].head = (int16_t) head;
+    t->refs[ref].head = (int16_t)head;
 }
 
 bool catalog_apply(struct world *world, struct request *request) {
@@ -147,11 +151,12 @@ bool catalog_apply(struct world *world, struct request *request) {
             t->snapshots[i].alive = false;
     if (request->property && request->set_count && request->sets[0].ref == MAIN) {
         int head = request->sets[0].head;
-        t->property_snapshot = (int16_t) head;
+        t->property_snapshot = (int16_t)head;
         uint16_t epoch = t->property.epoch;
         t->property = t->snapshots[head].state;
         if (!request->raises_epoch && !mutant_is(world, MUTANT_TEXT_EPOCH_SHARED))
-            t->property.epoch = epoch; /* a property of its own, set only by the commits that raise it */
+            t->property.epoch =
+                epoch; /* a property of its own, set only by the commits that raise it */
     }
     world->dirty = true;
     return true;
@@ -161,7 +166,8 @@ void catalog_deliver(struct world *world, int index) {
     struct request late = world->delayed[index];
     world->delayed[index] = world->delayed[--world->delayed_count];
     bool ok = catalog_apply(world, &late);
-    world_say(world, NULL, "a late request arrives, table %d s%d: %s", late.table, late.id, ok ? "applied" : "refused");
+    world_say(world, NULL, "a late request arrives, table %d s%d: %s", late.table, late.id,
+              ok ? "applied" : "refused");
 }
 
 enum answer catalog_send(struct world *world, struct actor *actor, const struct request *request) {
@@ -174,7 +180,8 @@ enum answer catalog_send(struct world *world, struct actor *actor, const struct 
     }
     bool ok = catalog_apply(world, &sent);
     world_say(world, actor, "commit on table %d, s%d on s%d: %s%s", sent.table, sent.id,
-              sent.id == NONE ? NONE : sent.snapshot.parent, ok ? "applied" : "conflict", dice < 18 ? ", answer lost" : "");
+              sent.id == NONE ? NONE : sent.snapshot.parent, ok ? "applied" : "conflict",
+              dice < 18 ? ", answer lost" : "");
     if (dice < 18)
         return ANSWER_UNKNOWN;
     if (dice < 24) {

@@ -1,8 +1,8 @@
-/* One history: actors are spawned, stepped, put to sleep and killed by the seed; then the world settles. */
+/* One history: actors are spawned, stepped, put to sleep and killed by the seed; then the world
+ * settles. */
 #include "tests/model/model.h"
 
 #include <string.h>
-
 
 struct profile {
     const char *name;
@@ -10,9 +10,9 @@ struct profile {
     int length, spawn, pause_chance, pause;
 };
 
-/* Letters: W window, H shard, Y sync, B backfill, P replace, Q retry, R rollback, M merge, T retention, E erase,
- * G accept-gap, I rebind, X expire, S sweep, O promote, U rebuild, c/r/x foreign compact, rollback, expire,
- * t truncate, n topic anew. */
+/* Letters: W window, H shard, Y sync, B backfill, P replace, Q retry, R rollback, M merge, T
+ * retention, E erase, G accept-gap, I rebind, X expire, S sweep, O promote, U rebuild, c/r/x
+ * foreign compact, rollback, expire, t truncate, n topic anew. */
 static const char profile_letters[] = "WHYBPQRMTEGIXSOUcrxtn";
 static const struct profile profiles[] = {
     {"all", "WWWWHHHYBBPPQQRMTEGGIXXSSSSOOUcrxtn", 150, 45, 4, 60},
@@ -49,11 +49,12 @@ static const struct profile *choose_profile(const struct world *world) {
 
 static void spawn(struct world *world, const struct profile *profile) {
     int number = world->spawned++;
-    char letter = profile->kinds[random_below(&world->random, (int) strlen(profile->kinds))];
+    char letter = profile->kinds[random_below(&world->random, (int)strlen(profile->kinds))];
     if (world->skip[number / 64] >> (number % 64) & 1)
         return;
     struct actor *actor = &world->actors[world->actor_count++];
-    actor_init(world, actor, (enum kind) (strchr(profile_letters, letter) - profile_letters), number);
+    actor_init(world, actor, (enum kind)(strchr(profile_letters, letter) - profile_letters),
+               number);
     world_say(world, actor, "starts, pipeline version %d", actor->config);
 }
 
@@ -64,7 +65,8 @@ static bool room(const struct world *world) {
         if (world->tables[t].ref_count > REF_MAX - 12)
             return false;
     }
-    return world->spawned < SPAWN_MAX && world->file_count < FILE_MAX - 200 && most < SNAPSHOT_MAX - 110;
+    return world->spawned < SPAWN_MAX && world->file_count < FILE_MAX - 200 &&
+           most < SNAPSHOT_MAX - 110;
 }
 
 static void step_one(struct world *world, const struct profile *profile) {
@@ -93,13 +95,14 @@ static void step_one(struct world *world, const struct profile *profile) {
 static void grow_log(struct world *world) {
     int slot = world->incarnation * PARTITION_COUNT + random_below(&world->random, PARTITION_COUNT);
     int end = world->log_end[slot] + 1 + random_below(&world->random, 3);
-    world->log_end[slot] = (uint8_t) (end < OFFSET_MAX - 4 ? end : OFFSET_MAX - 4);
+    world->log_end[slot] = (uint8_t)(end < OFFSET_MAX - 4 ? end : OFFSET_MAX - 4);
 }
 
 static void run_calmly(struct world *world, enum kind kind) {
     struct actor *actor = &world->actors[0];
     actor_init(world, actor, kind, world->spawned++ % SPAWN_MAX + 1000);
-    for (int i = 0; i < 400 && actor->phase != PHASE_DONE && !world->violation[0]; i++, world->time++) {
+    for (int i = 0; i < 400 && actor->phase != PHASE_DONE && !world->violation[0];
+         i++, world->time++) {
         actor_step(world, actor);
         invariants_check(world);
     }
@@ -107,7 +110,8 @@ static void run_calmly(struct world *world, enum kind kind) {
 
 /* Faults end. What is on its way arrives or is lost; then each verb runs once, alone. */
 static void settle(struct world *world) {
-    static const enum kind verbs[] = {REBIND, GAP, WINDOW, SYNC, PROMOTE, REBUILD, EXPIRE, SYNC, PROMOTE};
+    static const enum kind verbs[] = {REBIND,  GAP,    WINDOW, SYNC,   PROMOTE,
+                                      REBUILD, EXPIRE, SYNC,   PROMOTE};
     while (world->delayed_count && !world->violation[0]) {
         catalog_deliver(world, random_below(&world->random, world->delayed_count));
         invariants_check(world);
@@ -121,11 +125,12 @@ static void settle(struct world *world) {
         invariants_settled(world);
 }
 
-bool history_run(struct world *world, uint64_t seed, const struct mutant *mutant, const uint64_t *skip, bool trace) {
+bool history_run(struct world *world, uint64_t seed, const struct mutant *mutant,
+                 const uint64_t *skip, bool trace) {
     world->trace = trace;
     world_init(world, seed, mutant, skip);
     const struct profile *profile = choose_profile(world);
-    world_say(world, NULL, "profile %s, seed %llu", profile->name, (unsigned long long) seed);
+    world_say(world, NULL, "profile %s, seed %llu", profile->name, (unsigned long long)seed);
     for (; world->time < profile->length && !world->violation[0]; world->time++) {
         if (random_chance(&world->random, 30))
             grow_log(world);

@@ -3,8 +3,9 @@
  *   model --count N [--for SECONDS] [--seed S] [--mutant NAME] [--list-mutants]
  *         [--replay SEED [--trace]] [--check-mutants --count N] [--jobs N]
  *
- * The last line is `model: N histories, V violations`; the exit code is 1 when there was one. With --mutant it is
- * the other way round: 0 only if the mistake was caught. Every eighth history is one of pointer.c. */
+ * The last line is `model: N histories, V violations`; the exit code is 1 when there was one. With
+ * --mutant it is the other way round: 0 only if the mistake was caught. Every eighth history is one
+ * of pointer.c. */
 #include "tests/model/model.h"
 
 #include <stdlib.h>
@@ -49,7 +50,8 @@ static bool is_pointer(uint64_t seed, const struct mutant *mutant) {
     return mutant ? strcmp(mutant->profile, "pointer") == 0 : seed % 8 == 7;
 }
 
-static bool run_seed(uint64_t seed, const struct mutant *mutant, const uint64_t *skip, bool trace, char *ret_text) {
+static bool run_seed(uint64_t seed, const struct mutant *mutant, const uint64_t *skip, bool trace,
+                     char *ret_text) {
     if (is_pointer(seed, mutant))
         return pointer_run(seed, mutant, trace, ret_text, 200);
     struct world *world = world_of_process();
@@ -61,8 +63,8 @@ static bool run_seed(uint64_t seed, const struct mutant *mutant, const uint64_t 
 static void worker(const struct options *options, int index, struct tally *tally) {
     time_t end = options->seconds ? time(NULL) + options->seconds : 0;
     char text[200];
-    for (uint64_t i = (uint64_t) index; i < options->count; i += (uint64_t) options->jobs) {
-        if (end && (i & 255) == (uint64_t) index % 256 && time(NULL) >= end)
+    for (uint64_t i = (uint64_t)index; i < options->count; i += (uint64_t)options->jobs) {
+        if (end && (i & 255) == (uint64_t)index % 256 && time(NULL) >= end)
             break;
         bool fine = run_seed(options->seed + i, options->mutant, NULL, false, text);
         tally->histories++;
@@ -119,9 +121,9 @@ static int replay(const struct options *options) {
     char text[200];
     bool fine = run_seed(options->replay, options->mutant, NULL, false, text);
     if (!fine)
-        (void) shrink(options->replay, options->mutant, skip);
-    (void) run_seed(options->replay, options->mutant, fine ? NULL : skip, options->trace, text);
-    printf("seed %llu: %s\n", (unsigned long long) options->replay, fine ? "no violation" : text);
+        (void)shrink(options->replay, options->mutant, skip);
+    (void)run_seed(options->replay, options->mutant, fine ? NULL : skip, options->trace, text);
+    printf("seed %llu: %s\n", (unsigned long long)options->replay, fine ? "no violation" : text);
     printf("model: 1 histories, %d violations\n", !fine);
     return fine ? 0 : 1;
 }
@@ -147,13 +149,15 @@ static int check_mutants(struct options *options) {
         survived += tallies->violations == 0;
         if (tallies->violations)
             printf("caught   %-32s after %6llu histories, seed %llu: %s\n", mutants[i].name,
-                   (unsigned long long) tallies->histories, (unsigned long long) tallies->kept[0], tallies->text[0]);
+                   (unsigned long long)tallies->histories, (unsigned long long)tallies->kept[0],
+                   tallies->text[0]);
         else
-            printf("SURVIVED %-32s %llu histories\n", mutants[i].name, (unsigned long long) tallies->histories);
+            printf("SURVIVED %-32s %llu histories\n", mutants[i].name,
+                   (unsigned long long)tallies->histories);
         fflush(stdout);
     }
     printf("model: %d mutants, %d survived\n", MUTANT_TOTAL, survived);
-    printf("model: %llu histories, %d violations\n", (unsigned long long) histories, survived);
+    printf("model: %llu histories, %d violations\n", (unsigned long long)histories, survived);
     return survived ? 1 : 0;
 }
 
@@ -165,7 +169,8 @@ static void print_landed(const struct tally *tallies, int jobs) {
         for (int i = 0; i < jobs; i++)
             sum += tallies[i].landed[kind];
         if (sum)
-            printf(" %s %llu", kind == KIND_COUNT ? "certified" : actor_kinds[kind]->name, (unsigned long long) sum);
+            printf(" %s %llu", kind == KIND_COUNT ? "certified" : actor_kinds[kind]->name,
+                   (unsigned long long)sum);
     }
     printf("\n");
 }
@@ -175,8 +180,8 @@ static int run_count(const struct options *options) {
     uint64_t histories = 0, violations = 0;
     struct timespec start, end;
     clock_gettime(CLOCK_MONOTONIC, &start);
-    printf("model: seed %llu%s%s\n", (unsigned long long) options->seed, options->mutant ? ", mutant " : "",
-           options->mutant ? options->mutant->name : "");
+    printf("model: seed %llu%s%s\n", (unsigned long long)options->seed,
+           options->mutant ? ", mutant " : "", options->mutant ? options->mutant->name : "");
     fflush(stdout);
     run_all(options, tallies);
     clock_gettime(CLOCK_MONOTONIC, &end);
@@ -184,14 +189,16 @@ static int run_count(const struct options *options) {
         histories += tallies[i].histories;
         violations += tallies[i].violations;
         for (uint64_t k = 0; k < tallies[i].kept_count; k++)
-            printf("seed %llu: %s\n", (unsigned long long) tallies[i].kept[k], tallies[i].text[k]);
+            printf("seed %llu: %s\n", (unsigned long long)tallies[i].kept[k], tallies[i].text[k]);
     }
     if (violations)
-        printf("replay with: model%s%s --replay SEED --trace\n", options->mutant ? " --mutant " : "",
-               options->mutant ? options->mutant->name : "");
+        printf("replay with: model%s%s --replay SEED --trace\n",
+               options->mutant ? " --mutant " : "", options->mutant ? options->mutant->name : "");
     print_landed(tallies, options->jobs);
-    printf("%.1f s\n", (double) (end.tv_sec - start.tv_sec) + (double) (end.tv_nsec - start.tv_nsec) / 1e9);
-    printf("model: %llu histories, %llu violations\n", (unsigned long long) histories, (unsigned long long) violations);
+    printf("%.1f s\n",
+           (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9);
+    printf("model: %llu histories, %llu violations\n", (unsigned long long)histories,
+           (unsigned long long)violations);
     return (violations != 0) == (options->mutant != NULL) ? 0 : 1;
 }
 
@@ -234,7 +241,8 @@ static void read_options(int argc, char **argv, struct options *options) {
             options->replaying = true;
             options->replay = strtoull(value, NULL, 10);
         } else {
-            fprintf(stderr, "model: unknown option %s; see the head of tests/model/main.c\n", argv[i]);
+            fprintf(stderr, "model: unknown option %s; see the head of tests/model/main.c\n",
+                    argv[i]);
             exit(2);
         }
         i++;
@@ -246,11 +254,12 @@ static void read_options(int argc, char **argv, struct options *options) {
 }
 
 int main(int argc, char **argv) {
-    struct options options = {.jobs = (int) sysconf(_SC_NPROCESSORS_ONLN)};
+    struct options options = {.jobs = (int)sysconf(_SC_NPROCESSORS_ONLN)};
     read_options(argc, argv, &options);
     if (options.list) {
         for (int i = 0; i < MUTANT_TOTAL; i++)
-            printf("%-32s %-10s %-8s %s\n", mutants[i].name, mutants[i].profile, mutants[i].pain, mutants[i].text);
+            printf("%-32s %-10s %-8s %s\n", mutants[i].name, mutants[i].profile, mutants[i].pain,
+                   mutants[i].text);
         return 0;
     }
     if (options.replaying)

@@ -1,5 +1,6 @@
-/* Section 5, the object-store catalog: numbered versions put if absent, tombstones, a hint. A world of its own,
- * because here the commit itself is made of single requests that may be late, doubled or unanswered. */
+/* Section 5, the object-store catalog: numbered versions put if absent, tombstones, a hint. A world
+ * of its own, because here the commit itself is made of single requests that may be late, doubled
+ * or unanswered. */
 #include "tests/model/model.h"
 
 #include <string.h>
@@ -8,11 +9,17 @@ enum { VERSION_MAX = 48, COMMITTER_MAX = 4, LATE_MAX = 8, COMMIT_MAX = 64 };
 
 struct version {
     bool used, tombstone;
-    int commit;        /* whose put it is */
-    uint64_t lineage;  /* the commits that this metadata contains */
+    int commit;       /* whose put it is */
+    uint64_t lineage; /* the commits that this metadata contains */
 };
-struct late { int version, commit; uint64_t lineage; };
-struct committer { int phase, base, commit, resends, probe, wake; uint64_t lineage; };
+struct late {
+    int version, commit;
+    uint64_t lineage;
+};
+struct committer {
+    int phase, base, commit, resends, probe, wake;
+    uint64_t lineage;
+};
 
 struct pointer_world {
     uint64_t random;
@@ -37,7 +44,8 @@ static bool put(struct pointer_world *world, int number, int commit, uint64_t li
     struct version *version = &world->versions[number];
     if (version->used && !pointer_mutant(world, MUTANT_STORE_IGNORES))
         return false;
-    *version = (struct version){.used = true, .commit = commit, .lineage = lineage | 1ull << commit};
+    *version =
+        (struct version){.used = true, .commit = commit, .lineage = lineage | 1ull << commit};
     if (world->trace)
         printf("%4d v%d is put by commit %d\n", world->time, number, commit);
     return true;
@@ -46,7 +54,8 @@ static bool put(struct pointer_world *world, int number, int commit, uint64_t li
 /* The highest version reached by probing on from the hint. */
 static int current(const struct pointer_world *world) {
     int number = world->hint;
-    while (!pointer_mutant(world, MUTANT_HINT_TRUSTED) && number + 1 < VERSION_MAX && world->versions[number + 1].used)
+    while (!pointer_mutant(world, MUTANT_HINT_TRUSTED) && number + 1 < VERSION_MAX &&
+           world->versions[number + 1].used)
         number++;
     return number;
 }
@@ -58,9 +67,11 @@ static void check(struct pointer_world *world) {
     if (world->violation[0])
         return;
     if (world->versions[now].tombstone)
-        snprintf(world->violation, (size_t) world->violation_size, "5: the current version v%d is a tombstone", now);
+        snprintf(world->violation, (size_t)world->violation_size,
+                 "5: the current version v%d is a tombstone", now);
     else if (world->reported & ~world->versions[now].lineage)
-        snprintf(world->violation, (size_t) world->violation_size, "5: commit %d landed and is not in v%d's lineage",
+        snprintf(world->violation, (size_t)world->violation_size,
+                 "5: commit %d landed and is not in v%d's lineage",
                  __builtin_ctzll(world->reported & ~world->versions[now].lineage), now);
 }
 
@@ -71,14 +82,19 @@ static void begin(struct pointer_world *world, struct committer *committer) {
 static void send(struct pointer_world *world, struct committer *committer) {
     int dice = world->calm ? 99 : random_below(&world->random, 100), number = committer->base + 1;
     if (dice < 12 && world->late_count < LATE_MAX) {
-        world->late[world->late_count++] = (struct late){number, committer->commit, committer->lineage};
+        world->late[world->late_count++] =
+            (struct late){number, committer->commit, committer->lineage};
         committer->phase = 3;
         return;
     }
     bool ok = put(world, number, committer->commit, committer->lineage);
     if (dice < 30 && dice >= 20)
-        ok = put(world, number, committer->commit, committer->lineage); /* the library sent it twice */
-    committer->phase = dice < 20 ? 3 : ok ? 4 : pointer_mutant(world, MUTANT_POINTER_CONFLICT) ? 5 : 3;
+        ok = put(world, number, committer->commit,
+                 committer->lineage); /* the library sent it twice */
+    committer->phase = dice < 20                                        ? 3
+                       : ok                                             ? 4
+                       : pointer_mutant(world, MUTANT_POINTER_CONFLICT) ? 5
+                                                                        : 3;
 }
 
 /* On every 412 and every silence: is our commit in the lineage of the current version? */
@@ -89,7 +105,8 @@ static void verdict(struct pointer_world *world, struct committer *committer) {
     else if (now == committer->base && committer->resends++ < 3)
         committer->phase = 2;
     else
-        committer->phase = now == committer->base ? 0 : 1; /* out of time, or a new attempt on the new head */
+        committer->phase =
+            now == committer->base ? 0 : 1; /* out of time, or a new attempt on the new head */
 }
 
 static void step(struct pointer_world *world, struct committer *committer) {
@@ -102,8 +119,8 @@ static void step(struct pointer_world *world, struct committer *committer) {
         committer->base = current(world);
         committer->lineage = world->versions[committer->base].lineage;
         if (committer->lineage >> committer->commit & 1 && !world->violation[0])
-            snprintf(world->violation, (size_t) world->violation_size, "5: commit %d lands a second time",
-                     committer->commit);
+            snprintf(world->violation, (size_t)world->violation_size,
+                     "5: commit %d lands a second time", committer->commit);
         committer->phase = committer->base + 1 < VERSION_MAX - 1 ? 2 : 0;
         break;
     case 2: send(world, committer); break;
@@ -139,12 +156,17 @@ static void pointer_settle(struct pointer_world *world) {
         check(world);
     }
     if (!(world->reported >> committer->commit & 1) && !world->violation[0])
-        snprintf(world->violation, (size_t) world->violation_size, "5: stuck at hint v%d", world->hint);
+        snprintf(world->violation, (size_t)world->violation_size, "5: stuck at hint v%d",
+                 world->hint);
 }
 
-bool pointer_run(uint64_t seed, const struct mutant *mutant, bool trace, char *ret_violation, int size) {
-    struct pointer_world world = {.random = seed ^ 0x517cc1b727220a95ull, .mutant = mutant, .trace = trace,
-                                  .violation = ret_violation, .violation_size = size};
+bool pointer_run(uint64_t seed, const struct mutant *mutant, bool trace, char *ret_violation,
+                 int size) {
+    struct pointer_world world = {.random = seed ^ 0x517cc1b727220a95ull,
+                                  .mutant = mutant,
+                                  .trace = trace,
+                                  .violation = ret_violation,
+                                  .violation_size = size};
     ret_violation[0] = 0;
     world.versions[0] = (struct version){.used = true, .commit = 0, .lineage = 1};
     world.commit_count = 1;
@@ -155,7 +177,7 @@ bool pointer_run(uint64_t seed, const struct mutant *mutant, bool trace, char *r
             int index = random_below(&world.random, world.late_count);
             struct late late = world.late[index];
             world.late[index] = world.late[--world.late_count];
-            (void) put(&world, late.version, late.commit, late.lineage);
+            (void)put(&world, late.version, late.commit, late.lineage);
         } else if (dice < 20) {
             upkeep(&world);
         } else if (dice < 24) {

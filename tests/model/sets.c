@@ -1,4 +1,5 @@
-/* Sets of records and of files, as bit words. The bottom of the model: knows nothing of the protocol. */
+/* Sets of records and of files, as bit words. The bottom of the model: knows nothing of the
+ * protocol. */
 #include "tests/model/model.h"
 
 bool rows_any(const struct rows *set) {

@@ -12,7 +12,7 @@ uint64_t random_next(uint64_t *state) {
 }
 
 int random_below(uint64_t *state, int bound) {
-    return bound <= 1 ? 0 : (int) (random_next(state) >> 33) % bound;
+    return bound <= 1 ? 0 : (int)(random_next(state) >> 33) % bound;
 }
 
 bool random_chance(uint64_t *state, int percent) {
@@ -43,7 +43,8 @@ void world_fail(struct world *world, const char *format, ...) {
     world->violation_time = world->time;
 }
 
-/* A new object under a name that carries its attempt. The mutant names by window, as those before us did. */
+/* A new object under a name that carries its attempt. The mutant names by window, as those before
+ * us did. */
 int store_put(struct world *world, struct actor *actor, const struct rows *rows) {
     int name = 0;
     if (mutant_is(world, MUTANT_REUSE_NAMES) && (actor->kind == WINDOW || actor->kind == SHARD)) {
@@ -77,7 +78,8 @@ void store_rows(const struct world *world, const struct files *set, struct rows 
 }
 
 /* Which records a pipeline refuses depends on its version. */
-void world_refused(const struct world *world, int config, const struct rows *rows, struct rows *ret_refused) {
+void world_refused(const struct world *world, int config, const struct rows *rows,
+                   struct rows *ret_refused) {
     memset(ret_refused, 0, sizeof(*ret_refused));
     for (int s = 0; s < SLOT_COUNT; s++)
         for (int o = 0; o < OFFSET_MAX; o++)
@@ -88,7 +90,8 @@ void world_refused(const struct world *world, int config, const struct rows *row
 
 static void world_topic(struct world *world) {
     for (int s = 0; s < SLOT_COUNT; s++) {
-        world->absent.of[s] = random_next(&world->random) & random_next(&world->random) & random_next(&world->random);
+        world->absent.of[s] =
+            random_next(&world->random) & random_next(&world->random) & random_next(&world->random);
         world->filtered.of[s] = 0;
         for (int o = 10; o < 64; o += 11)
             world->filtered.of[s] |= 1ull << o;
@@ -111,11 +114,17 @@ static void world_tables(struct world *world) {
         table->foreign_cut = false;
         table->epoch_seen = 0;
         struct snapshot *first = &table->snapshots[0];
-        *first = (struct snapshot){.parent = NONE, .picked = NONE, .alive = true, .ever = true, .has_state = true, .sequence = 1};
+        *first = (struct snapshot){.parent = NONE,
+                                   .picked = NONE,
+                                   .alive = true,
+                                   .ever = true,
+                                   .has_state = true,
+                                   .sequence = 1};
         first->state.source_to = t == SILVER ? 0 : NONE;
         first->state.source_tag = NONE;
         for (int s = 0; t == BRONZE && s < PARTITION_COUNT; s++)
-            first->state.next[s] = first->state.start[s] = (uint8_t) (random_below(&world->random, 3) * 3);
+            first->state.next[s] = first->state.start[s] =
+                (uint8_t)(random_below(&world->random, 3) * 3);
         table->property = first->state;
     }
     struct table *bronze = &world->tables[BRONZE];
@@ -126,11 +135,13 @@ static void world_tables(struct world *world) {
     world->tables[SILVER].property.source_tag = 1;
 }
 
-void world_init(struct world *world, uint64_t seed, const struct mutant *mutant, const uint64_t *skip) {
+void world_init(struct world *world, uint64_t seed, const struct mutant *mutant,
+                const uint64_t *skip) {
     bool trace = world->trace;
     world->seed = seed;
     world->random = seed * 0x2545f4914f6cdd1dull + 12345;
-    world->time = world->spawned = world->file_count = world->actor_count = world->delayed_count = 0;
+    world->time = world->spawned = world->file_count = world->actor_count = world->delayed_count =
+        0;
     world->calm = world->any_stop = world->sweep_open = false;
     world->trace = trace;
     world->mutant = mutant;
