@@ -129,17 +129,17 @@ static size_t clamp(size_t value, size_t least, size_t most)
     return value < least ? least : value > most ? most : value;
 }
 
-/* A partition's share of memory is half queue, the rest a fetch in flight (a sixteenth, times what
+/* A partition's share of memory is half queue, the rest a fetch in flight (a 32nd, times what
  * decompression makes of it). Each queued record costs librdkafka about 400 bytes beside its own,
  * so records are counted as well. */
 static weir_status sizes_set(rd_kafka_conf_t *conf, const struct kafka_sizes *sizes,
                              struct weir_error *reterr)
 {
     size_t queue = sizes->partition_bytes / 2;
-    size_t fetch = clamp(sizes->partition_bytes / 16, 32u << 10, 1u << 20);
+    size_t fetch = clamp(sizes->partition_bytes / 32, 32u << 10, 512u << 10);
     char queue_text[24], records_text[24], fetch_text[24], whole_text[24];
     snprintf(queue_text, sizeof queue_text, "%zu", clamp(queue >> 10, 1, 2097151));
-    snprintf(records_text, sizeof records_text, "%zu", clamp(queue / 400, 1, 10000000));
+    snprintf(records_text, sizeof records_text, "%zu", clamp(queue / KAFKA_RECORD_OVERHEAD, 1, 10000000));
     snprintf(fetch_text, sizeof fetch_text, "%zu", fetch);
     snprintf(whole_text, sizeof whole_text, "%zu",
              clamp(fetch * sizes->active, 1u << 20, 64u << 20));

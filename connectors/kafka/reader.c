@@ -47,7 +47,7 @@ struct weir_log_reader {
     struct range *ranges;
     size_t count, current, started; /* [current, started) are being fetched */
     size_t charged;
-    size_t taken_since_wake; /* bytes */
+    size_t taken_since_wake; /* bytes, overhead included */
     size_t record_size;      /* running estimate, to drain about as much as wanted */
     int64_t quiet_ms;        /* waited in read_next without progress */
     int64_t asked_quiet_ms;  /* quiet_ms at which the broker was last asked whether it lives */
@@ -390,7 +390,7 @@ static weir_status range_fill(struct weir_log_reader *reader, struct range *rang
         reader->record_size = bytes / batch->count + 1;
     if (range->position < range->to)
         range_look(reader, range);
-    reader->taken_since_wake += bytes;
+    reader->taken_since_wake += bytes + batch->count * KAFKA_RECORD_OVERHEAD;
     if (reader->taken_since_wake >= reader->handle.sizes.partition_bytes / 8)
         wake_brokers(reader);
     return WEIR_OK;
