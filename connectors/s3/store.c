@@ -11,16 +11,22 @@
 
 /* ---- names -------------------------------------------------------------------------------------------------------- */
 
-weir_status s3_key(const struct s3_store *store, const char *name, char ret_key[1100], struct weir_error *reterr)
+static bool name_is_wrong(const char *name)
 {
-    size_t size = strlen(name), prefix = strlen(store->prefix);
+    size_t size = strlen(name);
     bool wrong = size == 0 || name[0] == '/' || name[size - 1] == '/';
     for (const char *at = name; *at && !wrong;) {
         size_t part = strcspn(at, "/");
         wrong = part == 0 || (part == 1 && at[0] == '.') || (part == 2 && at[0] == '.' && at[1] == '.');
         at += part + (at[part] == '/');
     }
-    if (wrong)
+    return wrong;
+}
+
+weir_status s3_key(const struct s3_store *store, const char *name, char ret_key[1100], struct weir_error *reterr)
+{
+    size_t size = strlen(name), prefix = strlen(store->prefix);
+    if (name_is_wrong(name))
         return weir_fail(reterr, WEIR_USAGE, "object name \"%.300s\" is empty, absolute, or has an empty part, \".\" or \"..\"", name);
     if (size + prefix > 1024) /* S3's own limit */
         return weir_fail(reterr, WEIR_USAGE, "object name \"%.200s...\" is longer than 1,024 bytes with its prefix", name);
@@ -326,10 +332,11 @@ static weir_status prefix_set(struct s3_store *store, const char *prefix, struct
         return weir_fail(reterr, WEIR_USAGE, "the prefix of bucket %s is longer than 1,000 bytes", store->bucket);
     memcpy(store->prefix, prefix, size);
     snprintf(store->root_uri, sizeof store->root_uri, "s3://%s%s%s", store->bucket, size ? "/" : "", store->prefix);
+    if (size && name_is_wrong(store->prefix))
+        return weir_fail(reterr, WEIR_USAGE, "the prefix \"%.300s\" has an empty part, \".\" or \"..\"", store->prefix);
     if (size)
         store->prefix[size] = '/';
-    char key[1100];
-    return s3_key(store, "x", key, reterr);
+    return WEIR_OK;
 }
 
 static weir_status address_set(struct s3_store *store, const struct weir_s3_options *options, struct weir_error *reterr)

@@ -10,6 +10,8 @@
 #define PART_SIZE (8u << 20)
 #define PARTS_MAX 10000      /* S3's limit */
 #define PARTS_PER_SIZE 1000  /* then the size doubles: 10,000 parts hold 8 TiB, more than S3's 5 TiB */
+#define BUFFER_FIRST (64u << 10)
+#define BUFFER_SECOND (1u << 20)
 #define SLOTS 4              /* buffers: one being filled, three on their way */
 #define THREADS (SLOTS - 1)
 
@@ -194,6 +196,19 @@ static weir_status slot_take(struct weir_upload *upload, struct weir_error *rete
     return failed ? fail_as_part(upload, reterr) : WEIR_OK;
 }
 
+/* Room for `more` bytes: small files stay small, large ones get their whole part at once and not a byte more
+ * (weir_buffer's doubling would take 16 MiB for a part of 8). */
+static weir_status buffer_grow(struct weir_buffer *buffer, size_t more, size_t whole, struct weir_error *reterr)
+{
+    size_t wanted = buffer->size + more;
+    if (wanted <= buffer->capacity)
+        return WEIR_OK;
+    size_t capacity = wanted <= BUFFER_FIRST ? BUFFER_FIRST : wanted <= BUFFER_SECOND ? BUFFER_SECOND : whole;
+    WEIR_TRY(weir_realloc(&buffer->data, buffer->account, capacity, reterr));
+    buffer->capacity = capacity;
+    return WEIR_OK;
+}
+
 /* ---- the operations --------------------------------------------------------------------------------------------------- */
 
 weir_status s3_upload_begin(void *self, const char *name, struct weir_upload **ret_upload, struct weir_error *reterr)
@@ -221,7 +236,9 @@ weir_status s3_upload_write(struct weir_upload *upload, const void *data, size_t
             WEIR_TRY(slot_take(upload, reterr));
         struct weir_buffer *buffer = &upload->filling->buffer;
         size_t whole = part_size(upload->part_count + 1), room = whole - buffer->size, piece = size < room ? size : room;
-        WEIR_TRY(weir_buffer_append(buffer, at, piece, reterr));
+        WEIR_TRY(buffer_grow(buffer, piece, whole, reterr));
+        memcpy(buffer->data + buffer->size, at, piece);
+        buffer->size += piece;
         at += piece;
         size -= piece;
         upload->size += piece;

@@ -13,6 +13,7 @@ struct scanner {
     size_t depth;
     char text[XML_TEXT_MAX + 1]; /* of the innermost open element, since its last child */
     size_t text_size;
+    bool any; /* an element was there */
     xml_visit visit;
     void *argument;
 };
@@ -129,6 +130,7 @@ static bool name_take(struct scanner *scanner, char ret_name[NAME_SIZE])
 static weir_status element_end(struct scanner *scanner, struct weir_error *reterr)
 {
     scanner->depth--;
+    scanner->any = true;
     scanner->text[scanner->text_size] = '\0';
     const char *parent = scanner->depth ? scanner->names[scanner->depth - 1] : "";
     size_t size = scanner->text_size;
@@ -169,7 +171,7 @@ static weir_status tag_take(struct scanner *scanner, struct weir_error *reterr)
     bool empty = false;
     if (starts(scanner, "<?"))
         return skip_past(scanner, "?>") ? WEIR_OK : malformed("an open declaration", reterr);
-    if (starts(scanner, "<!--"))
+    if (starts(scanner, "<!--") && (scanner->at += 4))
         return skip_past(scanner, "-->") ? WEIR_OK : malformed("an open comment", reterr);
     if (starts(scanner, "<![CDATA[")) {
         const char *from = scanner->at + 9;
@@ -196,16 +198,14 @@ static weir_status tag_take(struct scanner *scanner, struct weir_error *reterr)
 weir_status xml_scan(const char *data, size_t size, xml_visit visit, void *argument, struct weir_error *reterr)
 {
     struct scanner scanner = {.at = data, .end = data + size, .visit = visit, .argument = argument};
-    bool any = false;
     while (scanner.at < scanner.end) {
         if (!text_take(&scanner))
             return malformed("a text too long, or an unknown entity", reterr);
         if (scanner.at == scanner.end)
             break;
         WEIR_TRY(tag_take(&scanner, reterr));
-        any = true;
     }
-    return any && scanner.depth == 0 ? WEIR_OK : malformed("it ends too early", reterr);
+    return scanner.any && scanner.depth == 0 ? WEIR_OK : malformed("it ends too early", reterr);
 }
 
 struct finding {
