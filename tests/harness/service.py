@@ -53,7 +53,9 @@ def topic(service, action, name, words):
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(prog="service", epilog=HELP, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="service", epilog=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     verbs = parser.add_subparsers(dest="verb", required=True)
     start = verbs.add_parser("start")
     start.add_argument("kind", choices=services.KINDS)
@@ -83,7 +85,11 @@ def parse(arguments):
 
 
 def start(running, options):
-    chosen = {key: getattr(options, key) for key in ("port", "secure", "persist", "tls") if getattr(options, key)}
+    chosen = {
+        key: getattr(options, key)
+        for key in ("port", "secure", "persist", "tls")
+        if getattr(options, key)
+    }
     if options.set:
         chosen["settings"] = pairs(options.set)
     if subprocess.run([SETUP, options.kind]).returncode:
@@ -93,7 +99,9 @@ def start(running, options):
 
 def main():
     options = parse(sys.argv[1:])
-    running = services.Services(os.environ.get("WEIR_SERVICES") or f"/tmp/weir-services-{os.getuid()}")
+    running = services.Services(
+        os.environ.get("WEIR_SERVICES") or f"/tmp/weir-services-{os.getuid()}"
+    )
     if options.verb == "start":
         start(running, options)
     elif options.verb == "list":
@@ -103,7 +111,10 @@ def main():
         running.close()
     elif options.verb == "get":
         service = running.get(options.name)
-        print({"log": service.folder / "log", "folder": service.folder}.get(options.fact) or service.facts[options.fact])
+        print(
+            {"log": service.folder / "log", "folder": service.folder}.get(options.fact)
+            or service.facts[options.fact]
+        )
     elif options.verb == "bucket":
         services.create_bucket(running.get(options.name), options.bucket)
     elif options.verb == "topic":

@@ -102,8 +102,15 @@ class Service:
         """Starts the process on the data that is there, and waits until it answers."""
         log = open(self.folder / "log", "ab")
         environment = {**os.environ, **self.facts.get("environment", {})}
-        process = subprocess.Popen(self.facts["command"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                   cwd=self.folder, env=environment, start_new_session=True)
+        process = subprocess.Popen(
+            self.facts["command"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=self.folder,
+            env=environment,
+            start_new_session=True,
+        )
         log.close()
         self.facts.update(pid=process.pid, birth=process_birth(process.pid))
         self.save()
@@ -115,19 +122,37 @@ class Service:
         probe, deadline = KINDS[self.facts["kind"]].ready, time.monotonic() + READY_SECONDS
         while not probe(self.facts):
             if process.poll() is not None:
-                raise ServiceError(f"{self.name} ended at its start with {process.returncode}:\n{tail(self.folder / 'log')}")
+                raise ServiceError(
+                    f"{self.name} ended at its start with {process.returncode}:\n{tail(self.folder / 'log')}"
+                )
             if time.monotonic() > deadline:
                 self.stop()
-                raise ServiceError(f"{self.name} not ready in {READY_SECONDS} s:\n{tail(self.folder / 'log')}")
+                raise ServiceError(
+                    f"{self.name} not ready in {READY_SECONDS} s:\n{tail(self.folder / 'log')}"
+                )
             time.sleep(0.05)
 
     def keep(self):
         """A small process that outlives us and ends the server once its owner is gone."""
         owner = int(os.environ.get("WEIR_SERVICES_OWNER", "0"))
         if owner:
-            watch = [sys.executable, "-S", "-E", __file__, "keep", str(owner), str(self.facts["pid"])]
-            subprocess.Popen(watch, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                             start_new_session=True, cwd="/")
+            watch = [
+                sys.executable,
+                "-S",
+                "-E",
+                __file__,
+                "keep",
+                str(owner),
+                str(self.facts["pid"]),
+            ]
+            subprocess.Popen(
+                watch,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                cwd="/",
+            )
 
     def end(self, how):
         pid, birth = self.facts.get("pid"), self.facts.get("birth")
@@ -188,7 +213,9 @@ class Services:
 
     def __init__(self, state=None):
         self.owned = state is None and "WEIR_SERVICES" not in os.environ
-        default = os.environ.get("WEIR_SERVICES") or f"/tmp/weir-services-{os.getuid()}-{os.getpid()}"
+        default = (
+            os.environ.get("WEIR_SERVICES") or f"/tmp/weir-services-{os.getuid()}-{os.getpid()}"
+        )
         self.state = pathlib.Path(state or default)
         self.state.mkdir(parents=True, exist_ok=True)
         if self.owned:
@@ -237,8 +264,16 @@ def java(group, heap, *arguments):
     lib = CACHE / group / "lib"
     if not lib.is_dir():
         raise ServiceError(f"{group} is not installed: tools/env/setup {group}")
-    return ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
-            "-cp", f"{lib}/*", *arguments]
+    return [
+        "java",
+        f"-Xmx{heap}",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-Xshare:auto",
+        "-cp",
+        f"{lib}/*",
+        *arguments,
+    ]
 
 
 def answers(url):
@@ -260,19 +295,31 @@ class Kafka:
     """Apache Kafka, one KRaft broker. Options: port, secure (SASL_SSL beside, alice/alice-secret), settings {name: value}."""
 
     PROPERTIES = {
-        "process.roles": "broker,controller", "node.id": "1", "controller.listener.names": "CONTROLLER",
-        "inter.broker.listener.name": "PLAINTEXT", "num.partitions": "1",
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "num.partitions": "1",
         # A misspelt topic in a test must be an error, not a new topic.
         "auto.create.topics.enable": "false",
-        "offsets.topic.replication.factor": "1", "offsets.topic.num.partitions": "1",
-        "transaction.state.log.replication.factor": "1", "transaction.state.log.min.isr": "1",
-        "transaction.state.log.num.partitions": "1", "group.initial.rebalance.delay.ms": "0",
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "1",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "1",
+        "group.initial.rebalance.delay.ms": "0",
         # A crashed broker is taken back at once, a compaction or retention is seen in seconds.
-        "broker.heartbeat.interval.ms": "500", "broker.session.timeout.ms": "2000",
-        "log.cleaner.dedupe.buffer.size": "8388608", "log.cleaner.backoff.ms": "200",
-        "log.retention.check.interval.ms": "1000", "log.segment.delete.delay.ms": "100",
-        "log.initial.task.delay.ms": "500", "log.flush.start.offset.checkpoint.interval.ms": "500",
-        "num.network.threads": "1", "num.io.threads": "2", "message.max.bytes": "67108864",
+        "broker.heartbeat.interval.ms": "500",
+        "broker.session.timeout.ms": "2000",
+        "log.cleaner.dedupe.buffer.size": "8388608",
+        "log.cleaner.backoff.ms": "200",
+        "log.retention.check.interval.ms": "1000",
+        "log.segment.delete.delay.ms": "100",
+        "log.initial.task.delay.ms": "500",
+        "log.flush.start.offset.checkpoint.interval.ms": "500",
+        "num.network.threads": "1",
+        "num.io.threads": "2",
+        "message.max.bytes": "67108864",
         "replica.fetch.max.bytes": "67108864",
     }
 
@@ -281,25 +328,61 @@ class Kafka:
         secure = options.pop("secure", False)
         port = options.pop("port", None)
         ports = free_ports(3) if port is None else [int(port), int(port) + 1, int(port) + 2]
-        plain, controller = f"PLAINTEXT://127.0.0.1:{ports[0]}", f"CONTROLLER://127.0.0.1:{ports[1]}"
-        tls, protocols = (f",SASL_SSL://localhost:{ports[2]}", ",SASL_SSL:SASL_SSL") if secure else ("", "")
+        plain, controller = (
+            f"PLAINTEXT://127.0.0.1:{ports[0]}",
+            f"CONTROLLER://127.0.0.1:{ports[1]}",
+        )
+        tls, protocols = (
+            (f",SASL_SSL://localhost:{ports[2]}", ",SASL_SSL:SASL_SSL") if secure else ("", "")
+        )
         settings = {
-            **cls.PROPERTIES, "controller.quorum.voters": f"1@127.0.0.1:{ports[1]}", "log.dirs": str(folder / "logs"),
-            "listeners": f"{plain},{controller}{tls}", "advertised.listeners": plain + tls,
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT" + protocols,
-            **(cls.secure_settings(folder) if secure else {}), **options.pop("settings", {}),
+            **cls.PROPERTIES,
+            "controller.quorum.voters": f"1@127.0.0.1:{ports[1]}",
+            "log.dirs": str(folder / "logs"),
+            "listeners": f"{plain},{controller}{tls}",
+            "advertised.listeners": plain + tls,
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"
+            + protocols,
+            **(cls.secure_settings(folder) if secure else {}),
+            **options.pop("settings", {}),
         }
-        (folder / "server.properties").write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "a")
-        users = ["--add-scram", "SCRAM-SHA-512=[name=alice,password=alice-secret]"] if secure else []
+        (folder / "server.properties").write_text(
+            "".join(f"{key}={value}\n" for key, value in settings.items())
+        )
+        cluster = (
+            base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "a")
+        )
+        users = (
+            ["--add-scram", "SCRAM-SHA-512=[name=alice,password=alice-secret]"] if secure else []
+        )
         formatted = subprocess.run(
-            [*java("kafka", "128m", "kafka.tools.StorageTool"), "format", "-t", cluster, "-c", str(folder / "server.properties"),
-             *users], capture_output=True, text=True)
+            [
+                *java("kafka", "128m", "kafka.tools.StorageTool"),
+                "format",
+                "-t",
+                cluster,
+                "-c",
+                str(folder / "server.properties"),
+                *users,
+            ],
+            capture_output=True,
+            text=True,
+        )
         if formatted.returncode:
-            raise ServiceError(f"kafka: formatting its storage failed:\n{formatted.stdout}{formatted.stderr}")
-        facts = {"address": f"127.0.0.1:{ports[0]}", "cluster": cluster,
-                 "command": java("kafka", "320m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "kafka.Kafka",
-                                 str(folder / "server.properties"))}
+            raise ServiceError(
+                f"kafka: formatting its storage failed:\n{formatted.stdout}{formatted.stderr}"
+            )
+        facts = {
+            "address": f"127.0.0.1:{ports[0]}",
+            "cluster": cluster,
+            "command": java(
+                "kafka",
+                "320m",
+                "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+                "kafka.Kafka",
+                str(folder / "server.properties"),
+            ),
+        }
         if secure:
             facts.update(secure_address=f"localhost:{ports[2]}", ca=str(folder / "ca.pem"))
         return facts
@@ -307,11 +390,15 @@ class Kafka:
     @staticmethod
     def secure_settings(folder):
         make_certificate(folder)
-        (folder / "server.pem").write_text((folder / "key.pem").read_text() + (folder / "cert.pem").read_text())
-        return {"sasl.enabled.mechanisms": "SCRAM-SHA-512", "ssl.keystore.type": "PEM",
-                "ssl.keystore.location": str(folder / "server.pem"),
-                "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config":
-                    "org.apache.kafka.common.security.scram.ScramLoginModule required;"}
+        (folder / "server.pem").write_text(
+            (folder / "key.pem").read_text() + (folder / "cert.pem").read_text()
+        )
+        return {
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": str(folder / "server.pem"),
+            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
+        }
 
     @staticmethod
     def ready(facts):
@@ -333,14 +420,40 @@ class Kafka:
 def make_certificate(folder):
     """cert.pem signed by itself for localhost, key.pem (PKCS 8), ca.pem to trust it by."""
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"],
-        cwd=folder, check=True, capture_output=True)
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost,IP:127.0.0.1",
+            "-keyout",
+            "key.pem",
+            "-out",
+            "cert.pem",
+        ],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
     shutil.copy(folder / "cert.pem", folder / "ca.pem")
 
 
 def s3_facts(address, command, **more):
-    return {"address": address, "command": command, "key": S3_KEY, "secret": S3_SECRET, "region": S3_REGION, **more}
+    return {
+        "address": address,
+        "command": command,
+        "key": S3_KEY,
+        "secret": S3_SECRET,
+        "region": S3_REGION,
+        **more,
+    }
 
 
 class S3Proxy:
@@ -354,13 +467,28 @@ class S3Proxy:
         provider = "filesystem-nio2" if options.pop("persist", False) else "transient-nio2"
         (folder / "data").mkdir()
         (folder / "logback.xml").write_text('<configuration><root level="WARN"/></configuration>')
-        settings = {"s3proxy.authorization": "aws-v4", "s3proxy.endpoint": f"http://127.0.0.1:{port}",
-                    "s3proxy.identity": S3_KEY, "s3proxy.credential": S3_SECRET, "jclouds.provider": provider,
-                    "jclouds.filesystem.basedir": str(folder / "data"), "jclouds.identity": "x", "jclouds.credential": "x"}
+        settings = {
+            "s3proxy.authorization": "aws-v4",
+            "s3proxy.endpoint": f"http://127.0.0.1:{port}",
+            "s3proxy.identity": S3_KEY,
+            "s3proxy.credential": S3_SECRET,
+            "jclouds.provider": provider,
+            "jclouds.filesystem.basedir": str(folder / "data"),
+            "jclouds.identity": "x",
+            "jclouds.credential": "x",
+        }
         (folder / "conf").write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        return s3_facts(f"http://127.0.0.1:{port}",
-                        java(cls.group, "512m", f"-Dlogback.configurationFile={folder}/logback.xml",
-                             "org.gaul.s3proxy.Main", "--properties", str(folder / "conf")))
+        return s3_facts(
+            f"http://127.0.0.1:{port}",
+            java(
+                cls.group,
+                "512m",
+                f"-Dlogback.configurationFile={folder}/logback.xml",
+                "org.gaul.s3proxy.Main",
+                "--properties",
+                str(folder / "conf"),
+            ),
+        )
 
     @staticmethod
     def ready(facts):
@@ -386,12 +514,30 @@ class VersityGateway:
         scheme, certificate, more = "http", [], {}
         if tls:
             make_certificate(folder)
-            scheme, certificate = "https", ["--cert", str(folder / "cert.pem"), "--key", str(folder / "key.pem")]
+            scheme, certificate = "https", [
+                "--cert",
+                str(folder / "cert.pem"),
+                "--key",
+                str(folder / "key.pem"),
+            ]
             more = {"ca": str(folder / "ca.pem")}
         for each in ("root", "side"):
             (folder / each).mkdir()
-        command = [str(program), "--port", f"127.0.0.1:{port}", "--region", S3_REGION, "--health", "/health", *certificate,
-                   "--quiet", "posix", "--sidecar", str(folder / "side"), str(folder / "root")]
+        command = [
+            str(program),
+            "--port",
+            f"127.0.0.1:{port}",
+            "--region",
+            S3_REGION,
+            "--health",
+            "/health",
+            *certificate,
+            "--quiet",
+            "posix",
+            "--sidecar",
+            str(folder / "side"),
+            str(folder / "root"),
+        ]
         environment = {"ROOT_ACCESS_KEY": S3_KEY, "ROOT_SECRET_KEY": S3_SECRET}
         return s3_facts(f"{scheme}://127.0.0.1:{port}", command, environment=environment, **more)
 
@@ -409,14 +555,22 @@ class Moto:
         if not program.exists():
             raise ServiceError("moto is not installed: tools/env/setup moto")
         port = int(options.pop("port", None) or free_ports(1)[0])
-        return s3_facts(f"http://127.0.0.1:{port}", [str(program), "-H", "127.0.0.1", "-p", str(port)])
+        return s3_facts(
+            f"http://127.0.0.1:{port}", [str(program), "-H", "127.0.0.1", "-p", str(port)]
+        )
 
     @staticmethod
     def ready(facts):
         return answers(facts["address"])
 
 
-KINDS = {"kafka": Kafka, "s3proxy": S3Proxy, "s3proxy-old": S3ProxyOld, "versitygw": VersityGateway, "moto": Moto}
+KINDS = {
+    "kafka": Kafka,
+    "s3proxy": S3Proxy,
+    "s3proxy-old": S3ProxyOld,
+    "versitygw": VersityGateway,
+    "moto": Moto,
+}
 
 
 # -- Kafka administration ------------------------------------------------------------------------------
@@ -438,7 +592,10 @@ def create_topic(address, topic, partitions=1, **settings):
     from confluent_kafka.admin import NewTopic
 
     settings = {name.replace("_", "."): str(value) for name, value in settings.items()}
-    administer(address, lambda client: client.create_topics([NewTopic(topic, partitions, 1, config=settings)]))
+    administer(
+        address,
+        lambda client: client.create_topics([NewTopic(topic, partitions, 1, config=settings)]),
+    )
     wait_for(lambda: leaders(address, topic) == partitions, f"leaders of topic {topic}")
 
 
@@ -466,8 +623,10 @@ def delete_topic(address, topic):
 def alter_topic(address, topic, **settings):
     from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
-    entries = [ConfigEntry(name.replace("_", "."), str(value), incremental_operation=AlterConfigOpType.SET)
-               for name, value in settings.items()]
+    entries = [
+        ConfigEntry(name.replace("_", "."), str(value), incremental_operation=AlterConfigOpType.SET)
+        for name, value in settings.items()
+    ]
     resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
     administer(address, lambda client: client.incremental_alter_configs([resource]))
 
@@ -494,8 +653,10 @@ def topic_offsets(address, topic):
     consumer = Consumer({"bootstrap.servers": address, "group.id": "weir-harness", "log_level": 0})
     try:
         partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        return {number: consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=10)
-                for number in sorted(partitions)}
+        return {
+            number: consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=10)
+            for number in sorted(partitions)
+        }
     finally:
         consumer.close()
 
@@ -507,7 +668,9 @@ def group_offsets(address, group, topic):
     consumer = Consumer({"bootstrap.servers": address, "group.id": group, "log_level": 0})
     try:
         partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        found = consumer.committed([TopicPartition(topic, number) for number in sorted(partitions)], timeout=10)
+        found = consumer.committed(
+            [TopicPartition(topic, number) for number in sorted(partitions)], timeout=10
+        )
         return {each.partition: each.offset for each in found if each.offset >= 0}
     finally:
         consumer.close()
@@ -521,8 +684,16 @@ def s3_filesystem(service):
 
     scheme, _, host = service.address.partition("://")
     options = {"tls_ca_file_path": service.facts["ca"]} if "ca" in service.facts else {}
-    return fs.S3FileSystem(access_key=S3_KEY, secret_key=S3_SECRET, region=S3_REGION, endpoint_override=host,
-                           scheme=scheme, allow_bucket_creation=True, force_virtual_addressing=False, **options)
+    return fs.S3FileSystem(
+        access_key=S3_KEY,
+        secret_key=S3_SECRET,
+        region=S3_REGION,
+        endpoint_override=host,
+        scheme=scheme,
+        allow_bucket_creation=True,
+        force_virtual_addressing=False,
+        **options,
+    )
 
 
 def create_bucket(service, bucket):

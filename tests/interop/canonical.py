@@ -13,28 +13,48 @@ from pyiceberg import types
 
 ENTRY_NAMES = ("key", "value")
 SIMPLE = {
-    types.BooleanType: pa.bool_(), types.IntegerType: pa.int32(), types.LongType: pa.int64(), types.FloatType: pa.float32(),
-    types.DoubleType: pa.float64(), types.DateType: pa.date32(), types.TimeType: pa.time64("us"),
-    types.TimestampType: pa.timestamp("us"), types.TimestamptzType: pa.timestamp("us", "UTC"), types.StringType: pa.string(),
-    types.UUIDType: pa.binary(), types.FixedType: pa.binary(), types.BinaryType: pa.binary(),
+    types.BooleanType: pa.bool_(),
+    types.IntegerType: pa.int32(),
+    types.LongType: pa.int64(),
+    types.FloatType: pa.float32(),
+    types.DoubleType: pa.float64(),
+    types.DateType: pa.date32(),
+    types.TimeType: pa.time64("us"),
+    types.TimestampType: pa.timestamp("us"),
+    types.TimestamptzType: pa.timestamp("us", "UTC"),
+    types.StringType: pa.string(),
+    types.UUIDType: pa.binary(),
+    types.FixedType: pa.binary(),
+    types.BinaryType: pa.binary(),
 }
 
 
 def arrow_type(kind):
     """The canonical Arrow type of an Iceberg type."""
     if isinstance(kind, types.StructType):
-        return pa.struct([pa.field(field.name, arrow_type(field.field_type)) for field in kind.fields])
+        return pa.struct(
+            [pa.field(field.name, arrow_type(field.field_type)) for field in kind.fields]
+        )
     if isinstance(kind, types.ListType):
         return pa.list_(arrow_type(kind.element_type))
     if isinstance(kind, types.MapType):
-        return pa.list_(pa.struct([pa.field("key", arrow_type(kind.key_type)), pa.field("value", arrow_type(kind.value_type))]))
+        return pa.list_(
+            pa.struct(
+                [
+                    pa.field("key", arrow_type(kind.key_type)),
+                    pa.field("value", arrow_type(kind.value_type)),
+                ]
+            )
+        )
     if isinstance(kind, types.DecimalType):
         return pa.decimal128(kind.precision, kind.scale)
     return SIMPLE[type(kind)]
 
 
 def arrow_schema(schema):
-    return pa.schema([pa.field(field.name, arrow_type(field.field_type)) for field in schema.fields])
+    return pa.schema(
+        [pa.field(field.name, arrow_type(field.field_type)) for field in schema.fields]
+    )
 
 
 def canonical_table(table, schema):
@@ -67,8 +87,12 @@ def conform(array, wanted):
         return conform_list(array, wanted)
     if pa.types.is_null(array.type):
         return pa.nulls(len(array), wanted)
-    if pa.types.is_binary(wanted) and (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
-        return pa.array([None if each is None else uuid.UUID(each).bytes for each in array.to_pylist()], wanted)
+    if pa.types.is_binary(wanted) and (
+        pa.types.is_string(array.type) or pa.types.is_large_string(array.type)
+    ):
+        return pa.array(
+            [None if each is None else uuid.UUID(each).bytes for each in array.to_pylist()], wanted
+        )
     return array.cast(wanted)
 
 
@@ -77,7 +101,9 @@ def conform_struct(array, wanted):
         raise ValueError(f"{array.type} where {wanted} is wanted")
     names = [array.type.field(i).name for i in range(array.type.num_fields)]
     if sorted(names) != sorted(field.name for field in wanted):
-        raise ValueError(f"struct fields {sorted(names)}, wanted {sorted(field.name for field in wanted)}")
+        raise ValueError(
+            f"struct fields {sorted(names)}, wanted {sorted(field.name for field in wanted)}"
+        )
     children = [conform(array.field(names.index(field.name)), field.type) for field in wanted]
     return pa.StructArray.from_arrays(children, fields=list(wanted), mask=array.is_null())
 
@@ -92,19 +118,26 @@ def conform_list(array, wanted):
         entries = array.values
     offsets = array.offsets.cast(pa.int32())
     # Null slots may have a length in some engines' answers; Arrow's equality does not look into them.
-    return pa.ListArray.from_arrays(offsets, conform(entries, wanted.value_type), type=wanted, mask=array.is_null())
+    return pa.ListArray.from_arrays(
+        offsets, conform(entries, wanted.value_type), type=wanted, mask=array.is_null()
+    )
 
 
 def without_null_lists(table, schema):
     """Null lists of structs, and maps to structs, as empty ones: pyiceberg's reader cannot tell them apart (it rebuilds them
     from their offsets and loses the mask), so its answer is compared with others' in this form."""
-    columns = [empty_for_null(one_array(table.column(field.name)), field.field_type) for field in schema.fields]
+    columns = [
+        empty_for_null(one_array(table.column(field.name)), field.field_type)
+        for field in schema.fields
+    ]
     return pa.table(columns, schema=table.schema)
 
 
 def empty_for_null(array, kind):
     if isinstance(kind, types.StructType):
-        children = [empty_for_null(array.field(i), field.field_type) for i, field in enumerate(kind.fields)]
+        children = [
+            empty_for_null(array.field(i), field.field_type) for i, field in enumerate(kind.fields)
+        ]
         return pa.StructArray.from_arrays(children, fields=list(array.type), mask=array.is_null())
     if not isinstance(kind, (types.ListType, types.MapType)):
         return array
@@ -113,7 +146,9 @@ def empty_for_null(array, kind):
     if isinstance(kind, types.ListType):
         values = empty_for_null(values, inner)
     blurred = isinstance(inner, types.StructType)
-    return pa.ListArray.from_arrays(array.offsets, values, type=array.type, mask=None if blurred else array.is_null())
+    return pa.ListArray.from_arrays(
+        array.offsets, values, type=array.type, mask=None if blurred else array.is_null()
+    )
 
 
 # -- comparing -------------------------------------------------------------------------------------------

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet
 
-os.environ.setdefault("POLARS_ICEBERG_PLANNER", "pyiceberg")  # it plans; reading the files is Polars' own
+os.environ.setdefault(
+    "POLARS_ICEBERG_PLANNER", "pyiceberg"
+)  # it plans; reading the files is Polars' own
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "weir"
 
@@ -31,8 +33,14 @@ class Place:
     def s3_properties(self):
         if not self.endpoint:
             return {}
-        return {"s3.endpoint": self.endpoint, "s3.access-key-id": self.key, "s3.secret-access-key": self.secret,
-                "s3.region": self.region, "s3.path-style-access": "true", "s3.force-virtual-addressing": "false"}
+        return {
+            "s3.endpoint": self.endpoint,
+            "s3.access-key-id": self.key,
+            "s3.secret-access-key": self.secret,
+            "s3.region": self.region,
+            "s3.path-style-access": "true",
+            "s3.force-virtual-addressing": "false",
+        }
 
 
 def load_table(place, table):
@@ -53,11 +61,18 @@ def newest_metadata(place, location):
 
     if location.startswith("s3://"):
         scheme, _, host = place.endpoint.partition("://")
-        files = fs.S3FileSystem(access_key=place.key, secret_key=place.secret, region=place.region, endpoint_override=host,
-                                scheme=scheme)
+        files = fs.S3FileSystem(
+            access_key=place.key,
+            secret_key=place.secret,
+            region=place.region,
+            endpoint_override=host,
+            scheme=scheme,
+        )
         folder = location.removeprefix("s3://").rstrip("/") + "/metadata"
     else:
-        files, folder = fs.LocalFileSystem(), os.path.join(location.removeprefix("file://"), "metadata")
+        files, folder = fs.LocalFileSystem(), os.path.join(
+            location.removeprefix("file://"), "metadata"
+        )
     versions = {}
     for info in files.get_file_info(fs.FileSelector(folder)):
         found = re.fullmatch(r"v(\d+)\.metadata\.json", info.base_name)
@@ -69,7 +84,11 @@ def newest_metadata(place, location):
 
 
 def local_path(location):
-    return urllib.parse.unquote(location.removeprefix("file://")) if location.startswith("file:") else location
+    return (
+        urllib.parse.unquote(location.removeprefix("file://"))
+        if location.startswith("file:")
+        else location
+    )
 
 
 def read_pyiceberg(place, table):
@@ -82,21 +101,31 @@ def duckdb_connection(place):
     connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
     for name in ("avro", "iceberg", *(("httpfs",) if place.endpoint else ())):
         package = __import__(f"duckdb_extension_{name}")
-        found = list(pathlib.Path(package.__file__).parent.glob(f"extensions/v{duckdb.__version__}/{name}.duckdb_extension"))
+        found = list(
+            pathlib.Path(package.__file__).parent.glob(
+                f"extensions/v{duckdb.__version__}/{name}.duckdb_extension"
+            )
+        )
         if not found:
             raise RuntimeError(f"no {name} extension for DuckDB {duckdb.__version__}")
         connection.execute(f"load '{found[0]}'")
     connection.execute("set timezone = 'UTC'")
     if place.endpoint:
         scheme, _, host = place.endpoint.partition("://")
-        connection.execute(f"""create secret (type s3, key_id '{place.key}', secret '{place.secret}', region '{place.region}',
-                               endpoint '{host}', url_style 'path', use_ssl {'true' if scheme == 'https' else 'false'})""")
+        connection.execute(
+            f"""create secret (type s3, key_id '{place.key}', secret '{place.secret}', region '{place.region}',
+                               endpoint '{host}', url_style 'path', use_ssl {'true' if scheme == 'https' else 'false'})"""
+        )
     return connection
 
 
 def read_duckdb(place, table):
-    answer = duckdb_connection(place).execute("select * from iceberg_scan(?)", [local_path(table.metadata_location)])
-    return answer.to_arrow_table() if hasattr(answer, "to_arrow_table") else answer.fetch_arrow_table()
+    answer = duckdb_connection(place).execute(
+        "select * from iceberg_scan(?)", [local_path(table.metadata_location)]
+    )
+    return (
+        answer.to_arrow_table() if hasattr(answer, "to_arrow_table") else answer.fetch_arrow_table()
+    )
 
 
 def read_polars(place, table):
@@ -104,10 +133,18 @@ def read_polars(place, table):
 
     options = {}
     if place.endpoint:
-        options = {"aws_endpoint_url": place.endpoint, "aws_access_key_id": place.key, "aws_secret_access_key": place.secret,
-                   "aws_region": place.region, "aws_allow_http": "true", "aws_virtual_hosted_style_request": "false"}
+        options = {
+            "aws_endpoint_url": place.endpoint,
+            "aws_access_key_id": place.key,
+            "aws_secret_access_key": place.secret,
+            "aws_region": place.region,
+            "aws_allow_http": "true",
+            "aws_virtual_hosted_style_request": "false",
+        }
     # The native reader: the other one is pyiceberg's, which judges already.
-    frame = polars.scan_iceberg(table, storage_options=options or None, reader_override="native").collect()
+    frame = polars.scan_iceberg(
+        table, storage_options=options or None, reader_override="native"
+    ).collect()
     return frame.to_arrow()
 
 
@@ -116,20 +153,34 @@ def run_spark(script, place, arguments):
     python = CACHE / "spark" / "venv" / "bin" / "python"
     if not python.exists():
         raise RuntimeError("Spark is not installed: tools/env/setup spark")
-    environment = {**os.environ, "WEIR_S3_ENDPOINT": place.endpoint, "AWS_ACCESS_KEY_ID": place.key,
-                   "AWS_SECRET_ACCESS_KEY": place.secret, "AWS_REGION": place.region}
-    done = subprocess.run([python, HERE / script, *arguments], capture_output=True, text=True, env=environment)
+    environment = {
+        **os.environ,
+        "WEIR_S3_ENDPOINT": place.endpoint,
+        "AWS_ACCESS_KEY_ID": place.key,
+        "AWS_SECRET_ACCESS_KEY": place.secret,
+        "AWS_REGION": place.region,
+    }
+    done = subprocess.run(
+        [python, HERE / script, *arguments], capture_output=True, text=True, env=environment
+    )
     if done.returncode:
-        raise RuntimeError(f"{script} failed:\n" + "\n".join((done.stdout + done.stderr).splitlines()[-25:]))
+        raise RuntimeError(
+            f"{script} failed:\n" + "\n".join((done.stdout + done.stderr).splitlines()[-25:])
+        )
     return done.stdout
 
 
 def read_spark(place, tables):
     """Many tables in one session, since its start takes longer than the reading: {name: Arrow table}."""
     with tempfile.TemporaryDirectory() as folder:
-        wanted = [f"{number}={table.metadata_location}" for number, table in enumerate(tables.values())]
+        wanted = [
+            f"{number}={table.metadata_location}" for number, table in enumerate(tables.values())
+        ]
         run_spark("spark_read.py", place, [folder, *wanted])
-        return {name: pyarrow.parquet.read_table(f"{folder}/{number}") for number, name in enumerate(tables)}
+        return {
+            name: pyarrow.parquet.read_table(f"{folder}/{number}")
+            for number, name in enumerate(tables)
+        }
 
 
 READERS = {"pyiceberg": read_pyiceberg, "duckdb": read_duckdb, "polars": read_polars}

@@ -39,9 +39,15 @@ def read_source(manifest, values, source):
             offset = int(entry["offset"] if kafka else entry["row"])
             if entry["status"] == "good":
                 value = json.loads(line, parse_float=decimal.Decimal)
-                rows.append((partition, offset, int(entry["timestamp_ms"] or -1), entry["key"], value))
+                rows.append(
+                    (partition, offset, int(entry["timestamp_ms"] or -1), entry["key"], value)
+                )
             elif entry["status"] == "bad":
-                refused[(source, partition, offset)] = (entry["reason"].split("|"), int(entry["size"]), entry["digest"])
+                refused[(source, partition, offset)] = (
+                    entry["reason"].split("|"),
+                    int(entry["size"]),
+                    entry["digest"],
+                )
     return Landed(rows, refused, source, from_kafka)
 
 
@@ -63,10 +69,13 @@ def expected_table(sources, schema, metadata_column):
 def metadata_struct(sources, wanted):
     rows = [(landed.source, *row) for landed in sources for row in landed.rows]
     every = {
-        "topic": lambda: [row[0] for row in rows], "path": lambda: [row[0] for row in rows],
+        "topic": lambda: [row[0] for row in rows],
+        "path": lambda: [row[0] for row in rows],
         "partition": lambda: [row[1] for row in rows],
-        "offset": lambda: [row[2] for row in rows], "row": lambda: [row[2] for row in rows],
-        "timestamp": lambda: [row[3] * 1000 for row in rows], "key": lambda: [row[4].encode() for row in rows],
+        "offset": lambda: [row[2] for row in rows],
+        "row": lambda: [row[2] for row in rows],
+        "timestamp": lambda: [row[3] * 1000 for row in rows],
+        "key": lambda: [row[4].encode() for row in rows],
         "headers": lambda: [None] * len(rows),
     }
     children = [pa.array(every[field.name](), field.type) for field in wanted]
@@ -80,16 +89,24 @@ def build(values, kind):
     if isinstance(kind, types.StructType):
         return build_struct(values, kind)
     if isinstance(kind, types.ListType):
-        return build_list(values, arrow_type(kind), [each for value in values if value is not None for each in value],
-                          lambda flat: build(flat, kind.element_type))
+        return build_list(
+            values,
+            arrow_type(kind),
+            [each for value in values if value is not None for each in value],
+            lambda flat: build(flat, kind.element_type),
+        )
     if isinstance(kind, types.MapType):
         return build_map(values, kind)
     return LEAF.get(type(kind), build_plain)(values, kind)
 
 
 def build_struct(values, kind):
-    children = [build([None if value is None else value.get(field.name) for value in values], field.field_type)
-                for field in kind.fields]
+    children = [
+        build(
+            [None if value is None else value.get(field.name) for value in values], field.field_type
+        )
+        for field in kind.fields
+    ]
     absent = pa.array([value is None for value in values], pa.bool_())
     return pa.StructArray.from_arrays(children, fields=list(arrow_type(kind)), mask=absent)
 
@@ -100,7 +117,9 @@ def build_list(values, wanted, flat, build_elements):
         total += 0 if value is None else len(value)
         offsets.append(total)
     absent = pa.array([value is None for value in values], pa.bool_())
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), build_elements(flat), type=wanted, mask=absent)
+    return pa.ListArray.from_arrays(
+        pa.array(offsets, pa.int32()), build_elements(flat), type=wanted, mask=absent
+    )
 
 
 def build_map(values, kind):
@@ -109,7 +128,10 @@ def build_map(values, kind):
 
     def entries(pairs):
         keys, items = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        return pa.StructArray.from_arrays([build(keys, kind.key_type), build(items, kind.value_type)], fields=list(wanted.value_type))
+        return pa.StructArray.from_arrays(
+            [build(keys, kind.key_type), build(items, kind.value_type)],
+            fields=list(wanted.value_type),
+        )
 
     return build_list(values, wanted, flat, entries)
 
@@ -119,7 +141,10 @@ def build_plain(values, kind):
 
 
 def build_integer(values, kind):
-    return pa.array([int(value) if isinstance(value, decimal.Decimal) else value for value in values], arrow_type(kind))
+    return pa.array(
+        [int(value) if isinstance(value, decimal.Decimal) else value for value in values],
+        arrow_type(kind),
+    )
 
 
 def build_float(values, kind):
@@ -130,7 +155,10 @@ def build_decimal(values, kind):
     unit = decimal.Decimal(1).scaleb(-kind.scale)
     with decimal.localcontext() as context:
         context.prec = 60
-        return pa.array([None if value is None else decimal.Decimal(value).quantize(unit) for value in values], arrow_type(kind))
+        return pa.array(
+            [None if value is None else decimal.Decimal(value).quantize(unit) for value in values],
+            arrow_type(kind),
+        )
 
 
 def build_time(values, kind):
@@ -138,19 +166,36 @@ def build_time(values, kind):
 
 
 def build_clock(values, kind):
-    return pa.array([None if value is None else datetime.time.fromisoformat(value) for value in values], pa.time64("us"))
+    return pa.array(
+        [None if value is None else datetime.time.fromisoformat(value) for value in values],
+        pa.time64("us"),
+    )
 
 
 def build_bytes(values, kind):
-    return pa.array([None if value is None else base64.b64decode(value, validate=True) for value in values], pa.binary())
+    return pa.array(
+        [None if value is None else base64.b64decode(value, validate=True) for value in values],
+        pa.binary(),
+    )
 
 
 def build_uuid(values, kind):
-    return pa.array([None if value is None else uuid.UUID(value).bytes for value in values], pa.binary())
+    return pa.array(
+        [None if value is None else uuid.UUID(value).bytes for value in values], pa.binary()
+    )
 
 
 LEAF = {
-    types.IntegerType: build_integer, types.LongType: build_integer, types.FloatType: build_float, types.DoubleType: build_float,
-    types.DecimalType: build_decimal, types.DateType: build_time, types.TimeType: build_clock, types.TimestampType: build_time,
-    types.TimestamptzType: build_time, types.BinaryType: build_bytes, types.FixedType: build_bytes, types.UUIDType: build_uuid,
+    types.IntegerType: build_integer,
+    types.LongType: build_integer,
+    types.FloatType: build_float,
+    types.DoubleType: build_float,
+    types.DecimalType: build_decimal,
+    types.DateType: build_time,
+    types.TimeType: build_clock,
+    types.TimestampType: build_time,
+    types.TimestamptzType: build_time,
+    types.BinaryType: build_bytes,
+    types.FixedType: build_bytes,
+    types.UUIDType: build_uuid,
 }

@@ -26,7 +26,10 @@ class Checks:
 
     def fail(self, name, detail):
         self.failures += 1
-        print(f"FAIL {name}: {str(detail).strip().splitlines()[0][:400] if str(detail).strip() else 'no words'}", flush=True)
+        print(
+            f"FAIL {name}: {str(detail).strip().splitlines()[0][:400] if str(detail).strip() else 'no words'}",
+            flush=True,
+        )
         for line in str(detail).strip().splitlines()[1:30]:
             print("#   " + line[:300], flush=True)
 
@@ -57,13 +60,21 @@ def show(value):
 def compare(left, right, keys, left_name, right_name):
     """Raises Mismatch with the first row of the first column that differs; both are sorted by `keys`."""
     if not table_of(left, keys).equals(table_of(right, keys)):
-        raise Mismatch(f"{left_name} has {left.num_rows} rows, {right_name} {right.num_rows}; {first_missing(left, right, keys)}")
+        raise Mismatch(
+            f"{left_name} has {left.num_rows} rows, {right_name} {right.num_rows}; {first_missing(left, right, keys)}"
+        )
     for name in left.column_names:
-        found = canonical.column_difference(canonical.one_array(left.column(name)), canonical.one_array(right.column(name)))
+        found = canonical.column_difference(
+            canonical.one_array(left.column(name)), canonical.one_array(right.column(name))
+        )
         if found:
             row, a, b = found
-            place = ", ".join(f"{key}={canonical.identity_column(left, key)[row].as_py()}" for key in keys)
-            raise Mismatch(f"column {name} at {place}: {left_name} {show(a)}, {right_name} {show(b)}")
+            place = ", ".join(
+                f"{key}={canonical.identity_column(left, key)[row].as_py()}" for key in keys
+            )
+            raise Mismatch(
+                f"column {name} at {place}: {left_name} {show(a)}, {right_name} {show(b)}"
+            )
 
 
 def identities(table, keys):
@@ -102,7 +113,12 @@ def judge_table(checks, name, table, answers, options):
             if reference is None:
                 reference = found
             else:
-                compare(*alike(found, reference, engine, table.schema()), keys, engine, next(iter(answers)))
+                compare(
+                    *alike(found, reference, engine, table.schema()),
+                    keys,
+                    engine,
+                    next(iter(answers)),
+                )
     if reference is not None:
         with checks.of(f"{name} has each identity once") as detail:
             once(reference, keys)
@@ -116,14 +132,18 @@ def judge_table(checks, name, table, answers, options):
 def alike(found, reference, engine, schema):
     if engine != "pyiceberg":
         return found, reference
-    return canonical.without_null_lists(found, schema), canonical.without_null_lists(reference, schema)
+    return canonical.without_null_lists(found, schema), canonical.without_null_lists(
+        reference, schema
+    )
 
 
 def once(table, keys):
     counts = table_of(table, keys).group_by(keys).aggregate([([], "count_all")])
     if counts.num_rows != table.num_rows:
         several = counts.filter(canonical.pc.greater(counts["count_all"], 1))
-        raise Mismatch(f"{several.num_rows} identities are there more than once, first {several.slice(0, 1).to_pylist()}")
+        raise Mismatch(
+            f"{several.num_rows} identities are there more than once, first {several.slice(0, 1).to_pylist()}"
+        )
 
 
 def table_of(table, keys):
@@ -148,13 +168,17 @@ def judge_quarantine(checks, name, found, metadata_column, sources):
         for row in found.to_pylist() if found is not None else []:
             place = place_of(row[metadata_column])
             if place not in refused:
-                raise Mismatch(f"{place} is quarantined ({row['reason']}: {row.get('message')}) and was good or never produced")
+                raise Mismatch(
+                    f"{place} is quarantined ({row['reason']}: {row.get('message')}) and was good or never produced"
+                )
             if place in seen:
                 raise Mismatch(f"{place} is quarantined twice")
             seen.add(place)
             check_refusal(place, row, *refused[place])
         if len(seen) != len(refused):
-            raise Mismatch(f"{len(refused) - len(seen)} bad records are missing, first {min(set(refused) - seen)}")
+            raise Mismatch(
+                f"{len(refused) - len(seen)} bad records are missing, first {min(set(refused) - seen)}"
+            )
 
 
 def place_of(metadata):
@@ -168,24 +192,53 @@ def check_refusal(place, row, reasons, size, digest):
     if len(raw) != size or xxhash.xxh3_64_hexdigest(raw) != digest:
         raise Mismatch(f"{place}: {len(raw)} raw bytes differ from the {size} produced")
     if row["reason"] not in reasons:
-        raise Mismatch(f"{place}: reason {row['reason']} ({row.get('message')}), wanted {' or '.join(reasons)}; raw {show(raw)}")
+        raise Mismatch(
+            f"{place}: reason {row['reason']} ({row.get('message')}), wanted {' or '.join(reasons)}; raw {show(raw)}"
+        )
 
 
 # -- the command -----------------------------------------------------------------------------------------
 
 
 def parse():
-    parser = argparse.ArgumentParser(prog="judge", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tables", nargs="+", metavar="TABLE", help="name in the catalog, a metadata.json, or a table's location")
-    parser.add_argument("--catalog", default="", metavar="FILE", help="sqlite catalog (catalog name weir)")
-    parser.add_argument("--s3", default="", metavar="ENDPOINT", help="where s3:// locations are, as http://127.0.0.1:PORT")
-    parser.add_argument("--engines", default="duckdb,pyiceberg,polars", help="the first one is the reference")
+    parser = argparse.ArgumentParser(
+        prog="judge", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "tables",
+        nargs="+",
+        metavar="TABLE",
+        help="name in the catalog, a metadata.json, or a table's location",
+    )
+    parser.add_argument(
+        "--catalog", default="", metavar="FILE", help="sqlite catalog (catalog name weir)"
+    )
+    parser.add_argument(
+        "--s3",
+        default="",
+        metavar="ENDPOINT",
+        help="where s3:// locations are, as http://127.0.0.1:PORT",
+    )
+    parser.add_argument(
+        "--engines", default="duckdb,pyiceberg,polars", help="the first one is the reference"
+    )
     parser.add_argument("--spark", action="store_true", help="Spark as well: half a minute")
-    parser.add_argument("--expect", action="append", default=[], metavar="MANIFEST,VALUES,SOURCE",
-                        help="weir-gen's manifest and values, and the topic or file path they went to; repeatable; needs one TABLE")
-    parser.add_argument("--quarantine", metavar="TABLE", help="default with --expect: {TABLE}__quarantine; 'none': not looked at")
+    parser.add_argument(
+        "--expect",
+        action="append",
+        default=[],
+        metavar="MANIFEST,VALUES,SOURCE",
+        help="weir-gen's manifest and values, and the topic or file path they went to; repeatable; needs one TABLE",
+    )
+    parser.add_argument(
+        "--quarantine",
+        metavar="TABLE",
+        help="default with --expect: {TABLE}__quarantine; 'none': not looked at",
+    )
     parser.add_argument("--rows", type=int, help="how many rows the table must have")
-    parser.add_argument("--key", help="columns that tell rows apart, for tables without _kafka and _file")
+    parser.add_argument(
+        "--key", help="columns that tell rows apart, for tables without _kafka and _file"
+    )
     parser.add_argument("--verbose", action="store_true", help="tracebacks of engines that fail")
     options = parser.parse_args()
     if options.expect and len(options.tables) != 1:
@@ -216,7 +269,11 @@ def spark_answers(checks, place, tables):
 
 
 def readers(options, place, name, table, spark):
-    answers = {engine: (lambda read=engines.READERS[engine]: read(place, table)) for engine in options.engines.split(",") if engine}
+    answers = {
+        engine: (lambda read=engines.READERS[engine]: read(place, table))
+        for engine in options.engines.split(",")
+        if engine
+    }
     if name in spark:
         answers["spark"] = lambda: spark[name]
     return answers
@@ -238,9 +295,14 @@ def main():
                 checks.fail(f"{quarantine} opened by pyiceberg", error)
     spark = spark_answers(checks, place, tables) if options.spark else {}
     for name, table in tables.items():
-        settings = argparse.Namespace(key=None if name == quarantine else options.key, rows=None if name == quarantine else options.rows)
+        settings = argparse.Namespace(
+            key=None if name == quarantine else options.key,
+            rows=None if name == quarantine else options.rows,
+        )
         try:
-            reference, keys, metadata_column = judge_table(checks, name, table, readers(options, place, name, table, spark), settings)
+            reference, keys, metadata_column = judge_table(
+                checks, name, table, readers(options, place, name, table, spark), settings
+            )
         except Mismatch as error:
             checks.fail(f"{name} judged", error)
             continue

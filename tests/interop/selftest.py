@@ -14,8 +14,26 @@ import tempfile
 import pyarrow as pa
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.schema import Schema
-from pyiceberg.types import (BinaryType, BooleanType, DateType, DecimalType, DoubleType, FixedType, FloatType, IntegerType, ListType,
-                             LongType, MapType, NestedField, StringType, StructType, TimestampType, TimestamptzType, TimeType, UUIDType)
+from pyiceberg.types import (
+    BinaryType,
+    BooleanType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FixedType,
+    FloatType,
+    IntegerType,
+    ListType,
+    LongType,
+    MapType,
+    NestedField,
+    StringType,
+    StructType,
+    TimestampType,
+    TimestamptzType,
+    TimeType,
+    UUIDType,
+)
 
 import expectation
 
@@ -46,8 +64,16 @@ class Fields:
         return MapType(self.next(), key, self.next(), value, value_required=False)
 
     def kafka(self):
-        return self.field("_kafka", self.struct(topic=STRING, partition=IntegerType(), offset=LongType(),
-                                                timestamp=TimestamptzType(), key=BinaryType()))
+        return self.field(
+            "_kafka",
+            self.struct(
+                topic=STRING,
+                partition=IntegerType(),
+                offset=LongType(),
+                timestamp=TimestamptzType(),
+                key=BinaryType(),
+            ),
+        )
 
 
 def inventory_schema(software=True):
@@ -55,28 +81,59 @@ def inventory_schema(software=True):
     # pyiceberg's writer makes empty lists of null ones, when their elements are structs.
     more = [f.field("software", f.list(f.struct(name=STRING, version=STRING)))] if software else []
     return Schema(
-        f.field("record_id", STRING), f.field("tenant_id", STRING), f.field("device_id", STRING), f.field("hostname", STRING),
-        f.field("site", STRING), f.field("collected_at", TimestamptzType()), f.field("last_boot", TimestamptzType()),
+        f.field("record_id", STRING),
+        f.field("tenant_id", STRING),
+        f.field("device_id", STRING),
+        f.field("hostname", STRING),
+        f.field("site", STRING),
+        f.field("collected_at", TimestamptzType()),
+        f.field("last_boot", TimestamptzType()),
         f.field("os", f.struct(name=STRING, version=STRING, build=IntegerType())),
         f.field("cpu", f.struct(model=STRING, cores=IntegerType(), usage_pct=double)),
         f.field("memory", f.struct(total_mb=LongType(), used_mb=LongType())),
-        f.field("disks", f.list(f.struct(mount=STRING, total_gb=double, free_gb=double, encrypted=BooleanType()))),
-        f.field("agent_version", STRING), f.field("tags", f.map(STRING, STRING)), *more, f.kafka())
+        f.field(
+            "disks",
+            f.list(
+                f.struct(mount=STRING, total_gb=double, free_gb=double, encrypted=BooleanType())
+            ),
+        ),
+        f.field("agent_version", STRING),
+        f.field("tags", f.map(STRING, STRING)),
+        *more,
+        f.kafka(),
+    )
 
 
 def flat_schema():
     f = Fields()
     return Schema(
-        f.field("id", LongType()), f.field("active", BooleanType()), f.field("count", IntegerType()), f.field("total", LongType()),
-        f.field("ratio", FloatType()), f.field("price", DoubleType()), f.field("amount", DecimalType(12, 2)), f.field("day", DateType()),
-        f.field("clock", TimeType()), f.field("local", TimestampType()), f.field("at", TimestamptzType()), f.field("uid", UUIDType()),
-        f.field("payload", BinaryType()), f.field("digest", FixedType(4)), f.kafka())
+        f.field("id", LongType()),
+        f.field("active", BooleanType()),
+        f.field("count", IntegerType()),
+        f.field("total", LongType()),
+        f.field("ratio", FloatType()),
+        f.field("price", DoubleType()),
+        f.field("amount", DecimalType(12, 2)),
+        f.field("day", DateType()),
+        f.field("clock", TimeType()),
+        f.field("local", TimestampType()),
+        f.field("at", TimestamptzType()),
+        f.field("uid", UUIDType()),
+        f.field("payload", BinaryType()),
+        f.field("digest", FixedType(4)),
+        f.kafka(),
+    )
 
 
 def quarantine_schema():
     f = Fields()
-    return Schema(f.field("raw", BinaryType()), f.field("reason", STRING), f.field("message", STRING), f.field("position", LongType()),
-                  f.kafka())
+    return Schema(
+        f.field("raw", BinaryType()),
+        f.field("reason", STRING),
+        f.field("message", STRING),
+        f.field("position", LongType()),
+        f.kafka(),
+    )
 
 
 def number_lines(manifest):
@@ -85,7 +142,11 @@ def number_lines(manifest):
     nexts = [0, 0, 0, 0]
     for row in rows:
         partition = int(row["index"]) % 4
-        row.update(partition=partition, offset=nexts[partition], timestamp_ms=1767571200000 + int(row["row"]))
+        row.update(
+            partition=partition,
+            offset=nexts[partition],
+            timestamp_ms=1767571200000 + int(row["row"]),
+        )
         nexts[partition] += 1
     with open(manifest, "w", newline="") as out:
         writer = csv.DictWriter(out, rows[0].keys())
@@ -102,18 +163,32 @@ def as_written(table, schema):
             return wanted.wrap_array(array.cast(wanted.storage_type))
         if pa.types.is_map(wanted):
             entries = array.values
-            return pa.MapArray.from_arrays(array.offsets, entries.field("key").cast(wanted.key_type),
-                                           entries.field("value").cast(wanted.item_type))
+            return pa.MapArray.from_arrays(
+                array.offsets,
+                entries.field("key").cast(wanted.key_type),
+                entries.field("value").cast(wanted.item_type),
+            )
         if pa.types.is_struct(wanted):
-            return pa.StructArray.from_arrays([restore(array.field(field.name), field.type) for field in wanted], fields=list(wanted),
-                                              mask=array.is_null())
+            return pa.StructArray.from_arrays(
+                [restore(array.field(field.name), field.type) for field in wanted],
+                fields=list(wanted),
+                mask=array.is_null(),
+            )
         if pa.types.is_list(wanted) or pa.types.is_large_list(wanted):
             kind = pa.LargeListArray if pa.types.is_large_list(wanted) else pa.ListArray
-            return kind.from_arrays(array.offsets, restore(array.values, wanted.value_type), type=wanted, mask=array.is_null())
+            return kind.from_arrays(
+                array.offsets,
+                restore(array.values, wanted.value_type),
+                type=wanted,
+                mask=array.is_null(),
+            )
         return array.cast(wanted)
 
     wanted = schema_to_pyarrow(schema)
-    return pa.table([restore(table.column(field.name).combine_chunks(), field.type) for field in wanted], schema=wanted)
+    return pa.table(
+        [restore(table.column(field.name).combine_chunks(), field.type) for field in wanted],
+        schema=wanted,
+    )
 
 
 class World:
@@ -123,17 +198,34 @@ class World:
         self.folder, self.schema = folder, schema
         self.manifest, self.values = f"{folder}/manifest.csv", f"{folder}/values.ndjson"
         with open(self.values, "wb") as out:
-            subprocess.run([generator, "--count", str(count), "--bad", "20", "--shape", shape, "--manifest", self.manifest],
-                           stdout=out, check=True)
+            subprocess.run(
+                [
+                    generator,
+                    "--count",
+                    str(count),
+                    "--bad",
+                    "20",
+                    "--shape",
+                    shape,
+                    "--manifest",
+                    self.manifest,
+                ],
+                stdout=out,
+                check=True,
+            )
         number_lines(self.manifest)
         self.source = expectation.read_source(self.manifest, self.values, "inventory")
-        self.catalog = SqlCatalog("weir", uri=f"sqlite:///{folder}/catalog.db", warehouse=f"file://{folder}")
+        self.catalog = SqlCatalog(
+            "weir", uri=f"sqlite:///{folder}/catalog.db", warehouse=f"file://{folder}"
+        )
         self.catalog.create_namespace("bronze")
         self.good = expectation.expected_table([self.source], schema, "_kafka")
 
     def table(self, name, rows, bad=True):
         target = self.catalog.create_table(f"bronze.{name}", self.schema)
-        written = as_written(rows.combine_chunks(), target.schema())  # the catalog numbers fields in its own order
+        written = as_written(
+            rows.combine_chunks(), target.schema()
+        )  # the catalog numbers fields in its own order
         half = written.num_rows // 2
         target.append(written.slice(0, half))
         target.append(written.slice(half))
@@ -145,10 +237,22 @@ class World:
         rows = []
         for entry in csv.DictReader(open(self.manifest, newline="")):
             if entry["status"] == "bad":
-                place = {"topic": "inventory", "partition": int(entry["partition"]), "offset": int(entry["offset"]),
-                         "timestamp": None, "key": None}
-                rows.append({"raw": lines[int(entry["row"])], "reason": entry["reason"].split("|")[0], "message": "", "position": None,
-                             "_kafka": place})
+                place = {
+                    "topic": "inventory",
+                    "partition": int(entry["partition"]),
+                    "offset": int(entry["offset"]),
+                    "timestamp": None,
+                    "key": None,
+                }
+                rows.append(
+                    {
+                        "raw": lines[int(entry["row"])],
+                        "reason": entry["reason"].split("|")[0],
+                        "message": "",
+                        "position": None,
+                        "_kafka": place,
+                    }
+                )
         if callable(bad):
             bad(rows)
         target = self.catalog.create_table(f"bronze.{name}__quarantine", quarantine_schema())
@@ -157,16 +261,31 @@ class World:
         target.append(pa.Table.from_pylist(rows, schema=schema_to_pyarrow(target.schema())))
 
     def judge(self, name, *more):
-        done = subprocess.run([sys.executable, HERE / "judge.py", f"bronze.{name}", "--catalog", f"{self.folder}/catalog.db", "--expect",
-                               f"{self.manifest},{self.values},inventory", *more], capture_output=True, text=True)
+        done = subprocess.run(
+            [
+                sys.executable,
+                HERE / "judge.py",
+                f"bronze.{name}",
+                "--catalog",
+                f"{self.folder}/catalog.db",
+                "--expect",
+                f"{self.manifest},{self.values},inventory",
+                *more,
+            ],
+            capture_output=True,
+            text=True,
+        )
         return done.returncode, done.stdout + done.stderr
 
 
 def change_leaf(table, column, row, change):
     values = table.column(column).to_pylist()
     values[row] = change(values[row])
-    return table.set_column(table.schema.get_field_index(column), table.schema.field(column),
-                            pa.array(values, table.schema.field(column).type))
+    return table.set_column(
+        table.schema.get_field_index(column),
+        table.schema.field(column),
+        pa.array(values, table.schema.field(column).type),
+    )
 
 
 def wrong_tables(world):
@@ -182,10 +301,28 @@ def wrong_tables(world):
         "doubled": (doubled, True, "more than once"),
         "value": (change_leaf(good, "site", 99, lambda site: site + "x"), True, "column site"),
         "nested": (change_leaf(good, "disks", 400, deeper), True, "column disks"),
-        "micros": (change_leaf(good, "collected_at", 5, lambda at: at.replace(microsecond=at.microsecond ^ 1)), True, "column collected_at"),
-        "map": (change_leaf(good, "tags", 8, lambda tags: [*tags, {"key": "more", "value": None}]), True, "column tags"),
-        "offset": (change_leaf(good, "_kafka", 3, lambda place: {**place, "offset": 10**6}), True, "only left: 1"),
-        "key": (change_leaf(good, "_kafka", 3, lambda place: {**place, "key": b"x"}), True, "column _kafka"),
+        "micros": (
+            change_leaf(
+                good, "collected_at", 5, lambda at: at.replace(microsecond=at.microsecond ^ 1)
+            ),
+            True,
+            "column collected_at",
+        ),
+        "map": (
+            change_leaf(good, "tags", 8, lambda tags: [*tags, {"key": "more", "value": None}]),
+            True,
+            "column tags",
+        ),
+        "offset": (
+            change_leaf(good, "_kafka", 3, lambda place: {**place, "offset": 10**6}),
+            True,
+            "only left: 1",
+        ),
+        "key": (
+            change_leaf(good, "_kafka", 3, lambda place: {**place, "key": b"x"}),
+            True,
+            "column _kafka",
+        ),
         "raw": (good, lambda rows: rows[0].update(raw=rows[0]["raw"] + b" "), "raw bytes differ"),
         "reason": (good, lambda rows: rows[1].update(reason="depth"), "reason depth"),
         "unquarantined": (good, lambda rows: rows.pop(), "1 bad records are missing"),
@@ -199,10 +336,20 @@ def main():
     def report(name, passed, detail):
         nonlocal failures
         failures += not passed
-        print(f"{'ok' if passed else 'FAIL'} judge: {name}" + ("" if passed else f": see below\n{detail}"), flush=True)
+        print(
+            f"{'ok' if passed else 'FAIL'} judge: {name}"
+            + ("" if passed else f": see below\n{detail}"),
+            flush=True,
+        )
 
     with tempfile.TemporaryDirectory() as folder:
-        world = World(generator, folder, "inventory", inventory_schema(), int(os.environ.get("WEIR_JUDGE_ROWS", "2000")))
+        world = World(
+            generator,
+            folder,
+            "inventory",
+            inventory_schema(),
+            int(os.environ.get("WEIR_JUDGE_ROWS", "2000")),
+        )
         world.table("right", world.good)
         code, text = world.judge("right", *spark)
         report("accepts a right table", code == 0, text)

@@ -13,7 +13,9 @@ def main():
     catalog, warehouse, *tables = sys.argv[1:]
     session = spark_session(catalog, warehouse)
     for table in tables:
-        answer = session.sql(f"call weir.system.rewrite_data_files(table => '{table}', options => map('rewrite-all', 'true'))")
+        answer = session.sql(
+            f"call weir.system.rewrite_data_files(table => '{table}', options => map('rewrite-all', 'true'))"
+        )
         row = answer.collect()[0]
         print(table, row["rewritten_data_files_count"], row["added_data_files_count"])
 

@@ -15,7 +15,9 @@ def main():
     session.sql("create namespace weir.judged")
     for each in wanted:
         name, location = each.split("=", 1)
-        session.sql(f"call weir.system.register_table(table => 'judged.t{name}', metadata_file => '{location}')")
+        session.sql(
+            f"call weir.system.register_table(table => 'judged.t{name}', metadata_file => '{location}')"
+        )
         session.table(f"weir.judged.t{name}").write.parquet(f"{folder}/{name}")
 
 

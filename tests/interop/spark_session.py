@@ -5,7 +5,12 @@ import pathlib
 
 from pyspark.sql import SparkSession
 
-JARS = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "weir" / "spark" / "lib"
+JARS = (
+    pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+    / "weir"
+    / "spark"
+    / "lib"
+)
 
 
 def spark_session(catalog, warehouse):
@@ -13,13 +18,23 @@ def spark_session(catalog, warehouse):
     wanted = ("iceberg-spark-runtime", "iceberg-aws-bundle", "sqlite-jdbc")
     jars = ",".join(str(jar) for jar in JARS.glob("*.jar") if jar.name.startswith(wanted))
     settings = {
-        "spark.jars": jars, "spark.driver.memory": "2g", "spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "2",
-        "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.sql.session.timeZone": "UTC",
-        "spark.driver.extraJavaOptions": "-Duser.timezone=UTC", "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        "spark.jars": jars,
+        "spark.driver.memory": "2g",
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.driver.extraJavaOptions": "-Duser.timezone=UTC",
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
-        "spark.sql.catalog.weir": "org.apache.iceberg.spark.SparkCatalog", "spark.sql.catalog.weir.type": "jdbc",
-        "spark.sql.catalog.weir.uri": f"jdbc:sqlite:{catalog}", "spark.sql.catalog.weir.jdbc.schema-version": "V1",
-        "spark.sql.catalog.weir.warehouse": warehouse, "spark.sql.catalog.weir.cache-enabled": "false", **s3("spark.sql.catalog.weir."),
+        "spark.sql.catalog.weir": "org.apache.iceberg.spark.SparkCatalog",
+        "spark.sql.catalog.weir.type": "jdbc",
+        "spark.sql.catalog.weir.uri": f"jdbc:sqlite:{catalog}",
+        "spark.sql.catalog.weir.jdbc.schema-version": "V1",
+        "spark.sql.catalog.weir.warehouse": warehouse,
+        "spark.sql.catalog.weir.cache-enabled": "false",
+        **s3("spark.sql.catalog.weir."),
     }
     builder = SparkSession.builder.master("local[2]").appName("weir-judge")
     for name, value in settings.items():
@@ -33,7 +48,11 @@ def s3(prefix):
     endpoint = os.environ.get("WEIR_S3_ENDPOINT")
     if not endpoint:
         return {}
-    return {prefix + "io-impl": "org.apache.iceberg.aws.s3.S3FileIO", prefix + "s3.endpoint": endpoint,
-            prefix + "s3.path-style-access": "true", prefix + "client.region": os.environ.get("AWS_REGION", "us-east-1"),
-            prefix + "s3.access-key-id": os.environ["AWS_ACCESS_KEY_ID"],
-            prefix + "s3.secret-access-key": os.environ["AWS_SECRET_ACCESS_KEY"]}
+    return {
+        prefix + "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
+        prefix + "s3.endpoint": endpoint,
+        prefix + "s3.path-style-access": "true",
+        prefix + "client.region": os.environ.get("AWS_REGION", "us-east-1"),
+        prefix + "s3.access-key-id": os.environ["AWS_ACCESS_KEY_ID"],
+        prefix + "s3.secret-access-key": os.environ["AWS_SECRET_ACCESS_KEY"],
+    }
