@@ -160,7 +160,7 @@ struct actor {
 struct world {
     uint64_t seed, random;
     int time, violation_time;
-    bool calm, trace, any_stop, sparse;
+    bool calm, trace;
     const struct mutant *mutant;
     uint64_t skip[SPAWN_MAX / 64];
     int spawned;

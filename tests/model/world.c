@@ -142,7 +142,7 @@ void world_init(struct world *world, uint64_t seed, const struct mutant *mutant,
     world->random = seed * 0x2545f4914f6cdd1dull + 12345;
     world->time = world->spawned = world->file_count = world->actor_count = world->delayed_count =
         0;
-    world->calm = world->any_stop = world->sweep_open = false;
+    world->calm = world->sweep_open = false;
     world->trace = trace;
     world->mutant = mutant;
     for (int i = 0; i < SPAWN_MAX / 64; i++)
@@ -150,7 +150,6 @@ void world_init(struct world *world, uint64_t seed, const struct mutant *mutant,
     world->incarnation = 0;
     world->append_only = random_chance(&world->random, 50);
     world->old_core = random_chance(&world->random, 30);
-    world->sparse = random_chance(&world->random, 50);
     world->grace = 6 + random_below(&world->random, 35); /* safety must not rest on it */
     memset(&world->certified, 0, sizeof(world->certified));
     world->violation[0] = 0;
