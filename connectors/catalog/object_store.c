@@ -350,7 +350,10 @@ static weir_status check_predecessor(struct object_catalog *catalog, const struc
     if (before.tombstone)
         return WEIR_OK;
     WEIR_TRY(version_object(name, before.number, before.packed, object, reterr));
-    WEIR_TRY(catalog_read(catalog->context, catalog->store, object, &older, reterr));
+    weir_status status = catalog_read(catalog->context, catalog->store, object, &older, reterr);
+    if (status == WEIR_NOT_FOUND)
+        return corrupt(name, reterr, "a gap: the version before the current one went away", number - 1);
+    WEIR_TRY(status);
     bool same = strcasecmp(weir_metadata_uuid(older), weir_metadata_uuid(metadata)) == 0;
     weir_metadata_free(older);
     return same ? WEIR_OK : corrupt(name, reterr, "it has another uuid than the version before it", number);
@@ -392,8 +395,11 @@ static weir_status object_load(void *self, const char *table, struct weir_table 
         return corrupt(&name, reterr, "a gap: a version seen before is missing", version.number);
     WEIR_TRY(go_on(catalog, &name, &version, reterr));
     WEIR_TRY(version_object(&name, version.number, version.packed, object, reterr));
-    WEIR_TRY(catalog_read(catalog->context, catalog->store, object, &metadata, reterr));
-    weir_status status = check_log(catalog, &name, metadata, version.number, reterr);
+    weir_status status = catalog_read(catalog->context, catalog->store, object, &metadata, reterr);
+    if (status == WEIR_NOT_FOUND)
+        return corrupt(&name, reterr, "a gap: the version went away while it was read", version.number);
+    WEIR_TRY(status);
+    status = check_log(catalog, &name, metadata, version.number, reterr);
     if (status == WEIR_OK && first)
         status = check_predecessor(catalog, &name, metadata, version.number, reterr);
     if (status != WEIR_OK) {

@@ -168,7 +168,10 @@ static weir_status sqlite_load(void *self, const char *table, struct weir_table 
     WEIR_AUTO(weir_buffer) location = {.account = &catalog->context->memory};
     WEIR_TRY(find_location(catalog, &name, &location, reterr));
     WEIR_TRY(catalog_relative(catalog->store, (const char *)location.data, &relative, reterr));
-    WEIR_TRY(catalog_read(catalog->context, catalog->store, relative, &metadata, reterr));
+    weir_status status = catalog_read(catalog->context, catalog->store, relative, &metadata, reterr);
+    if (status == WEIR_NOT_FOUND) /* the table is there: nobody may take this for a place to make it */
+        return weir_fail(reterr, WEIR_CORRUPT, "table %s: its metadata document %.600s is gone", table, (const char *)location.data);
+    WEIR_TRY(status);
     return catalog_table_new(catalog->context, table, (const char *)location.data, "", metadata, ret_table, reterr);
 }
 
