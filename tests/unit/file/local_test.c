@@ -175,7 +175,7 @@ Test(local, names_stay_inside)
     cr_expect_eq(files_there(), 0);
 }
 
-static char listed[1000];
+static char listed[5000];
 
 static weir_status list_visit(void *argument, const struct weir_object_info *info)
 {
