@@ -6,11 +6,6 @@
 
 #define NAME_SHOWN 64 /* bytes of an unknown field's name in a message */
 
-const uint8_t *json_not_object(struct weir_json_decoder *decoder, const uint8_t *at, const uint8_t *end)
-{
-    return end ? json_fail_type(decoder, decoder->root, at) : NULL;
-}
-
 /* The name behind the quote at `key`, decoded; it was walked before, so nothing can be wrong with it. */
 static bool unknown_name(struct weir_json_decoder *decoder, const uint8_t *key, const char **ret_name, size_t *ret_size)
 {

@@ -1,8 +1,8 @@
 /* Inside formats/json: the compiled plan (a tree of nodes, each a growing column) and the decoder's state.
  *
  * The plan is walked together with the record. A record goes through the fast pass first, which gives up at the first
- * thing wrong; only then the careful pass runs over the same record, finds out what is wrong and where, and settles
- * repeated keys (the last one wins, even over a wrong value before it). */
+ * thing wrong; only then the careful pass checks that the record is JSON at all, walks it again, finds out what is wrong
+ * and where, and settles repeated keys (the last one wins, even over a wrong value before it). */
 #ifndef WEIR_FORMATS_JSON_JSON_INT_H
 #define WEIR_FORMATS_JSON_JSON_INT_H
 
@@ -137,7 +137,6 @@ struct json_node *json_plan_find(const struct json_node *node, const char *name,
 
 /* json_decode.c: what the walkers meet rarely. */
 bool json_unknown_member(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *key, const uint8_t *at);
-const uint8_t *json_not_object(struct weir_json_decoder *decoder, const uint8_t *at, const uint8_t *end);
 
 /* json_shape.c: what was seen of members that no schema names. `at` is a value already known to be valid JSON. */
 bool json_shape_note(struct weir_json_decoder *decoder, struct json_node *node, const char *name, size_t size, const uint8_t *at);

@@ -670,18 +670,26 @@ static const uint8_t *walk_value(struct weir_json_decoder *decoder, struct json_
     }
 }
 
+/* Careful pass: what is no JSON is told before anything that JSON can be. To behind the value. */
+static bool check_record(struct weir_json_decoder *decoder, const uint8_t *at)
+{
+    at = skip_value(decoder, at, 0);
+    if (!at)
+        return false;
+    at = skip_space(at);
+    if (at == decoder->end)
+        return true;
+    json_fail(decoder, WEIR_REASON_SYNTAX, at, "want the end of the record, found more");
+    return false;
+}
+
 /* The record in decoder->text as one more row of the root. The caller has made sure that it is not empty. */
 bool JSON_WALK_NAME(struct weir_json_decoder *decoder)
 {
     const uint8_t *at = skip_space(decoder->text);
 
-    at = *at == '{' ? walk_struct(decoder, decoder->root, at, 0) : json_not_object(decoder, at, skip_value(decoder, at, 0));
-    if (!at)
+    if (decoder->careful && !check_record(decoder, at))
         return false;
-    at = skip_space(at);
-    if (at != decoder->end) {
-        json_fail(decoder, WEIR_REASON_SYNTAX, at, "want the end of the record, found more");
-        return false;
-    }
-    return true;
+    at = walk_struct(decoder, decoder->root, at, 0);
+    return at && skip_space(at) == decoder->end;
 }
