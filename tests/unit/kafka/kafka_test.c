@@ -675,6 +675,37 @@ Test(kafka, charges_its_queue_and_respects_the_limit)
     fixture_done(&f);
 }
 
+static void *read_along(void *argument)
+{
+    struct fixture mine = *(struct fixture *)argument; /* the same source, an error of its own */
+    struct weir_log_partition partitions[] = {{"t", 0}, {"t", 1}};
+    int64_t from[] = {0, 0}, to[] = {2000, 2000};
+    struct weir_log_offsets offsets[2];
+    for (int i = 0; i < 3; i++) {
+        cr_assert(mine.source.operations->offsets(mine.source.self, partitions, 2, offsets,
+                                                  &mine.error) == WEIR_OK);
+        cr_assert(eq(long, offsets[1].last_stable, 2000));
+        read_and_check(&mine, partitions, from, to, 2, 50000);
+    }
+    return NULL;
+}
+
+Test(kafka, serves_several_threads_at_once, .timeout = 60)
+{
+    struct fixture f = {0};
+    pthread_t threads[4];
+    fixture_cluster(&f);
+    fixture_topic(&f, "t", 2);
+    produce(&f, "t", 0, 0, 2000, 50);
+    produce(&f, "t", 1, 0, 2000, 50);
+    fixture_source(&f, "t");
+    for (int i = 0; i < 4; i++)
+        cr_assert(eq(int, pthread_create(&threads[i], NULL, read_along, &f), 0));
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    fixture_done(&f);
+}
+
 /* One whole use of the source under a limit; OK only if everything fitted. */
 static weir_status use_within(struct fixture *f, size_t limit)
 {
