@@ -11,6 +11,7 @@
 
 #define IDLE_MAX 32          /* handles, each with its connections, kept for later calls */
 #define STOP_GRACE_MS 3000   /* how long a write may go on after the wish to stop */
+#define BODY_BELIEVED (256L << 20)
 #define TRANSFER_BUFFER (512L << 10)
 
 struct weir_http_client {
@@ -28,6 +29,7 @@ struct transfer {
     struct weir_http_client *client;
     const struct weir_http_request *request;
     struct weir_http_response *response;
+    CURL *handle;
     size_t body_start;
     int64_t stop_seen_ms;
     weir_status status; /* of the callback that broke the transfer off */
@@ -107,6 +109,16 @@ static void handle_give(struct weir_http_client *client, CURL *handle)
         curl_easy_cleanup(handle);
 }
 
+/* Room for the whole body at once, if its promised size is one that may be believed. */
+static weir_status body_reserve(struct transfer *transfer)
+{
+    curl_off_t promised = 0;
+    curl_easy_getinfo(transfer->handle, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &promised);
+    if (promised <= 0 || promised > BODY_BELIEVED)
+        return WEIR_OK;
+    return weir_buffer_reserve(transfer->response->body, (size_t)promised + 1, &transfer->error);
+}
+
 static size_t on_body(char *data, size_t one, size_t size, void *argument)
 {
     struct transfer *transfer = argument;
@@ -116,7 +128,9 @@ static size_t on_body(char *data, size_t one, size_t size, void *argument)
         return size;
     if (most && body->size - transfer->body_start + size > most)
         transfer->status = weir_fail(&transfer->error, WEIR_CORRUPT, "the answer is larger than %llu bytes", (unsigned long long)most);
-    else
+    else if (body->size == transfer->body_start)
+        transfer->status = body_reserve(transfer);
+    if (transfer->status == WEIR_OK)
         transfer->status = weir_buffer_append(body, data, size, &transfer->error);
     return transfer->status == WEIR_OK ? size : 0;
 }
@@ -297,8 +311,8 @@ weir_status weir_http_send(struct weir_http_client *client, const struct weir_ht
 {
     char detail[CURL_ERROR_SIZE] = "";
     struct curl_slist *headers = NULL;
-    struct transfer transfer = {client, request, response, response->body ? response->body->size : 0};
     CURL *handle = handle_take(client);
+    struct transfer transfer = {client, request, response, handle, response->body ? response->body->size : 0};
     if (!handle)
         return weir_fail(reterr, WEIR_NO_MEMORY, "the system gave no memory for a connection");
     response->maybe_sent = false;

@@ -64,7 +64,9 @@ static void serve(struct fake_server *server, int peer, char *text, size_t capac
         if ((rule->times && rule->served >= rule->times) || !strstr(text, rule->match))
             continue;
         rule->served++;
-        if (rule->action != FAKE_CLOSE)
+        if (rule->action == FAKE_HANG)
+            sleep(8);
+        else if (rule->action != FAKE_CLOSE)
             answer_send(peer, rule, strncmp(text, "HEAD", 4) == 0);
         return;
     }

@@ -8,6 +8,7 @@
 enum fake_action {
     FAKE_ANSWER,
     FAKE_CLOSE, /* reads the request, closes without a word */
+    FAKE_HANG,  /* reads the request, says nothing for 8 s, closes */
     FAKE_CUT,   /* promises 10 bytes more than it sends */
 };
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct weir_context context;
 static struct fake_server server;
@@ -55,6 +56,14 @@ static void teardown(void)
 }
 
 TestSuite(request, .init = setup, .fini = teardown, .timeout = 60);
+
+static char names[5000];
+
+static weir_status visit(void *argument, const struct weir_object_info *info)
+{
+    snprintf(names + strlen(names), sizeof names - strlen(names), "%s:%d:%s:%lld ", info->name, (int)info->size, info->etag, (long long)info->modified_ms);
+    return WEIR_OK;
+}
 
 static weir_status put(enum weir_put_mode mode)
 {
@@ -150,6 +159,68 @@ Test(request, stop_is_heard)
     atomic_store(&context.stop, 15);
     cr_expect_eq(put(WEIR_PUT_IF_ABSENT), WEIR_STOPPED, "%s", error.text);
     cr_expect(server.request_count <= 1);
+}
+
+static void *stop_soon(void *argument)
+{
+    usleep(300000);
+    atomic_store(&context.stop, 15);
+    return NULL;
+}
+
+/* The program must end within 5 s of SIGTERM, whatever a server does: reads at once, writes after 3 s. */
+static int64_t stopped_within(bool write, weir_status expected)
+{
+    WEIR_AUTO(weir_buffer) buffer = {.account = &context.memory};
+    struct weir_context real;
+    pthread_t stopper;
+    weir_context_init(&real);
+    context.clock = real.clock;
+    context.clock.self = &context;
+    BEGIN({"/lake/", 0, FAKE_HANG});
+    int64_t begin_ms = weir_steady_ms(&context);
+    pthread_create(&stopper, NULL, stop_soon, NULL);
+    weir_status status = write ? put(WEIR_PUT_IF_ABSENT) : store.operations->get(store.self, "x", 0, UINT64_MAX, &buffer, NULL, &error);
+    int64_t took_ms = weir_steady_ms(&context) - begin_ms;
+    pthread_join(stopper, NULL);
+    cr_expect_eq(status, expected, "%s: %s", weir_status_name(status), error.text);
+    weir_context_done(&real);
+    return took_ms;
+}
+
+Test(request, stop_ends_a_hanging_read)
+{
+    int64_t took_ms = stopped_within(false, WEIR_STOPPED);
+    cr_expect_lt(took_ms, 2500, "%lld ms", (long long)took_ms);
+}
+
+Test(request, stop_ends_a_hanging_write)
+{
+    int64_t took_ms = stopped_within(true, WEIR_UNKNOWN_OUTCOME);
+    cr_expect(took_ms > 2500 && took_ms < 4900, "%lld ms", (long long)took_ms);
+}
+
+/* With less and less memory: each call works or says so, and gives back what it took. */
+Test(request, memory_runs_out)
+{
+    BEGIN({"PUT /lake/wh/t", .code = 200}, {"GET /lake/wh/x", .code = 200, .headers = "ETag: \"e\"\r\n", .body = "abcdef"},
+          {"GET /lake/?list", .code = 200, .body = "<ListBucketResult><Contents><Key>wh/a</Key></Contents></ListBucketResult>"});
+    int done = 0, refused = 0;
+    size_t held = atomic_load(&context.memory.used);
+    for (size_t more = 0; more < 60000; more += 500) {
+        WEIR_AUTO(weir_buffer) buffer = {.account = &context.memory};
+        context.memory.limit = held + more;
+        weir_status statuses[3] = {put(WEIR_PUT_IF_ABSENT), store.operations->get(store.self, "x", 0, UINT64_MAX, &buffer, NULL, &error),
+                                   store.operations->list(store.self, "", visit, NULL, &error)};
+        for (int i = 0; i < 3; i++) {
+            cr_assert(statuses[i] == WEIR_OK || statuses[i] == WEIR_NO_MEMORY || (i == 0 && statuses[i] == WEIR_UNKNOWN_OUTCOME), "%d at %zu: %s", i, more, error.text);
+            done += statuses[i] == WEIR_OK;
+            refused += statuses[i] != WEIR_OK;
+        }
+        weir_buffer_done(&buffer);
+        cr_assert_eq(atomic_load(&context.memory.used), held);
+    }
+    cr_expect(done > 10 && refused > 10, "%d done, %d refused", done, refused);
 }
 
 Test(request, reading_survives_cuts)
@@ -326,14 +397,6 @@ Test(request, uploads_keep_to_their_memory)
 }
 
 /* ---- lists ---------------------------------------------------------------------------------------------------------- */
-
-static char names[5000];
-
-static weir_status visit(void *argument, const struct weir_object_info *info)
-{
-    snprintf(names + strlen(names), sizeof names - strlen(names), "%s:%d:%s:%lld ", info->name, (int)info->size, info->etag, (long long)info->modified_ms);
-    return WEIR_OK;
-}
 
 #define OBJECT(key) "<Contents><Key>" key "</Key><LastModified>2026-11-23T10:00:00.000Z</LastModified><ETag>&quot;e&quot;</ETag><Size>7</Size></Contents>"
 

@@ -1,6 +1,7 @@
 /* The S3 store against a real server. Runs only when WEIR_S3_ENDPOINT is set (exit 77, "skipped", otherwise):
  *   WEIR_S3_ENDPOINT=http://127.0.0.1:19000 WEIR_S3_BUCKET=lake AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=... s3_live
  * WEIR_S3_CA: authority file for https. WEIR_S3_REFUSED=1: the server must fail the probe, and only that is asked. */
+#include "connectors/file/file_source.h"
 #include "connectors/s3/s3.h"
 
 #include <pthread.h>
@@ -225,6 +226,31 @@ static void clean(void)
     weir_buffer_done(&names);
 }
 
+/* Input files in a bucket: the etag of the listing must be that of reading. */
+static void files(void)
+{
+    struct weir_file_source source = {&context, &store};
+    struct weir_arena arena;
+    struct weir_file_entry *entries;
+    struct weir_file *file;
+    struct weir_buffer buffer = {.account = &context.memory};
+    size_t count = 0;
+    weir_arena_init(&arena, &context.memory);
+    EXPECT(put("in/day=1/b.ndjson", "0123456789", WEIR_PUT_ANY, NULL, NULL) == WEIR_OK, "%s", error.text);
+    EXPECT(put("in/day=2/a.ndjson", "x", WEIR_PUT_ANY, NULL, NULL) == WEIR_OK, "%s", error.text);
+    EXPECT(put("in/day=2/a.txt", "x", WEIR_PUT_ANY, NULL, NULL) == WEIR_OK, "%s", error.text);
+    EXPECT(weir_file_list(&source, "in/**/*.ndjson", &arena, &entries, &count, &error) == WEIR_OK && count == 2, "%zu: %s", count, error.text);
+    EXPECT(count == 2 && entries[0].size == 10 && strstr(entries[0].path, "/in/day=1/b.ndjson"), "%s", count ? entries[0].path : "");
+    EXPECT(weir_file_open(&source, &entries[0], &file, &error) == WEIR_OK, "%s", error.text);
+    EXPECT(weir_file_read_at(file, 4, 3, &buffer, &error) == WEIR_OK, "%s", error.text);
+    EXPECT(buffer.size == 3 && memcmp(buffer.data, "456", 3) == 0, "%zu bytes", buffer.size);
+    EXPECT(put("in/day=1/b.ndjson", "abcdefghij", WEIR_PUT_ANY, NULL, NULL) == WEIR_OK, "%s", error.text);
+    EXPECT(weir_file_read_at(file, 4, 3, &buffer, &error) == WEIR_CORRUPT, "changed meanwhile");
+    weir_file_close(file);
+    weir_buffer_done(&buffer);
+    weir_arena_done(&arena);
+}
+
 static void places(const struct weir_s3_options *options)
 {
     struct weir_s3_options other = *options;
@@ -282,6 +308,7 @@ int main(void)
         odd_names();
         ranges();
         lists();
+        files();
         uploads();
         races();
     }
