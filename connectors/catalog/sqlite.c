@@ -100,9 +100,12 @@ static weir_status refuse_network(const char *path, struct weir_error *reterr)
 /* Files made by older writers (schema V0) lack a column; Java adds it the same way. */
 static weir_status upgrade_tables(sqlite3 *database, struct weir_error *reterr)
 {
-    int code = sqlite3_exec(database, "SELECT iceberg_type FROM iceberg_tables LIMIT 0", NULL, NULL, NULL);
-    if (code != SQLITE_OK)
+    static const char probe[] = "SELECT iceberg_type FROM iceberg_tables LIMIT 0";
+    int code = sqlite3_exec(database, probe, NULL, NULL, NULL);
+    if (code == SQLITE_ERROR)
         code = sqlite3_exec(database, "ALTER TABLE iceberg_tables ADD COLUMN iceberg_type VARCHAR(5)", NULL, NULL, NULL);
+    if (code == SQLITE_ERROR) /* another process added it in between */
+        code = sqlite3_exec(database, probe, NULL, NULL, NULL);
     return code == SQLITE_OK ? WEIR_OK : sql_failed(database, code, "adding iceberg_type", reterr);
 }
 

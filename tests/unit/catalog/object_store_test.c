@@ -342,3 +342,34 @@ Test(object_catalog, documents_that_are_none)
         cr_assert_neq(error.status, WEIR_NOT_FOUND);
     }
 }
+
+/* Memory that ends anywhere: a status, no leak, and a table that is as it was or one version on. */
+Test(object_catalog, memory_that_ends_anywhere)
+{
+    build(2);
+    weir_status status = WEIR_NO_MEMORY;
+    for (size_t limit = 64; status != WEIR_OK; limit += 997) {
+        struct weir_context small;
+        struct weir_catalog other;
+        struct weir_table *table, *next;
+        weir_context_init(&small);
+        small.memory.limit = limit;
+        status = weir_catalog_object_store_new(&small, &store, &other, &error);
+        if (status == WEIR_OK) {
+            status = other.operations->load(other.self, "bronze.t", &table, &error);
+            if (status == WEIR_OK) {
+                status = append(&other, table, (int64_t)limit, &next, &error);
+                if (status == WEIR_OK)
+                    weir_table_free(next);
+                weir_table_free(table);
+            }
+            other.operations->free(other.self);
+        }
+        cr_assert(status == WEIR_OK || status == WEIR_NO_MEMORY, "%s", error.text);
+        cr_assert_eq(atomic_load(&small.memory.used), 0, "limit %zu leaks", limit);
+        weir_context_done(&small);
+        cr_assert_lt(limit, 10u << 20);
+    }
+    int64_t head;
+    cr_assert_eq(load_head(&head), WEIR_OK, "%s", error.text);
+}

@@ -248,6 +248,29 @@ Test(sqlite_catalog, older_files_get_their_column_and_views_are_no_tables)
     weir_arena_done(&arena);
 }
 
+Test(sqlite_catalog, processes_that_open_a_file_for_the_first_time)
+{
+    int good = 0, status;
+    catalog.operations->free(catalog.self);
+    unlink(path);
+    for (int racer = 0; racer < 4; racer++) {
+        if (fork() != 0)
+            continue;
+        struct weir_table *table;
+        char name[] = {'b', '.', (char)('a' + racer), '\0'};
+        weir_status outcome = weir_catalog_sqlite_new(&context, &store, path, "weir", &catalog, &error);
+        if (outcome == WEIR_OK)
+            outcome = create_table(&catalog, name, racer + 1, &table, &error);
+        _exit(outcome == WEIR_OK ? 0 : 1);
+    }
+    for (int racer = 0; racer < 4; racer++) {
+        cr_assert_gt(wait(&status), 0);
+        good += WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    }
+    cr_assert_eq(good, 4, "%d of 4", good);
+    cr_assert_eq(weir_catalog_sqlite_new(&context, &store, path, "weir", &catalog, &error), WEIR_OK);
+}
+
 Test(sqlite_catalog, files_that_are_none)
 {
     struct weir_catalog other;

@@ -259,7 +259,7 @@ Test(manifest, every_changed_byte_ends_in_a_status)
     struct weir_manifest_entry *entries;
     size_t count;
     for (size_t at = 0; at < out.size; at++)
-        for (int bit = 0; bit < 8; bit += 3) {
+        for (int bit = (int)(at % 3); bit < 8; bit += 5) {
             struct weir_arena own;
             weir_arena_init(&own, &account);
             out.data[at] ^= (uint8_t)(1 << bit);
@@ -270,4 +270,38 @@ Test(manifest, every_changed_byte_ends_in_a_status)
             out.data[at] ^= (uint8_t)(1 << bit);
             weir_arena_done(&own);
         }
+}
+
+/* Fails the first allocation, the second, ...: until everything goes through. */
+Test(manifest, memory_that_ends_anywhere)
+{
+    bool done = false;
+    for (size_t limit = 512; !done; limit += 1777) {
+        struct weir_account small;
+        struct weir_arena own;
+        struct weir_buffer out, list;
+        struct weir_manifest manifest, *lists;
+        struct weir_manifest_entry entries[] = {entry(WEIR_ENTRY_ADDED, values), entry(WEIR_ENTRY_EXISTING, others)}, *back;
+        size_t count;
+        weir_account_init(&small, NULL, "small", limit);
+        weir_arena_init(&own, &small);
+        weir_buffer_init(&out, &small);
+        weir_buffer_init(&list, &small);
+        weir_status status = weir_manifest_write(&own, &schema, &spec, 0, 77, 9, entries, 2, &out, &manifest, &error);
+        if (status == WEIR_OK) {
+            manifest.path = "p";
+            status = weir_manifest_read(&own, out.data, out.size, &manifest, &back, &count, &error);
+        }
+        if (status == WEIR_OK)
+            status = weir_manifest_list_write(77, -1, 9, &manifest, 1, &list, &error);
+        if (status == WEIR_OK)
+            status = weir_manifest_list_read(&own, list.data, list.size, &lists, &count, &error);
+        cr_assert(status == WEIR_OK || status == WEIR_NO_MEMORY, "%s", error.text);
+        done = status == WEIR_OK;
+        weir_buffer_done(&out);
+        weir_buffer_done(&list);
+        weir_arena_done(&own);
+        cr_assert_eq(atomic_load(&small.used), 0, "limit %zu leaks", limit);
+        cr_assert_lt(limit, 10u << 20);
+    }
 }
