@@ -215,21 +215,20 @@ static bool read_type(struct avsc *avsc, const json_t *schema, const char *where
     return read_logical(avsc, schema, where, ret_type);
 }
 
-/* The kinds that Parquet and Iceberg schemas know are nested at most so deep as limits.h says. */
 bool avsc_read(struct reading *reading, const struct node *at, const char *path, struct weir_type *ret_columns)
 {
     struct weir_error error;
     char *text;
     size_t size;
-    weir_status status = file_read(reading, path, AVSC_SIZE_MAX, &text, &size, &error);
+    weir_status status = file_read(reading, path, at->text, AVSC_SIZE_MAX, &text, &size, &error);
     if (status != WEIR_OK) {
-        complain(reading, at, 0, NULL, "%s", error.text);
+        complain(reading, at, 0, NULL, "schema: %s", error.text);
         return false;
     }
     json_error_t json_error;
     json_t *schema = json_loadb(text, size, JSON_REJECT_DUPLICATES, &json_error);
     if (!schema) {
-        complain(reading, at, 0, NULL, "%s:%d:%d: %s", path, json_error.line, json_error.column, json_error.text);
+        complain(reading, at, 0, NULL, "%s:%d:%d: %s", at->text, json_error.line, json_error.column, json_error.text);
         return false;
     }
     struct avsc *avsc = take(reading, 1, sizeof *avsc);
@@ -238,7 +237,7 @@ bool avsc_read(struct reading *reading, const struct node *at, const char *path,
     if (good) {
         avsc->reading = reading;
         avsc->at = at;
-        avsc->path = path;
+        avsc->path = at->text;
         good = read_type(avsc, schema, "$", 0, &type, &nullable);
         if (good && type.id != WEIR_STRUCT)
             good = wrong(avsc, "$", "the schema of a table must be a record");

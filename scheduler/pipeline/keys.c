@@ -244,7 +244,7 @@ static bool resolve_reference(struct reading *reading, struct node *node, const 
     size_t size;
     if (!path)
         return false;
-    weir_status status = file_read(reading, path, SECRET_SIZE_MAX, &text, &size, &error);
+    weir_status status = file_read(reading, path, node->text + 5, SECRET_SIZE_MAX, &text, &size, &error);
     if (status != WEIR_OK) {
         complain(reading, node, 0, NULL, "%s: %s", shown, error.text);
         return false;
@@ -337,13 +337,15 @@ static void check_list(struct check check, const struct key *key, struct node *l
         struct check below = {check.reading, pattern, take_print(check.reading, "%s[%zu]", check.shown, i)};
         if (!below.shown)
             return;
+        if (item->broken)
+            continue;
         if (item_key ? item->kind != NODE_MAP : item->kind != NODE_SCALAR) {
             expected(check.reading, item, below.shown, item_key ? "a map" : "a text", NULL);
-            item->kind = NODE_NULL;
+            node_break(item);
         } else if (item_key) {
             check_map(below, item);
         } else if (!check_scalar(check.reading, key, item, below.shown)) {
-            item->kind = NODE_NULL;
+            node_break(item);
         }
     }
 }
@@ -362,6 +364,8 @@ static const char *shape_words(const struct key *key)
 
 static void check_value(struct check check, const struct key *key, struct node *key_node, struct node *value)
 {
+    if (value->broken)
+        return;
     if (value->kind == NODE_NULL) {
         if (key->kind == KIND_TYPE && strchr(key_node->text, '>'))
             complain(check.reading, key_node, 0, "inside {...} a type that holds a comma must stand in quotes", "%s: expected a type behind it", check.shown);
@@ -372,13 +376,13 @@ static void check_value(struct check check, const struct key *key, struct node *
     unsigned shape = value->kind == NODE_SCALAR ? SHAPE_SCALAR : value->kind == NODE_MAP ? SHAPE_MAP : SHAPE_LIST;
     if (!(key->shape & shape)) {
         expected(check.reading, value, check.shown, shape_words(key), NULL);
-        value->kind = NODE_NULL;
+        node_break(value);
     } else if (shape == SHAPE_MAP) {
         check_map(check, value);
     } else if (shape == SHAPE_LIST) {
         check_list(check, key, value);
     } else if (!check_scalar(check.reading, key, value, check.shown)) {
-        value->kind = NODE_NULL;
+        node_break(value);
     }
 }
 
@@ -451,7 +455,7 @@ static void check_map(struct check check, struct node *map)
         if (key->later) {
             later = true;
             later_key(below, key, name);
-            value->kind = NODE_NULL;
+            node_break(value);
             continue;
         }
         if (key->kind == KIND_PROPERTY || key->kind == KIND_TEXT)

@@ -17,6 +17,7 @@
 enum {
     NODE_DEPTH_MAX = 64,        /* nesting of the YAML itself */
     NODE_COUNT_MAX = 200000,    /* nodes of all files, aliases counted each time they are used */
+    MAP_KEYS_MAX = 10000,       /* keys of one map, columns among them */
     ERROR_COUNT_MAX = 100,      /* errors reported; the rest is counted */
     FILE_COUNT_MAX = 32,
     SECRET_SIZE_MAX = 1 << 20,  /* bytes of a file: reference */
@@ -41,6 +42,7 @@ struct node {
     size_t size;
     bool substituted;       /* ${...} was in it: positions inside are lost, and the value is not repeated */
     bool secret;            /* never shown */
+    bool broken;            /* complained of; kind is NODE_NULL, and nothing more is said of it */
     struct node_entry *entries;
     size_t count, capacity;
     size_t weight;          /* nodes in it, itself included */
@@ -145,7 +147,9 @@ void tables_bind(struct reading *reading, struct weir_pipeline *pipeline, const 
 /* avsc.c: columns from an Avro schema. `at` is the node that names the file. */
 bool avsc_read(struct reading *reading, const struct node *at, const char *path, struct weir_type *ret_columns);
 
-/* A whole file, NUL behind, at most `limit` bytes; words for why not in reterr. */
-weir_status file_read(struct reading *reading, const char *path, size_t limit, char **ret_text, size_t *ret_size, struct weir_error *reterr);
+void node_break(struct node *node);
+
+/* A whole file, NUL behind, at most `limit` bytes; words for why not, with the path as `shown`, in reterr. */
+weir_status file_read(struct reading *reading, const char *path, const char *shown, size_t limit, char **ret_text, size_t *ret_size, struct weir_error *reterr);
 
 #endif

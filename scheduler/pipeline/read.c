@@ -247,6 +247,16 @@ static const char *without_prefix(const char *text, const char *prefix)
 /* Each property by itself, so that every wrong one is found, at its own place. */
 static void check_properties(struct reading *reading, const struct node *properties, const char *shown)
 {
+    /* Those that people set; the whole list is librdkafka's CONFIGURATION.md. */
+    static const char *const common[] = {
+        "bootstrap.servers", "client.id", "client.rack", "security.protocol", "sasl.mechanism", "sasl.mechanisms", "sasl.username", "sasl.password",
+        "sasl.kerberos.service.name", "sasl.kerberos.principal", "sasl.kerberos.keytab", "sasl.oauthbearer.config", "ssl.ca.location", "ssl.ca.pem",
+        "ssl.certificate.location", "ssl.certificate.pem", "ssl.key.location", "ssl.key.password", "ssl.key.pem", "ssl.keystore.location",
+        "ssl.keystore.password", "ssl.endpoint.identification.algorithm", "enable.ssl.certificate.verification", "ssl.cipher.suites",
+        "socket.timeout.ms", "socket.keepalive.enable", "socket.receive.buffer.bytes", "broker.address.family", "broker.address.ttl",
+        "connections.max.idle.ms", "reconnect.backoff.ms", "reconnect.backoff.max.ms", "metadata.max.age.ms", "topic.metadata.refresh.interval.ms",
+        "receive.message.max.bytes", "api.version.request", "debug", "log_level",
+    };
     bool servers = false, complete = properties && properties->kind == NODE_MAP;
     const char *topic = "any";
     for (size_t i = 0; complete && i < properties->count; i++) {
@@ -259,7 +269,12 @@ static void check_properties(struct reading *reading, const struct node *propert
         struct weir_error error = {0};
         if (weir_kafka_check(&options, &error) == WEIR_OK)
             continue;
-        bool refused = weir_kafka_property_refused(key->text) || strstr(error.text, "has no property");
+        bool unknown = strstr(error.text, "has no property") != NULL, refused = unknown || weir_kafka_property_refused(key->text);
+        if (unknown) {
+            const char *hint = suggest(reading, key->text, common, sizeof common / sizeof *common);
+            complain(reading, key, 0, hint ? hint : error.hint, "%s.properties: librdkafka has no property %s", shown, node_quote(reading, key));
+            continue;
+        }
         const char *words = without_prefix(error.text, "kafka: ");
         if (value->secret || value->substituted)
             words = refused ? words : take_print(reading, "property %s has a value that librdkafka does not take", key->text);
@@ -380,7 +395,7 @@ static weir_status open_files(struct reading *reading, const char *const *files,
             return weir_fail(reterr, WEIR_USAGE, "a pipeline file cannot come from standard input");
         WEIR_TRY(weir_arena_copy(reading->arena, files[i], strlen(files[i]), &text, reterr));
         file->path = text;
-        weir_status status = file_read(reading, files[i], left, &text, &file->size, reterr);
+        weir_status status = file_read(reading, files[i], files[i], left, &text, &file->size, reterr);
         if (status == WEIR_NOT_FOUND || status == WEIR_IO) {
             weir_error_hint(reterr, "name it by -p FILE, or make one by `weir init`");
             if (reterr)

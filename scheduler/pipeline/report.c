@@ -161,6 +161,17 @@ struct line_view {
     size_t size, indent;
 };
 
+static struct line_view line_view(const struct source_file *file, const char *at)
+{
+    const char *end = file->text + file->size, *next = at < end ? memchr(at, '\n', (size_t)(end - at)) : NULL;
+    struct line_view line = {at, (size_t)((next ? next : end) - at), 0};
+    if (line.size && line.text[line.size - 1] == '\r')
+        line.size--;
+    while (line.indent < line.size && (line.text[line.indent] == ' ' || line.text[line.indent] == '\t' || line.text[line.indent] == '-'))
+        line.indent++;
+    return line;
+}
+
 /* The line at `number`, 1-based; empty beyond the end. */
 static struct line_view line_find(const struct source_file *file, int number)
 {
@@ -169,13 +180,18 @@ static struct line_view line_find(const struct source_file *file, int number)
         const char *next = memchr(at, '\n', (size_t)(end - at));
         at = next ? next + 1 : end;
     }
-    const char *next = at < end ? memchr(at, '\n', (size_t)(end - at)) : NULL;
-    struct line_view line = {at, (size_t)((next ? next : end) - at), 0};
-    if (line.size && line.text[line.size - 1] == '\r')
-        line.size--;
-    while (line.indent < line.size && (line.text[line.indent] == ' ' || line.text[line.indent] == '\t' || line.text[line.indent] == '-'))
-        line.indent++;
-    return line;
+    return line_view(file, at);
+}
+
+/* The line above; false at the top. */
+static bool line_above(const struct source_file *file, struct line_view *line)
+{
+    if (line->text == file->text)
+        return false;
+    size_t before = (size_t)(line->text - file->text) - 1; /* the newline */
+    const char *newline = before ? memrchr(file->text, '\n', before) : NULL;
+    *line = line_view(file, newline ? newline + 1 : file->text);
+    return true;
 }
 
 /* Byte behind the first colon that follows a secret's name, or size. */
@@ -199,20 +215,19 @@ static size_t secret_start(const struct line_view *line)
 }
 
 /* From which byte of the line on nothing may be shown. */
-static size_t mask_start(const struct source_file *file, int number)
+static size_t mask_start(const struct source_file *file, const struct line_view *line)
 {
-    struct line_view line = line_find(file, number);
     /* Inside a value of several lines: the key stands above, with less indentation. */
-    size_t indent = line.indent;
-    for (int above = number - 1, looked = 0; above >= 1 && indent > 0 && looked < 500; above--, looked++) {
-        struct line_view other = line_find(file, above);
-        if (other.indent >= other.size || other.indent >= indent)
+    size_t indent = line->indent;
+    struct line_view above = *line;
+    for (int looked = 0; indent > 0 && looked < 500 && line_above(file, &above); looked++) {
+        if (above.indent >= above.size || above.indent >= indent)
             continue;
-        if (secret_start(&other) < other.size)
+        if (secret_start(&above) < above.size)
             return 0;
-        indent = other.indent;
+        indent = above.indent;
     }
-    return secret_start(&line);
+    return secret_start(line);
 }
 
 static size_t character_size(const char *text, size_t size)
@@ -228,7 +243,8 @@ static weir_status excerpt(const struct source_file *file, int number, int colum
 {
     enum { WIDTH = 110, BEFORE = 70 };
     struct line_view line = line_find(file, number);
-    size_t masked = mask_start(file, number), at = 0;
+    size_t masked = mask_start(file, &line), at = 0;
+    bool text_good = weir_utf8_invalid((const uint8_t *)line.text, line.size) == line.size;
     int first = column > WIDTH ? column - BEFORE : 1, current = 1;
     WEIR_TRY(weir_buffer_print(out, reterr, "\n  %s", first > 1 ? "..." : ""));
     WEIR_AUTO(weir_buffer) caret = {.account = out->account};
@@ -242,7 +258,7 @@ static weir_status excerpt(const struct source_file *file, int number, int colum
             if (at >= masked && c != ' ') {
                 WEIR_TRY(weir_buffer_print(out, reterr, "****"));
                 hidden = true;
-            } else if (c < 0x20 && !tab) {
+            } else if ((c < 0x20 && !tab) || c == 0x7f || (c >= 0x80 && !text_good)) {
                 WEIR_TRY(weir_buffer_append(out, "?", 1, reterr));
             } else {
                 WEIR_TRY(weir_buffer_append(out, line.text + at, size, reterr));
@@ -296,10 +312,10 @@ weir_status complaints_report(struct reading *reading, void (*report)(void *argu
         WEIR_TRY(complaint_print(reading, &reading->complaints[i], &out, reterr));
         report(argument, (const char *)out.data);
     }
-    size_t count = reading->complaint_count + reading->complaint_dropped;
+    size_t count = reading->complaint_count;
     if (report)
-        return weir_fail(reterr, WEIR_USAGE, "%s: %zu error%s%s", reading->files[0].path, count, count == 1 ? "" : "s",
-                         reading->complaint_dropped ? ", the first 100 shown" : "");
+        return weir_fail(reterr, WEIR_USAGE, "%s: %s%zu error%s%s", reading->files[0].path, reading->complaint_dropped ? "more than " : "", count,
+                         count == 1 ? "" : "s", reading->complaint_dropped ? "; these are the first" : "");
     const struct complaint *first = &reading->complaints[0];
     weir_status status = weir_fail(reterr, WEIR_USAGE, "%s:%d:%d: %s", reading->files[first->file].path, first->line, first->column, first->text);
     if (first->hint)

@@ -158,8 +158,11 @@ static weir_status table_row(const struct key *key, struct weir_buffer *out, str
     else if (*key->limit)
         WEIR_TRY(weir_buffer_print(out, reterr, " %s", key->limit));
     WEIR_TRY(weir_buffer_print(out, reterr, "%s", key->shape == SHAPE_SCALAR_OR_MAP ? ", or map" : ""));
-    return weir_buffer_print(out, reterr, " | %s%s%s | %s |\n", key->fallback && *key->fallback ? "`" : "", key->fallback ? key->fallback : "required",
-                             key->fallback && *key->fallback ? "`" : "", key->help);
+    WEIR_TRY(weir_buffer_print(out, reterr, " | %s%s%s | ", key->fallback && *key->fallback ? "`" : "", key->fallback ? key->fallback : "required",
+                               key->fallback && *key->fallback ? "`" : ""));
+    for (const char *c = key->help; *c; c++)
+        WEIR_TRY(*c == '|' ? weir_buffer_print(out, reterr, "\\|") : weir_buffer_append(out, c, 1, reterr));
+    return weir_buffer_print(out, reterr, " |\n");
 }
 
 weir_status weir_pipeline_key_table(struct weir_buffer *out, struct weir_error *reterr)

@@ -162,14 +162,19 @@ static void bind_partitions(struct table_reading *at)
         if (weir_transform_parse(reading->arena, node->text, &transform, &path, &name, &error) != WEIR_OK) {
             static const char *const known[] = {"years", "months", "days", "hours", "bucket", "truncate"};
             size_t word = strcspn(node->text, "( ");
-            const char *hint = node->text[word] == '(' ? suggest(reading, take_print(reading, "%.*s", (int)(word < 60 ? word : 60), node->text), known, 6) : NULL;
-            complain(reading, node, 0, hint ? hint : error.hint, "%s.partition_by: %s", at->shown, node->substituted ? "no transform after ${...}" : error.text);
+            bool cut = node->style == STYLE_PLAIN && (strchr(node->text, '(') == NULL) != (strchr(node->text, ')') == NULL);
+            bool named = false;
+            for (size_t j = 0; j < 6; j++)
+                named |= strlen(known[j]) == word && strncasecmp(known[j], node->text, word) == 0;
+            const char *hint = cut ? "inside [...] a transform that holds a comma must stand in quotes" : node->text[word] == '(' && !named ? suggest(reading, take_print(reading, "%.*s", (int)(word < 60 ? word : 60), node->text), known, 6) : NULL;
+            complain(reading, node, 0, hint ? hint : "column, years(c), months(c), days(c), hours(c), bucket(N, c), truncate(W, c)",
+                     "%s.partition_by: %s is no partition transform", at->shown, node_quote(reading, node));
             continue;
         }
         const char *place = strstr(node->text, path);
         const struct weir_field *field = column_by_path(at, node, place ? (size_t)(place - node->text) : 0, path, "partition_by");
         if (field && weir_transform_result_type(transform, &field->type, &result, &error) != WEIR_OK)
-            complain(reading, node, 0, error.hint, "%s.partition_by: %s", at->shown, error.text);
+            complain(reading, node, 0, NULL, "%s.partition_by: %s does not go with type %s", at->shown, node_quote(reading, node), weir_type_name(field->type.id));
         for (size_t j = 0; j < i; j++)
             if (node_is(list_item(list, j), node->text))
                 complain(reading, node, 0, NULL, "%s.partition_by: %s is here twice", at->shown, node_quote(reading, node));

@@ -50,16 +50,22 @@ bool node_add(struct reading *reading, struct node *parent, struct node *key, st
     return true;
 }
 
-weir_status file_read(struct reading *reading, const char *path, size_t limit, char **ret_text, size_t *ret_size, struct weir_error *reterr)
+void node_break(struct node *node)
+{
+    node->kind = NODE_NULL;
+    node->broken = true;
+}
+
+weir_status file_read(struct reading *reading, const char *path, const char *shown, size_t limit, char **ret_text, size_t *ret_size, struct weir_error *reterr)
 {
     int descriptor = open(path, O_RDONLY | O_CLOEXEC);
     if (descriptor < 0)
-        return weir_fail(reterr, errno == ENOENT ? WEIR_NOT_FOUND : WEIR_IO, "cannot open %s: %s", path, strerror(errno));
+        return weir_fail(reterr, errno == ENOENT ? WEIR_NOT_FOUND : WEIR_IO, "cannot open %s: %s", shown, strerror(errno));
     WEIR_AUTO(weir_buffer) buffer = {.account = reading->arena->account};
     weir_status status = WEIR_OK;
     struct stat about;
     if (fstat(descriptor, &about) == 0 && S_ISDIR(about.st_mode))
-        status = weir_fail(reterr, WEIR_USAGE, "%s is a folder", path);
+        status = weir_fail(reterr, WEIR_USAGE, "%s is a folder", shown);
     while (status == WEIR_OK) {
         status = weir_buffer_reserve(&buffer, 65536, reterr);
         if (status != WEIR_OK)
@@ -68,12 +74,12 @@ weir_status file_read(struct reading *reading, const char *path, size_t limit, c
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            status = weir_fail(reterr, WEIR_IO, "cannot read %s: %s", path, strerror(errno));
+            status = weir_fail(reterr, WEIR_IO, "cannot read %s: %s", shown, strerror(errno));
         if (got <= 0)
             break;
         buffer.size += (size_t)got;
         if (buffer.size > limit)
-            status = weir_fail(reterr, WEIR_USAGE, "%s is larger than %zu bytes", path, limit);
+            status = weir_fail(reterr, WEIR_USAGE, "%s is larger than %zu bytes", shown, limit);
     }
     close(descriptor);
     char *text = NULL;
@@ -282,6 +288,10 @@ static bool builder_place(struct builder *builder, struct node *node)
     }
     if (node_is(key, "<<") && key->style == STYLE_PLAIN)
         return builder_merge_key(builder, parent, node);
+    if (parent->count == MAP_KEYS_MAX) {
+        complain(builder->reading, key, 0, NULL, "more than %d keys in one map", MAP_KEYS_MAX);
+        return false;
+    }
     return builder_duplicate(builder, parent, key) || node_add(builder->reading, parent, key, node);
 }
 
@@ -330,11 +340,13 @@ static bool builder_alias(struct builder *builder, struct fy_token *token)
         for (int j = 0; j < builder->depth; j++)
             if (builder->stack[j] == node) {
                 complain(builder->reading, at, 0, NULL, "alias *%.*s stands inside what it names", (int)(size < 60 ? size : 60), text);
+                node_break(at);
                 return builder_place(builder, at);
             }
         return builder_count(builder, at, node->weight) && builder_place(builder, node);
     }
     complain(builder->reading, at, 0, NULL, "alias *%.*s names no anchor above", (int)(size < 60 ? size : 60), text);
+    node_break(at);
     return builder_place(builder, at);
 }
 
@@ -433,11 +445,14 @@ static void tree_substitute(struct reading *reading, struct node *node, int dept
     if (depth > NODE_DEPTH_MAX * 2)
         return;
     if (node->kind == NODE_SCALAR && !node->substituted && memmem(node->text, node->size, "${", 2)) {
+        size_t before = reading->complaint_count;
         char *text = substitute(reading, node);
         node->substituted = true;
         if (text)
             node->text = text;
-        if (node->size == 0 && node->style == STYLE_PLAIN)
+        if (reading->complaint_count > before)
+            node_break(node);
+        else if (node->size == 0 && node->style == STYLE_PLAIN)
             node->kind = NODE_NULL;
     }
     for (size_t i = 0; i < node->count && reading->status == WEIR_OK; i++)
