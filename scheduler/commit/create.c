@@ -86,6 +86,7 @@ static weir_status build(struct birth *birth, struct weir_commit *commit, struct
     char *truth = weir_state_to_property(birth->what->state, birth->receipt, birth->id);
     json_object_set_new(properties, "weir.truth", json_string(truth));
     json_object_set_new(properties, "weir.format", json_string("1"));
+    json_object_set_new(properties, "weir.epoch", json_string("1"));
     free(truth);
     return weir_commit_update(commit, json_pack("{s:s, s:o}", "action", "set-properties", "updates", properties), reterr);
 }

@@ -74,6 +74,7 @@ struct attempt {
     struct weir_snapshot parent;
     bool has_parent;
     int64_t id, sequence, timestamp_ms;
+    int64_t base_epoch;
     json_t *state, *summary;
     struct weir_manifest *manifests;
     size_t manifest_count;
@@ -442,6 +443,12 @@ static weir_status build_commit(struct attempt *attempt, struct weir_error *rete
     json_t *properties = attempt->work->properties ? json_copy(attempt->work->properties) : json_object();
     json_object_set_new(properties, "weir.truth", json_string(truth));
     free(truth);
+    /* Only a commit that raises the epoch writes it, so that no late one can lower it. */
+    int64_t epoch = json_integer_value(json_object_get(attempt->state, "epoch"));
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)epoch);
+    if (epoch > attempt->base_epoch)
+        json_object_set_new(properties, "weir.epoch", json_string(text));
     return weir_commit_update(commit, json_pack("{s:s, s:o}", "action", "set-properties", "updates", properties), reterr);
 }
 
@@ -460,6 +467,7 @@ static weir_status attempt_prepare(struct attempt *attempt, const json_t *base_s
     weir_receipt_name(attempt->receipt, sizeof attempt->receipt, weir_metadata_uuid(metadata), attempt->id);
     snprintf(attempt->list, sizeof attempt->list, "%s/metadata/snap-%019lld.avro", weir_metadata_location(metadata), (long long)attempt->id);
     attempt->state = json_deep_copy(base_state);
+    attempt->base_epoch = json_integer_value(json_object_get(base_state, "epoch"));
     if (!attempt->state)
         return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a table's state");
     if (attempt->work->overlay)
@@ -483,11 +491,20 @@ static weir_status reload(struct weir_lake *lake, struct weir_table **table, str
     return WEIR_OK;
 }
 
+static bool is_sequence_taken(const struct attempt *attempt, const struct weir_metadata *now)
+{
+    size_t at;
+    json_t *snapshot;
+    json_array_foreach(json_object_get(weir_metadata_document(now), "snapshots"), at, snapshot)
+        if (json_integer_value(json_object_get(snapshot, "sequence-number")) == attempt->sequence && json_integer_value(json_object_get(snapshot, "snapshot-id")) != attempt->id)
+            return true;
+    return false;
+}
+
 /* After anything but a clean success: what does the head say? *table is what was loaded; the attempt's base was `base_head`. */
-static bool settled(const struct attempt *attempt, const struct weir_metadata *now, int64_t base_head, bool unsure, enum verdict *ret)
+static bool settled(const struct attempt *attempt, const struct weir_metadata *now, int64_t base_head, enum verdict *ret)
 {
     int64_t head;
-    struct weir_snapshot there;
     if (!weir_metadata_ref(now, "main", &head)) {
         *ret = VERDICT_ABANDON;
         return true;
@@ -499,10 +516,11 @@ static bool settled(const struct attempt *attempt, const struct weir_metadata *n
     bool moved = head != base_head, overtaken = weir_metadata_last_sequence_number(now) >= attempt->sequence;
     if (!moved && !overtaken)
         return false;
-    /* It did not land. Its files may be used again only if that is certain: no answer was lost, its base is still an
-     * ancestor, and its snapshot is not somewhere in the list (landed and rolled back). */
-    bool certain = !unsure && weir_metadata_is_ancestor(now, base_head, head) && !weir_metadata_snapshot(now, attempt->id, &there);
-    *ret = certain ? VERDICT_RETEST : VERDICT_ABANDON;
+    /* It did not land so far. Its files may be used again only if it never can: somebody else's snapshot has its sequence number
+     * (catalogs take each but once), and its base is still an ancestor. A 409 alone proves nothing. A list that replaces all is
+     * always made anew. */
+    bool never = is_sequence_taken(attempt, now) && weir_metadata_is_ancestor(now, base_head, head) && !attempt->work->replace_all;
+    *ret = never ? VERDICT_RETEST : VERDICT_ABANDON;
     return true;
 }
 
@@ -510,7 +528,6 @@ static weir_status send(struct weir_lake *lake, struct weir_table **table, struc
 {
     struct weir_table *base = *table, *fresh;
     int64_t base_head = attempt->parent.id;
-    bool unsure = false;
     weir_status status = WEIR_OK;
     for (int resend = 0; resend < RESENDS_MAX; resend++) {
         if (resend) {
@@ -524,12 +541,11 @@ static weir_status send(struct weir_lake *lake, struct weir_table **table, struc
             *ret_verdict = VERDICT_LANDED;
             return WEIR_OK;
         }
-        unsure |= status == WEIR_UNKNOWN_OUTCOME;
         if (status != WEIR_PRECONDITION && status != WEIR_UNKNOWN_OUTCOME && status != WEIR_UNAVAILABLE && status != WEIR_EXISTS)
             return status;
         if (lake->catalog.operations->load(lake->catalog.self, base->name, &fresh, reterr) != WEIR_OK)
             continue; /* nothing known yet: ask again */
-        bool known = settled(attempt, fresh->metadata, base_head, unsure, ret_verdict);
+        bool known = settled(attempt, fresh->metadata, base_head, ret_verdict);
         if (known) {
             weir_table_free(*table);
             *table = fresh;

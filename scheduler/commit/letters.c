@@ -217,14 +217,14 @@ static weir_status is_equal(struct weir_lake *lake, const struct weir_table *qua
     return WEIR_OK;
 }
 
-static weir_status sync_to(struct weir_lake *lake, struct weir_table **quarantine, struct weir_arena *arena, const json_t *list, struct weir_error *reterr)
+/* One try: *ret_done when the quarantine table holds what the list says. */
+static weir_status sync_to(struct weir_lake *lake, struct weir_table **quarantine, struct weir_arena *arena, const json_t *list, bool *ret_done, struct weir_error *reterr)
 {
     struct weir_data_file *files;
     size_t count;
-    bool equal;
     WEIR_TRY(list_files(arena, list, &files, &count, reterr));
-    WEIR_TRY(is_equal(lake, *quarantine, arena, files, count, &equal, reterr));
-    if (equal)
+    WEIR_TRY(is_equal(lake, *quarantine, arena, files, count, ret_done, reterr));
+    if (*ret_done)
         return WEIR_OK;
     int32_t spec_id = weir_metadata_spec((*quarantine)->metadata)->id;
     for (size_t i = 0; i < count; i++)
@@ -235,32 +235,68 @@ static weir_status sync_to(struct weir_lake *lake, struct weir_table **quarantin
                              .file_count = count, .replace_all = true};
     json_decref(state);
     enum weir_landing landing;
-    return weir_land(lake, quarantine, &work, &landing, NULL, reterr); /* abandoned = another run is at it: the next finishes */
+    WEIR_TRY(weir_land(lake, quarantine, &work, &landing, NULL, reterr));
+    *ret_done = landing == WEIR_LANDED;
+    return WEIR_OK;
+}
+
+/* The list of the data table's head. */
+static weir_status head_list(struct weir_lake *lake, const struct weir_metadata *data, json_t **ret_list, struct weir_error *reterr)
+{
+    json_t *state;
+    WEIR_TRY(weir_truth(&lake->store, &lake->context->memory, data, "main", &state, reterr));
+    weir_status status = weir_letters_read(lake, state, ret_list, reterr);
+    json_decref(state);
+    return status;
+}
+
+/* Loads it, or makes it when there is something to put in; *quarantine stays NULL when there is nothing. */
+static weir_status load_quarantine(struct weir_lake *lake, const struct weir_birth *birth, bool needed, struct weir_table **quarantine, struct weir_error *reterr)
+{
+    struct weir_table *fresh;
+    bool made;
+    weir_status status = lake->catalog.operations->load(lake->catalog.self, birth->name, &fresh, reterr);
+    if (status == WEIR_NOT_FOUND && !needed)
+        return WEIR_OK;
+    if (status == WEIR_NOT_FOUND) {
+        /* Foreign expiry must not delete files: the data table's list still names them. */
+        struct weir_birth guarded = *birth;
+        guarded.properties = json_pack("{s:s}", "gc.enabled", "false");
+        status = weir_table_create(lake, &guarded, &fresh, &made, reterr);
+        json_decref(guarded.properties);
+    }
+    WEIR_TRY(status);
+    weir_table_free(*quarantine);
+    *quarantine = fresh;
+    return WEIR_OK;
 }
 
 weir_status weir_quarantine_sync(struct weir_lake *lake, const struct weir_table *data, const struct weir_birth *birth, struct weir_table **quarantine, struct weir_error *reterr)
 {
-    json_t *state = NULL, *list = NULL;
+    json_t *list = NULL;
+    struct weir_table *fresh = NULL;
     struct weir_arena arena;
+    bool done = false;
     weir_arena_init(&arena, &lake->context->memory);
     weir_status status;
-    WEIR_TRY_OUT(status, weir_truth(&lake->store, &lake->context->memory, data->metadata, "main", &state, reterr));
-    WEIR_TRY_OUT(status, weir_letters_read(lake, state, &list, reterr));
-    if (!*quarantine) {
-        status = lake->catalog.operations->load(lake->catalog.self, birth->name, quarantine, reterr);
-        if (status == WEIR_NOT_FOUND && json_array_size(json_object_get(list, "files")) == 0) {
-            status = WEIR_OK;
-            goto out;
+    WEIR_TRY_OUT(status, head_list(lake, data->metadata, &list, reterr));
+    bool needed = json_array_size(json_object_get(list, "files")) > 0;
+    if (!*quarantine)
+        WEIR_TRY_OUT(status, load_quarantine(lake, birth, needed, quarantine, reterr));
+    for (int i = 0; *quarantine && !done && i < 5; i++) {
+        if (i) { /* lost a race: the quarantine's head first, then the data's, so that an older list never follows a newer one */
+            weir_table_free(fresh);
+            fresh = NULL;
+            json_decref(list);
+            list = NULL;
+            WEIR_TRY_OUT(status, load_quarantine(lake, birth, true, quarantine, reterr));
+            WEIR_TRY_OUT(status, lake->catalog.operations->load(lake->catalog.self, data->name, &fresh, reterr));
+            WEIR_TRY_OUT(status, head_list(lake, fresh->metadata, &list, reterr));
         }
-        bool made;
-        if (status == WEIR_NOT_FOUND)
-            status = weir_table_create(lake, birth, quarantine, &made, reterr);
-        if (status != WEIR_OK)
-            goto out;
+        WEIR_TRY_OUT(status, sync_to(lake, quarantine, &arena, list, &done, reterr));
     }
-    status = sync_to(lake, quarantine, &arena, list, reterr);
 out:
-    json_decref(state);
+    weir_table_free(fresh);
     json_decref(list);
     weir_arena_done(&arena);
     if (status != WEIR_OK)

@@ -131,7 +131,8 @@ weir_status weir_truth(const struct weir_object_store *store, struct weir_accoun
     if (status == WEIR_OK && !state)
         status = weir_fail(reterr, WEIR_DECISION, "weir.truth holds no offsets");
     if (status == WEIR_OK) {
-        int64_t epoch = epoch_of(json_object_get(property, "state"));
+        const char *raised = weir_metadata_property(metadata, "weir.epoch");
+        int64_t epoch = raised ? atoll(raised) : 0;
         if (epoch > epoch_of(state))
             json_object_set_new(state, "epoch", json_integer(epoch));
         *ret_state = state;
