@@ -174,7 +174,7 @@ weir_status weir_stream_decode(struct weir_stream_decoder *decoder, const void *
         return WEIR_OK;
     }
     while ((used < size || decoder->pending) && (!out_max || out->size - before < out_max)) {
-        struct step step;
+        struct step step = {0};
         WEIR_TRY(stream_step(decoder, bytes + used, size - used, out, &step, reterr));
         used += step.taken;
         if (step.taken == 0 && step.made == 0 && !step.ended)

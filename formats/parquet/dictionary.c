@@ -11,9 +11,8 @@
 struct builder {
     const struct parquet_column *column;
     struct parquet_dictionary *dictionary;
-    uint32_t *slots;         /* entry + 1; 0 = free */
+    uint64_t *slots;         /* hash << 32 | entry + 1; 0 = free. The hash spares most comparisons, and serves to grow */
     uint32_t slot_count;     /* a power of two, at least twice the entries */
-    struct weir_buffer hashes; /* uint32 an entry: for growing, and to spare most comparisons of strings */
 };
 
 static inline uint64_t hash_fixed(const uint8_t *value, size_t width)
@@ -26,24 +25,74 @@ static inline uint64_t hash_fixed(const uint8_t *value, size_t width)
     } else {
         return XXH3_64bits(value, width);
     }
-    word *= 0x9e3779b97f4a7c15u;
+    /* Round doubles end in zeros, times in multiples of a thousand: the high bits must come down before and after. */
+    word = (word ^ word >> 32) * 0x9e3779b97f4a7c15u;
+    word = (word ^ word >> 29) * 0xbf58476d1ce4e5b9u;
     return word ^ word >> 32;
+}
+
+static inline uint64_t load(const uint8_t *data, size_t size)
+{
+    uint64_t word = 0;
+    memcpy(&word, data, size);
+    return word;
+}
+
+/* Up to 16 bytes as two words that, with the size, tell them apart: overlapping loads instead of a loop. */
+static inline void short_words(const uint8_t *data, size_t size, uint64_t *ret_first, uint64_t *ret_last)
+{
+    if (size >= 8) {
+        *ret_first = load(data, 8);
+        *ret_last = load(data + size - 8, 8);
+    } else if (size >= 4) {
+        *ret_first = load(data, 4);
+        *ret_last = load(data + size - 4, 4);
+    } else {
+        *ret_first = size ? data[0] | (uint64_t)data[size / 2] << 8 | (uint64_t)data[size - 1] << 16 : 0;
+        *ret_last = 0;
+    }
+}
+
+static inline uint64_t hash_string(const uint8_t *data, size_t size)
+{
+    if (size > 16)
+        return XXH3_64bits(data, size);
+    uint64_t first, last;
+    short_words(data, size, &first, &last);
+    unsigned __int128 product = (unsigned __int128)(first ^ 0x9e3779b97f4a7c15u) * (last ^ 0xbf58476d1ce4e5b9u ^ (uint64_t)size << 56);
+    uint64_t mixed = (uint64_t)product ^ (uint64_t)(product >> 64);
+    mixed = (mixed ^ first) * 0x94d049bb133111ebu; /* one factor may be zero: the first word counts again */
+    return mixed ^ mixed >> 32;
+}
+
+static inline bool same_string(struct weir_bytes a, const uint8_t *data, size_t size)
+{
+    if (a.size != size)
+        return false;
+    if (size > 16)
+        return memcmp(a.data, data, size) == 0;
+    uint64_t x, y, first, last;
+    short_words(a.data, size, &x, &y);
+    short_words(data, size, &first, &last);
+    return x == first && y == last;
 }
 
 static weir_status builder_grow(struct builder *builder, struct weir_error *reterr)
 {
     uint32_t count = builder->slot_count ? builder->slot_count * 2 : SLOTS_FIRST;
-    weir_free(builder->slots);
-    builder->slots = NULL;
-    WEIR_TRY(weir_alloc_zero(builder->column->account, count, sizeof *builder->slots, &builder->slots, reterr));
-    builder->slot_count = count;
-    const uint32_t *hashes = (const uint32_t *)(const void *)builder->hashes.data;
-    for (uint32_t entry = 0; entry < builder->dictionary->count; entry++) {
-        uint32_t at = hashes[entry] & (count - 1);
-        while (builder->slots[at])
+    uint64_t *old = builder->slots, *slots;
+    WEIR_TRY(weir_alloc_zero(builder->column->account, count, sizeof *slots, &slots, reterr));
+    for (uint32_t i = 0; i < builder->slot_count; i++) {
+        if (!old[i])
+            continue;
+        uint32_t at = (uint32_t)(old[i] >> 32) & (count - 1);
+        while (slots[at])
             at = (at + 1) & (count - 1);
-        builder->slots[at] = entry + 1;
+        slots[at] = old[i];
     }
+    weir_free(old);
+    builder->slots = slots;
+    builder->slot_count = count;
     return WEIR_OK;
 }
 
@@ -51,9 +100,8 @@ static weir_status builder_insert(struct builder *builder, uint32_t slot, uint32
                                   uint64_t plain_size, struct weir_error *reterr)
 {
     struct parquet_dictionary *dictionary = builder->dictionary;
-    builder->slots[slot] = ++dictionary->count;
+    builder->slots[slot] = (uint64_t)hash << 32 | ++dictionary->count;
     dictionary->plain_size += plain_size;
-    WEIR_TRY(weir_buffer_append(&builder->hashes, &hash, sizeof hash, reterr));
     WEIR_TRY(weir_buffer_append(&dictionary->entries, entry, entry_size, reterr));
     return dictionary->count * 2 > builder->slot_count ? builder_grow(builder, reterr) : WEIR_OK;
 }
@@ -69,7 +117,7 @@ static inline __attribute__((always_inline)) weir_status add_fixed(struct builde
             continue;
         }
         uint32_t hash = (uint32_t)hash_fixed(value, width), slot = hash & (builder->slot_count - 1), entry;
-        while ((entry = builder->slots[slot]) != 0 && memcmp(dictionary->entries.data + (entry - 1) * width, value, width) != 0)
+        while ((entry = (uint32_t)builder->slots[slot]) != 0 && memcmp(dictionary->entries.data + (entry - 1) * width, value, width) != 0)
             slot = (slot + 1) & (builder->slot_count - 1);
         if (entry) {
             indices[i] = entry - 1;
@@ -89,12 +137,13 @@ static weir_status add_strings(struct builder *builder, struct parquet_string_cu
     struct parquet_dictionary *dictionary = builder->dictionary;
     for (uint32_t i = 0; i < count; i++) {
         struct weir_bytes value = {parquet_string_next(cursor, lengths[i]), lengths[i]};
-        uint32_t hash = (uint32_t)XXH3_64bits(value.data, value.size), slot = hash & (builder->slot_count - 1), entry;
-        while ((entry = builder->slots[slot]) != 0) {
-            struct weir_bytes have = ((const struct weir_bytes *)(const void *)dictionary->entries.data)[entry - 1];
-            if (((const uint32_t *)(const void *)builder->hashes.data)[entry - 1] == hash && have.size == value.size &&
-                memcmp(have.data, value.data, value.size) == 0)
+        uint32_t hash = (uint32_t)hash_string(value.data, value.size), slot = hash & (builder->slot_count - 1), entry = 0;
+        uint64_t have;
+        while ((have = builder->slots[slot]) != 0) {
+            entry = (uint32_t)have;
+            if (have >> 32 == hash && same_string(((const struct weir_bytes *)(const void *)dictionary->entries.data)[entry - 1], value.data, value.size))
                 break;
+            entry = 0;
             slot = (slot + 1) & (builder->slot_count - 1);
         }
         if (entry) {
@@ -156,10 +205,9 @@ static weir_status build(struct builder *builder, struct weir_error *reterr)
 weir_status parquet_dictionary_build(const struct parquet_column *column, struct parquet_dictionary *ret_dictionary, struct weir_error *reterr)
 {
     struct parquet_dictionary dictionary = {.entries.account = column->account, .indices.account = column->account};
-    struct builder builder = {.column = column, .dictionary = &dictionary, .hashes.account = column->account};
+    struct builder builder = {.column = column, .dictionary = &dictionary};
     weir_status status = build(&builder, reterr);
     weir_free(builder.slots);
-    weir_buffer_done(&builder.hashes);
     if (status != WEIR_OK || !dictionary.used)
         parquet_dictionary_done(&dictionary);
     if (status == WEIR_OK)

@@ -40,6 +40,25 @@ static inline __attribute__((always_inline)) uint32_t level_at(const void *value
     return wide ? ((const uint32_t *)values)[at] : ((const uint8_t *)values)[at];
 }
 
+/* Eight values of `width` bits make `width` bytes; 16 bytes from `to` must be writable, and zero if width > 16. */
+static inline __attribute__((always_inline)) void put_group(uint8_t *to, const void *values, size_t from, unsigned width, bool wide)
+{
+    if (width <= 8) {
+        uint64_t word = 0;
+        for (unsigned i = 0; i < 8; i++)
+            word |= (uint64_t)level_at(values, from + i, wide) << (i * width);
+        memcpy(to, &word, 8);
+    } else if (width <= 16) {
+        unsigned __int128 word = 0;
+        for (unsigned i = 0; i < 8; i++)
+            word |= (unsigned __int128)level_at(values, from + i, wide) << (i * width);
+        memcpy(to, &word, 16);
+    } else {
+        for (unsigned i = 0; i < 8; i++)
+            put_bits(to, (size_t)i * width, width, level_at(values, from + i, wide));
+    }
+}
+
 /* A literal run: whole groups of eight, the last filled up with zeros. */
 static inline __attribute__((always_inline)) weir_status put_literals(const void *values, size_t from, size_t to, unsigned width, bool wide,
                                                                       struct weir_buffer *out, struct weir_error *reterr)
@@ -50,13 +69,15 @@ static inline __attribute__((always_inline)) weir_status put_literals(const void
     WEIR_TRY(weir_buffer_reserve(out, size + 32, reterr));
     put_varint(out, groups << 1 | 1);
     uint8_t *bytes = out->data + out->size;
-    memset(bytes, 0, size + 16);
-    if (width == 1) {
+    if (width > 16)
+        memset(bytes, 0, size + 16);
+    for (; to - from >= 8; from += 8, bytes += width)
+        put_group(bytes, values, from, width, wide);
+    if (from < to) {
+        uint32_t last[8] = {0};
         for (size_t i = from; i < to; i++)
-            bytes[(i - from) >> 3] |= (uint8_t)(level_at(values, i, wide) << ((i - from) & 7));
-    } else {
-        for (size_t i = from, at = 0; i < to; i++, at += width)
-            put_bits(bytes, at, width, level_at(values, i, wide));
+            last[i - from] = level_at(values, i, wide);
+        put_group(bytes, last, 0, width, true);
     }
     out->size += size;
     return WEIR_OK;
@@ -73,25 +94,37 @@ weir_status parquet_rle_constant(uint32_t value, size_t count, unsigned width, s
     return WEIR_OK;
 }
 
-/* Runs of eight and more become repeats; what lies between becomes literals in groups of eight. */
+static inline __attribute__((always_inline)) bool group_is_run(const void *values, size_t at, bool wide)
+{
+    if (!wide) {
+        uint64_t word;
+        memcpy(&word, (const uint8_t *)values + at, 8);
+        return word == (word & 0xff) * 0x0101010101010101u;
+    }
+    const uint32_t *v = (const uint32_t *)values + at;
+    return v[0] == v[7] && !((v[0] ^ v[1]) | (v[0] ^ v[2]) | (v[0] ^ v[3]) | (v[0] ^ v[4]) | (v[0] ^ v[5]) | (v[0] ^ v[6]));
+}
+
+/* Looks at groups of eight: one value all over becomes a repeat, which then takes whatever follows of it; other groups
+ * become literals. A run that begins inside a group costs at most a few bytes more than the shortest form. */
 static inline __attribute__((always_inline)) weir_status rle_encode(const void *values, size_t count, unsigned width, bool wide,
                                                                     struct weir_buffer *out, struct weir_error *reterr)
 {
     size_t literals = 0, at = 0;
-    while (at < count) {
-        uint32_t value = level_at(values, at, wide);
-        size_t run = 1;
-        while (at + run < count && level_at(values, at + run, wide) == value)
-            run++;
-        size_t pending = (at - literals) & 7, need = pending ? 8 - pending : 0;
-        if (run >= need + 8) {
-            at += need;
-            run -= need;
-            WEIR_TRY(put_literals(values, literals, at, width, wide, out, reterr));
-            WEIR_TRY(parquet_rle_constant(value, run, width, out, reterr));
-            literals = at + run;
+    while (count - at >= 8) {
+        if (!group_is_run(values, at, wide)) {
+            at += 8;
+            continue;
         }
-        at += run;
+        uint32_t value = level_at(values, at, wide);
+        size_t end = at + 8;
+        while (count - end >= 8 && level_at(values, end, wide) == value && group_is_run(values, end, wide))
+            end += 8;
+        while (end < count && level_at(values, end, wide) == value)
+            end++;
+        WEIR_TRY(put_literals(values, literals, at, width, wide, out, reterr));
+        WEIR_TRY(parquet_rle_constant(value, end - at, width, out, reterr));
+        at = literals = end;
     }
     return put_literals(values, literals, count, width, wide, out, reterr);
 }
