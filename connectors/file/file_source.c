@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- listing ------------------------------------------------------------------------------------------------------ */
+/* ---- listing --------------------------------------------------------------------------------- */
 
 struct collecting {
     const struct weir_file_source *source;
@@ -24,23 +24,27 @@ struct collecting {
     struct weir_error error;
 };
 
-static weir_status collect(struct collecting *collecting, const char *name, uint64_t size, const char *etag, int64_t modified_ms,
-                           struct weir_error *reterr)
+static weir_status collect(struct collecting *collecting, const char *name, uint64_t size,
+                           const char *etag, int64_t modified_ms, struct weir_error *reterr)
 {
     if (!glob_match(collecting->pattern, name))
         return WEIR_OK;
     if (collecting->count == WEIR_LIST_OBJECTS_MAX)
-        return weir_fail(reterr, WEIR_UNSUPPORTED, "more than %d files match %s", WEIR_LIST_OBJECTS_MAX, collecting->pattern);
+        return weir_fail(reterr, WEIR_UNSUPPORTED, "more than %d files match %s",
+                         WEIR_LIST_OBJECTS_MAX, collecting->pattern);
     if (collecting->count == collecting->capacity) {
         size_t capacity = collecting->capacity ? collecting->capacity * 2 : 64;
-        WEIR_TRY(weir_realloc(&collecting->entries, collecting->account, capacity * sizeof *collecting->entries, reterr));
+        WEIR_TRY(weir_realloc(&collecting->entries, collecting->account,
+                              capacity * sizeof *collecting->entries, reterr));
         collecting->capacity = capacity;
     }
     struct weir_file_entry *entry = &collecting->entries[collecting->count];
     char *path;
     const char *slash = strcmp(collecting->base, "/") == 0 ? "" : "/";
-    WEIR_TRY(weir_arena_print(collecting->arena, &path, reterr, "%s%s%s", collecting->base, slash, name));
-    *entry = (struct weir_file_entry){.path = path, .name = path, .size = size, .modified_ms = modified_ms};
+    WEIR_TRY(weir_arena_print(collecting->arena, &path, reterr, "%s%s%s", collecting->base, slash,
+                              name));
+    *entry = (struct weir_file_entry){
+        .path = path, .name = path, .size = size, .modified_ms = modified_ms};
     if (collecting->source->store)
         entry->name = path + strlen(path) - strlen(name);
     snprintf(entry->etag, sizeof entry->etag, "%s", etag);
@@ -54,32 +58,40 @@ static bool local_enter(void *argument, const char *name)
     return glob_could_enter(collecting->pattern, name);
 }
 
-static weir_status local_visit(void *argument, const char *name, const struct stat *status, struct weir_error *reterr)
+static weir_status local_visit(void *argument, const char *name, const struct stat *status,
+                               struct weir_error *reterr)
 {
     char etag[WEIR_ETAG_SIZE];
     file_etag(status, etag);
-    return collect(argument, name, (uint64_t)status->st_size, etag, file_modified_ms(status), reterr);
+    return collect(argument, name, (uint64_t)status->st_size, etag, file_modified_ms(status),
+                   reterr);
 }
 
 static weir_status store_visit(void *argument, const struct weir_object_info *info)
 {
     struct collecting *collecting = argument;
-    collecting->status = collect(collecting, info->name, info->size, info->etag, info->modified_ms, &collecting->error);
+    collecting->status = collect(collecting, info->name, info->size, info->etag, info->modified_ms,
+                                 &collecting->error);
     return collecting->status;
 }
 
-static weir_status collect_local(struct collecting *collecting, const char *pattern, struct weir_error *reterr)
+static weir_status collect_local(struct collecting *collecting, const char *pattern,
+                                 struct weir_error *reterr)
 {
     char folder[LOCAL_PATH_SIZE], base[LOCAL_PATH_SIZE], whole[LOCAL_PATH_SIZE];
     struct stat status;
     if (!glob_has_wildcard(pattern) && stat(pattern, &status) == 0 && S_ISDIR(status.st_mode)) {
-        weir_status failed = weir_fail(reterr, WEIR_USAGE, "%s is a folder; a file or a glob is wanted", pattern);
-        weir_error_hint(reterr, "For all files in it write %s/*, for those in folders below too %s/**.", pattern, pattern);
+        weir_status failed =
+            weir_fail(reterr, WEIR_USAGE, "%s is a folder; a file or a glob is wanted", pattern);
+        weir_error_hint(reterr,
+                        "For all files in it write %s/*, for those in folders below too %s/**.",
+                        pattern, pattern);
         return failed;
     }
     size_t size = glob_folder_size(pattern);
     if (size >= sizeof folder)
-        return weir_fail(reterr, WEIR_USAGE, "%.200s...: path longer than %d bytes", pattern, LOCAL_PATH_SIZE - 1);
+        return weir_fail(reterr, WEIR_USAGE, "%.200s...: path longer than %d bytes", pattern,
+                         LOCAL_PATH_SIZE - 1);
     memcpy(folder, pattern, size);
     folder[size] = '\0';
     weir_status found = file_absolute_path(size ? folder : ".", base, reterr);
@@ -92,14 +104,19 @@ static weir_status collect_local(struct collecting *collecting, const char *patt
         if (snprintf(whole, sizeof whole, "%s/%s", base, collecting->pattern) >= (int)sizeof whole)
             return weir_fail(reterr, WEIR_USAGE, "%.200s...: path too long", pattern);
         if (stat(whole, &status) != 0)
-            return errno == ENOENT || errno == ENOTDIR ? WEIR_OK : file_fail(reterr, errno, "looking at", whole);
-        return S_ISREG(status.st_mode) ? local_visit(collecting, collecting->pattern, &status, reterr) : WEIR_OK;
+            return errno == ENOENT || errno == ENOTDIR
+                       ? WEIR_OK
+                       : file_fail(reterr, errno, "looking at", whole);
+        return S_ISREG(status.st_mode)
+                   ? local_visit(collecting, collecting->pattern, &status, reterr)
+                   : WEIR_OK;
     }
     struct walk walk = {collecting->account, base, local_enter, local_visit, collecting};
     return walk_folder(&walk, "", reterr);
 }
 
-static weir_status collect_store(struct collecting *collecting, const char *pattern, struct weir_error *reterr)
+static weir_status collect_store(struct collecting *collecting, const char *pattern,
+                                 struct weir_error *reterr)
 {
     const struct weir_object_store *store = collecting->source->store;
     char prefix[WEIR_OBJECT_NAME_MAX + 1];
@@ -110,7 +127,8 @@ static weir_status collect_store(struct collecting *collecting, const char *patt
     prefix[size] = '\0';
     collecting->base = store->root_uri;
     collecting->pattern = pattern;
-    weir_status status = store->operations->list(store->self, prefix, store_visit, collecting, reterr);
+    weir_status status =
+        store->operations->list(store->self, prefix, store_visit, collecting, reterr);
     if (status != WEIR_OK && collecting->status != WEIR_OK && reterr)
         *reterr = collecting->error;
     return status;
@@ -118,15 +136,18 @@ static weir_status collect_store(struct collecting *collecting, const char *patt
 
 static int entry_order(const void *a, const void *b)
 {
-    return strcmp(((const struct weir_file_entry *)a)->path, ((const struct weir_file_entry *)b)->path);
+    return strcmp(((const struct weir_file_entry *)a)->path,
+                  ((const struct weir_file_entry *)b)->path);
 }
 
-weir_status weir_file_list(const struct weir_file_source *source, const char *pattern, struct weir_arena *arena,
-                           struct weir_file_entry **ret_entries, size_t *ret_count, struct weir_error *reterr)
+weir_status weir_file_list(const struct weir_file_source *source, const char *pattern,
+                           struct weir_arena *arena, struct weir_file_entry **ret_entries,
+                           size_t *ret_count, struct weir_error *reterr)
 {
-    struct collecting collecting = {.source = source, .arena = arena, .account = &source->context->memory};
+    struct collecting collecting = {
+        .source = source, .arena = arena, .account = &source->context->memory};
     struct weir_file_entry *entries = NULL;
-    weir_status status = !*pattern        ? weir_fail(reterr, WEIR_USAGE, "an empty file pattern")
+    weir_status status = !*pattern       ? weir_fail(reterr, WEIR_USAGE, "an empty file pattern")
                          : source->store ? collect_store(&collecting, pattern, reterr)
                                          : collect_local(&collecting, pattern, reterr);
     if (status == WEIR_OK && collecting.count) {
@@ -143,7 +164,7 @@ weir_status weir_file_list(const struct weir_file_source *source, const char *pa
     return status;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 struct weir_file {
     const struct weir_object_store *store; /* NULL: file */
@@ -153,12 +174,16 @@ struct weir_file {
     char name[LOCAL_PATH_SIZE];
 };
 
-static weir_status changed(const struct weir_file *file, const char *etag, struct weir_error *reterr)
+static weir_status changed(const struct weir_file *file, const char *etag,
+                           struct weir_error *reterr)
 {
     if (strcmp(file->etag, etag) == 0)
         return WEIR_OK;
-    weir_status status = weir_fail(reterr, WEIR_CORRUPT, "%s has changed since it was listed (version %s, now %s)", file->name, file->etag, etag);
-    weir_error_hint(reterr, "Write files under another name, then rename them into place; or start again.");
+    weir_status status =
+        weir_fail(reterr, WEIR_CORRUPT, "%s has changed since it was listed (version %s, now %s)",
+                  file->name, file->etag, etag);
+    weir_error_hint(reterr,
+                    "Write files under another name, then rename them into place; or start again.");
     return status;
 }
 
@@ -177,7 +202,8 @@ static weir_status open_local(struct weir_file *file, struct weir_error *reterr)
     return WEIR_OK;
 }
 
-weir_status weir_file_open(const struct weir_file_source *source, const struct weir_file_entry *entry, struct weir_file **ret_file,
+weir_status weir_file_open(const struct weir_file_source *source,
+                           const struct weir_file_entry *entry, struct weir_file **ret_file,
                            struct weir_error *reterr)
 {
     struct weir_file *file;
@@ -199,7 +225,8 @@ weir_status weir_file_open(const struct weir_file_source *source, const struct w
     return WEIR_OK;
 }
 
-weir_status weir_file_read_at(struct weir_file *file, uint64_t offset, size_t size, struct weir_buffer *out, struct weir_error *reterr)
+weir_status weir_file_read_at(struct weir_file *file, uint64_t offset, size_t size,
+                              struct weir_buffer *out, struct weir_error *reterr)
 {
     if (offset >= file->size || size == 0)
         return WEIR_OK;
@@ -219,7 +246,8 @@ weir_status weir_file_read_at(struct weir_file *file, uint64_t offset, size_t si
     }
     struct weir_object_info info;
     size_t start = out->size;
-    WEIR_TRY(file->store->operations->get(file->store->self, file->name, offset, size, out, &info, reterr));
+    WEIR_TRY(file->store->operations->get(file->store->self, file->name, offset, size, out, &info,
+                                          reterr));
     weir_status status = changed(file, info.etag, reterr);
     out->size = status == WEIR_OK ? out->size : start;
     return status;

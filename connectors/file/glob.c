@@ -1,9 +1,11 @@
-/* Globs, matched by bytes and component by component; no recursion on "*", so no pattern is slow. */
+/* Globs, matched by bytes and component by component; no recursion on "*", so no pattern is slow.
+ */
 #include "connectors/file/walk_int.h"
 
 #include <string.h>
 
-/* Matches one "[...]" at *pattern, which points behind '['. Moves *pattern behind ']'; false also if unclosed. */
+/* Matches one "[...]" at *pattern, which points behind '['. Moves *pattern behind ']'; false also
+ * if unclosed. */
 static bool class_match(const char **pattern, const char *end, unsigned char byte)
 {
     const char *at = *pattern;
@@ -44,16 +46,19 @@ static bool element_match(const char **pattern, const char *end, unsigned char b
     return true;
 }
 
-static bool component_match(const char *pattern, const char *pattern_end, const char *name, const char *name_end)
+static bool component_match(const char *pattern, const char *pattern_end, const char *name,
+                            const char *name_end)
 {
-    if (name < name_end && *name == '.' && (pattern == pattern_end || (*pattern != '.' && *pattern != '\\')))
+    if (name < name_end && *name == '.' &&
+        (pattern == pattern_end || (*pattern != '.' && *pattern != '\\')))
         return false;
     const char *star = NULL, *star_name = NULL;
     while (name < name_end) {
         if (pattern < pattern_end && *pattern == '*') {
             star = ++pattern;
             star_name = name;
-        } else if (pattern < pattern_end && element_match(&pattern, pattern_end, (unsigned char)*name)) {
+        } else if (pattern < pattern_end &&
+                   element_match(&pattern, pattern_end, (unsigned char)*name)) {
             name++;
         } else if (star) {
             pattern = star;
@@ -73,10 +78,13 @@ static const char *component_end(const char *text)
     return slash ? slash : text + strlen(text);
 }
 
-static bool is_any_depth(const char *pattern, const char *end) { return end - pattern == 2 && memcmp(pattern, "**", 2) == 0; }
+static bool is_any_depth(const char *pattern, const char *end)
+{
+    return end - pattern == 2 && memcmp(pattern, "**", 2) == 0;
+}
 
-/* Components of both, with the usual backtracking to the last "**". partial: name is a folder that needs only be
- * the start of a match. */
+/* Components of both, with the usual backtracking to the last "**". partial: name is a folder that
+ * needs only be the start of a match. */
 static bool path_match(const char *pattern, const char *name, bool partial)
 {
     const char *any = NULL, *any_name = NULL;
@@ -91,7 +99,8 @@ static bool path_match(const char *pattern, const char *name, bool partial)
                 return *name != '.' && strstr(name, "/.") == NULL;
             continue;
         }
-        if (*pattern && component_match(pattern, pattern_end, name, name_end) && (partial || !*pattern_end == !*name_end)) {
+        if (*pattern && component_match(pattern, pattern_end, name, name_end) &&
+            (partial || !*pattern_end == !*name_end)) {
             pattern = *pattern_end ? pattern_end + 1 : pattern_end;
             name = *name_end ? name_end + 1 : name_end;
         } else if (any && *any_name != '.' && *component_end(any_name)) {
@@ -107,7 +116,10 @@ static bool path_match(const char *pattern, const char *name, bool partial)
 
 bool glob_match(const char *pattern, const char *name) { return path_match(pattern, name, false); }
 
-bool glob_could_enter(const char *pattern, const char *directory) { return path_match(pattern, directory, true); }
+bool glob_could_enter(const char *pattern, const char *directory)
+{
+    return path_match(pattern, directory, true);
+}
 
 bool glob_has_wildcard(const char *pattern) { return strpbrk(pattern, "*?[\\") != NULL; }
 

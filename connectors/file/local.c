@@ -1,4 +1,5 @@
-/* The folder as an object store: names, reading, listing, and the atomic writes. See local.h for the promises. */
+/* The folder as an object store: names, reading, listing, and the atomic writes. See local.h for
+ * the promises. */
 #include "connectors/file/local_int.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 #define LOCKS_FOLDER ".weir-locks"
 #define LOCKS_COUNT 64 /* stripes: names that share one only wait for each other */
 
-/* ---- names -------------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static const char *name_fault(const char *name)
 {
@@ -29,7 +30,8 @@ static const char *name_fault(const char *name)
             return "has an empty part, \".\" or \"..\"";
         if (part > NAME_MAX)
             return "has a part longer than 255 bytes";
-        if (strncmp(at, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) == 0 || strncmp(at, LOCKS_FOLDER, strlen(LOCKS_FOLDER)) == 0)
+        if (strncmp(at, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) == 0 ||
+            strncmp(at, LOCKS_FOLDER, strlen(LOCKS_FOLDER)) == 0)
             return "is one that the store keeps for itself";
         at += part + (at[part] == '/');
     }
@@ -39,19 +41,23 @@ static const char *name_fault(const char *name)
 static weir_status name_check(const char *name, struct weir_error *reterr)
 {
     const char *fault = name_fault(name);
-    return fault ? weir_fail(reterr, WEIR_USAGE, "object name \"%.300s\" %s", name, fault) : WEIR_OK;
+    return fault ? weir_fail(reterr, WEIR_USAGE, "object name \"%.300s\" %s", name, fault)
+                 : WEIR_OK;
 }
 
-weir_status local_path(const struct local_store *store, const char *name, char ret_path[LOCAL_PATH_SIZE], struct weir_error *reterr)
+weir_status local_path(const struct local_store *store, const char *name,
+                       char ret_path[LOCAL_PATH_SIZE], struct weir_error *reterr)
 {
-    int size = snprintf(ret_path, LOCAL_PATH_SIZE, "%s%s%s", strcmp(store->root, "/") == 0 ? "" : store->root, *name ? "/" : "", name);
+    int size = snprintf(ret_path, LOCAL_PATH_SIZE, "%s%s%s",
+                        strcmp(store->root, "/") == 0 ? "" : store->root, *name ? "/" : "", name);
     if (size < 0 || size >= LOCAL_PATH_SIZE)
-        return weir_fail(reterr, WEIR_USAGE, "%.200s...: path longer than %d bytes", store->root, LOCAL_PATH_SIZE - 1);
+        return weir_fail(reterr, WEIR_USAGE, "%.200s...: path longer than %d bytes", store->root,
+                         LOCAL_PATH_SIZE - 1);
     return WEIR_OK;
 }
 
-static weir_status object_path(const struct local_store *store, const char *name, char ret_path[LOCAL_PATH_SIZE],
-                               struct weir_error *reterr)
+static weir_status object_path(const struct local_store *store, const char *name,
+                               char ret_path[LOCAL_PATH_SIZE], struct weir_error *reterr)
 {
     WEIR_TRY(name_check(name, reterr));
     return local_path(store, name, ret_path, reterr);
@@ -72,10 +78,11 @@ static void info_fill(struct weir_object_info *info, const char *name, const str
     file_etag(status, info->etag);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* O_NONBLOCK: a named pipe in the folder must not hang the run. */
-static weir_status object_open(const char *path, const char *name, int *ret_file, struct stat *ret_status, struct weir_error *reterr)
+static weir_status object_open(const char *path, const char *name, int *ret_file,
+                               struct stat *ret_status, struct weir_error *reterr)
 {
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0)
@@ -88,16 +95,18 @@ static weir_status object_open(const char *path, const char *name, int *ret_file
     return WEIR_OK;
 }
 
-weir_status file_read_range(int file, const char *path, uint64_t file_size, uint64_t offset, uint64_t size,
-                            struct weir_buffer *out, struct weir_error *reterr)
+weir_status file_read_range(int file, const char *path, uint64_t file_size, uint64_t offset,
+                            uint64_t size, struct weir_buffer *out, struct weir_error *reterr)
 {
     if (offset > file_size || (size != UINT64_MAX && size > file_size - offset))
-        return weir_fail(reterr, WEIR_CORRUPT, "%s has %llu bytes; %llu from %llu on were asked for", path,
-                         (unsigned long long)file_size, (unsigned long long)size, (unsigned long long)offset);
+        return weir_fail(
+            reterr, WEIR_CORRUPT, "%s has %llu bytes; %llu from %llu on were asked for", path,
+            (unsigned long long)file_size, (unsigned long long)size, (unsigned long long)offset);
     size = size == UINT64_MAX ? file_size - offset : size;
     WEIR_TRY(weir_buffer_reserve(out, (size_t)size + 1, reterr));
     for (uint64_t done = 0; done < size;) {
-        ssize_t got = pread(file, out->data + out->size + done, (size_t)(size - done), (off_t)(offset + done));
+        ssize_t got = pread(file, out->data + out->size + done, (size_t)(size - done),
+                            (off_t)(offset + done));
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -110,22 +119,25 @@ weir_status file_read_range(int file, const char *path, uint64_t file_size, uint
     return WEIR_OK;
 }
 
-static weir_status local_get(void *self, const char *name, uint64_t offset, uint64_t size, struct weir_buffer *out,
-                             struct weir_object_info *ret_info, struct weir_error *reterr)
+static weir_status local_get(void *self, const char *name, uint64_t offset, uint64_t size,
+                             struct weir_buffer *out, struct weir_object_info *ret_info,
+                             struct weir_error *reterr)
 {
     char path[LOCAL_PATH_SIZE];
     struct stat status;
     int file;
     WEIR_TRY(object_path(self, name, path, reterr));
     WEIR_TRY(object_open(path, name, &file, &status, reterr));
-    weir_status outcome = file_read_range(file, path, (uint64_t)status.st_size, offset, size, out, reterr);
+    weir_status outcome =
+        file_read_range(file, path, (uint64_t)status.st_size, offset, size, out, reterr);
     close(file);
     if (outcome == WEIR_OK && ret_info)
         info_fill(ret_info, name, &status);
     return outcome;
 }
 
-static weir_status local_head(void *self, const char *name, struct weir_object_info *ret_info, struct weir_error *reterr)
+static weir_status local_head(void *self, const char *name, struct weir_object_info *ret_info,
+                              struct weir_error *reterr)
 {
     char path[LOCAL_PATH_SIZE];
     struct stat status;
@@ -139,7 +151,7 @@ static weir_status local_head(void *self, const char *name, struct weir_object_i
     return WEIR_OK;
 }
 
-/* ---- listing ------------------------------------------------------------------------------------------------ */
+/* ---- listing --------------------------------------------------------------------------------- */
 
 struct listing {
     const char *prefix;
@@ -150,20 +162,24 @@ struct listing {
     struct weir_object_info info; /* here, not on the stack of each step */
 };
 
-/* Folder "a/b" may hold names that start with the prefix if one of "a/b/" and the prefix starts with the other. */
+/* Folder "a/b" may hold names that start with the prefix if one of "a/b/" and the prefix starts
+ * with the other. */
 static bool listing_enter(void *argument, const char *name)
 {
     const struct listing *listing = argument;
     size_t prefix = strlen(listing->prefix), size = strlen(name);
     if (strcmp(name, LOCKS_FOLDER) == 0)
         return false;
-    return strncmp(listing->prefix, name, prefix < size ? prefix : size) == 0 && (prefix <= size || listing->prefix[size] == '/');
+    return strncmp(listing->prefix, name, prefix < size ? prefix : size) == 0 &&
+           (prefix <= size || listing->prefix[size] == '/');
 }
 
-static weir_status listing_visit(void *argument, const char *name, const struct stat *status, struct weir_error *reterr)
+static weir_status listing_visit(void *argument, const char *name, const struct stat *status,
+                                 struct weir_error *reterr)
 {
     struct listing *listing = argument;
-    if (strncmp(name, listing->prefix, strlen(listing->prefix)) != 0 || is_own_litter(name) != listing->litter)
+    if (strncmp(name, listing->prefix, strlen(listing->prefix)) != 0 ||
+        is_own_litter(name) != listing->litter)
         return WEIR_OK;
     if (listing->litter && file_modified_ms(status) > listing->modified_ms_most)
         return WEIR_OK;
@@ -172,7 +188,8 @@ static weir_status listing_visit(void *argument, const char *name, const struct 
     return outcome == WEIR_OK ? WEIR_OK : weir_fail(reterr, outcome, "listing stopped at %s", name);
 }
 
-static weir_status listing_run(struct local_store *store, struct listing *listing, struct weir_error *reterr)
+static weir_status listing_run(struct local_store *store, struct listing *listing,
+                               struct weir_error *reterr)
 {
     const char *prefix = listing->prefix, *slash = strrchr(prefix, '/');
     char directory[WEIR_OBJECT_NAME_MAX + 1];
@@ -187,26 +204,36 @@ static weir_status listing_run(struct local_store *store, struct listing *listin
     return walk_folder(&walk, directory, reterr);
 }
 
-static weir_status local_list(void *self, const char *prefix, weir_status (*visit)(void *argument, const struct weir_object_info *info),
+static weir_status local_list(void *self, const char *prefix,
+                              weir_status (*visit)(void *argument,
+                                                   const struct weir_object_info *info),
                               void *argument, struct weir_error *reterr)
 {
     struct listing listing = {.prefix = prefix, .visit = visit, .argument = argument};
     return listing_run(self, &listing, reterr);
 }
 
-weir_status weir_store_local_litter(const struct weir_object_store *store, const char *prefix, int64_t age_ms,
-                                    weir_status (*visit)(void *argument, const struct weir_object_info *info),
+weir_status weir_store_local_litter(const struct weir_object_store *store, const char *prefix,
+                                    int64_t age_ms,
+                                    weir_status (*visit)(void *argument,
+                                                         const struct weir_object_info *info),
                                     void *argument, struct weir_error *reterr)
 {
     struct local_store *local = store->self;
     struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now); /* ages are compared with the file system's times, not the context's */
-    struct listing listing = {.prefix = prefix, .litter = true, .visit = visit, .argument = argument,
-                              .modified_ms_most = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - age_ms};
+    clock_gettime(CLOCK_REALTIME,
+                  &now); /* ages are compared with the file system's times, not the context's */
+    struct listing listing = {.prefix = prefix,
+                              .litter = true,
+                              .visit = visit,
+                              .argument = argument,
+                              .modified_ms_most =
+                                  (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - age_ms};
     return listing_run(local, &listing, reterr);
 }
 
-/* ---- temporary files ---------------------------------------------------------------------------------------- */
+/* ---- temporary files
+ * ---------------------------------------------------------------------------------------- */
 
 weir_status local_sync_path(const char *path, bool folder, struct weir_error *reterr)
 {
@@ -215,7 +242,8 @@ weir_status local_sync_path(const char *path, bool folder, struct weir_error *re
         return file_fail(reterr, errno, "syncing", path);
     int failed = fsync(file) != 0 ? errno : 0;
     close(file);
-    /* Some FUSE file systems cannot sync folders and say so; then there is nothing more to be had. */
+    /* Some FUSE file systems cannot sync folders and say so; then there is nothing more to be had.
+     */
     if (failed && !(folder && (failed == EINVAL || failed == ENOTSUP)))
         return file_fail(reterr, failed, "syncing", path);
     return WEIR_OK;
@@ -251,16 +279,18 @@ static weir_status folder_make(const char *path, struct weir_error *reterr)
     return path_up(parent) ? local_sync_path(parent, true, reterr) : WEIR_OK;
 }
 
-/* Opens a new temporary file beside `path`, its name in ret_temporary. A sweeper may remove an empty folder
- * between making and using it, hence the tries. */
-static weir_status temporary_new(struct local_store *store, const char *path, char ret_temporary[LOCAL_PATH_SIZE], int *ret_file,
+/* Opens a new temporary file beside `path`, its name in ret_temporary. A sweeper may remove an
+ * empty folder between making and using it, hence the tries. */
+static weir_status temporary_new(struct local_store *store, const char *path,
+                                 char ret_temporary[LOCAL_PATH_SIZE], int *ret_file,
                                  struct weir_error *reterr)
 {
     char folder[LOCAL_PATH_SIZE];
     snprintf(folder, sizeof folder, "%s", path);
     if (!path_up(folder))
         snprintf(folder, sizeof folder, "/");
-    int size = snprintf(ret_temporary, LOCAL_PATH_SIZE, "%s/" TEMPORARY_PREFIX "%016llx%08llx", strcmp(folder, "/") ? folder : "",
+    int size = snprintf(ret_temporary, LOCAL_PATH_SIZE, "%s/" TEMPORARY_PREFIX "%016llx%08llx",
+                        strcmp(folder, "/") ? folder : "",
                         (unsigned long long)weir_random_u64(store->context),
                         (unsigned long long)weir_random_below(store->context, 1ull << 32));
     if (size < 0 || size >= LOCAL_PATH_SIZE)
@@ -278,7 +308,8 @@ static weir_status temporary_new(struct local_store *store, const char *path, ch
     return file_fail(reterr, failed, "writing in", folder);
 }
 
-weir_status local_write(int file, const char *path, const void *data, size_t size, struct weir_error *reterr)
+weir_status local_write(int file, const char *path, const void *data, size_t size,
+                        struct weir_error *reterr)
 {
     for (const uint8_t *at = data, *end = at + size; at < end;) {
         ssize_t written = write(file, at, (size_t)(end - at));
@@ -291,33 +322,40 @@ weir_status local_write(int file, const char *path, const void *data, size_t siz
     return WEIR_OK;
 }
 
-/* Gives the file a modification time above floor (if any), so that its etag is new. File systems with coarse
- * times lose small steps, hence the larger ones. */
-static weir_status time_set(int file, const char *path, const struct stat *floor, struct weir_error *reterr)
+/* Gives the file a modification time above floor (if any), so that its etag is new. File systems
+ * with coarse times lose small steps, hence the larger ones. */
+static weir_status time_set(int file, const char *path, const struct stat *floor,
+                            struct weir_error *reterr)
 {
     static const int64_t steps_ns[] = {0, 1, 1000, 1000000, 1000000000, 2000000000};
     for (size_t i = 0; i < sizeof steps_ns / sizeof *steps_ns; i++) {
         struct timespec time;
         struct stat status;
         clock_gettime(CLOCK_REALTIME, &time);
-        if (floor && (time.tv_sec < floor->st_mtim.tv_sec ||
-                      (time.tv_sec == floor->st_mtim.tv_sec && time.tv_nsec <= floor->st_mtim.tv_nsec))) {
+        if (floor &&
+            (time.tv_sec < floor->st_mtim.tv_sec ||
+             (time.tv_sec == floor->st_mtim.tv_sec && time.tv_nsec <= floor->st_mtim.tv_nsec))) {
             int64_t nanoseconds = floor->st_mtim.tv_nsec + (steps_ns[i] ? steps_ns[i] : 1);
-            time = (struct timespec){floor->st_mtim.tv_sec + nanoseconds / 1000000000, nanoseconds % 1000000000};
+            time = (struct timespec){floor->st_mtim.tv_sec + nanoseconds / 1000000000,
+                                     nanoseconds % 1000000000};
         }
-        if (futimens(file, (struct timespec[2]){{.tv_nsec = UTIME_OMIT}, time}) != 0 || fstat(file, &status) != 0)
+        if (futimens(file, (struct timespec[2]){{.tv_nsec = UTIME_OMIT}, time}) != 0 ||
+            fstat(file, &status) != 0)
             return file_fail(reterr, errno, "writing", path);
         if (!floor || status.st_mtim.tv_sec > floor->st_mtim.tv_sec ||
-            (status.st_mtim.tv_sec == floor->st_mtim.tv_sec && status.st_mtim.tv_nsec > floor->st_mtim.tv_nsec))
+            (status.st_mtim.tv_sec == floor->st_mtim.tv_sec &&
+             status.st_mtim.tv_nsec > floor->st_mtim.tv_nsec))
             return WEIR_OK;
     }
-    return weir_fail(reterr, WEIR_IO, "%s: the file system keeps no modification times that grow", path);
+    return weir_fail(reterr, WEIR_IO, "%s: the file system keeps no modification times that grow",
+                     path);
 }
 
-/* ---- locks --------------------------------------------------------------------------------------------------- */
+/* ---- locks ----------------------------------------------------------------------------------- */
 
 /* The lock file of a name; never removed, as that would let two processes hold "the" lock. */
-static weir_status lock_take(const struct local_store *store, const char *name, int *ret_lock, struct weir_error *reterr)
+static weir_status lock_take(const struct local_store *store, const char *name, int *ret_lock,
+                             struct weir_error *reterr)
 {
     char folder[LOCAL_PATH_SIZE], path[LOCAL_PATH_SIZE];
     WEIR_TRY(local_path(store, LOCKS_FOLDER, folder, reterr));
@@ -344,10 +382,12 @@ static weir_status lock_take(const struct local_store *store, const char *name, 
     return WEIR_OK;
 }
 
-/* ---- putting -------------------------------------------------------------------------------------------------- */
+/* ---- putting --------------------------------------------------------------------------------- */
 
-/* link(2) that knows its own success: over NFS the first answer can be lost and the second say EEXIST. */
-static weir_status link_new(int file, const char *temporary, const char *path, const char *name, struct weir_error *reterr)
+/* link(2) that knows its own success: over NFS the first answer can be lost and the second say
+ * EEXIST. */
+static weir_status link_new(int file, const char *temporary, const char *path, const char *name,
+                            struct weir_error *reterr)
 {
     if (link(temporary, path) == 0)
         return WEIR_OK;
@@ -358,8 +398,10 @@ static weir_status link_new(int file, const char *temporary, const char *path, c
             return WEIR_OK;
         return weir_fail(reterr, WEIR_PRECONDITION, "%s is already there", name);
     }
-    /* File systems without hard links (FAT, some FUSE) may still know how to rename without replacing. */
-    if ((failed == EPERM || failed == EOPNOTSUPP) && renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+    /* File systems without hard links (FAT, some FUSE) may still know how to rename without
+     * replacing. */
+    if ((failed == EPERM || failed == EOPNOTSUPP) &&
+        renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
         return WEIR_OK;
     if (errno == EEXIST)
         return weir_fail(reterr, WEIR_PRECONDITION, "%s is already there", name);
@@ -367,8 +409,8 @@ static weir_status link_new(int file, const char *temporary, const char *path, c
 }
 
 /* Under the lock: compares, then renames the temporary file over the object. */
-static weir_status replace_locked(int file, const char *temporary, const char *path, const char *name, const char *etag,
-                                  struct weir_error *reterr)
+static weir_status replace_locked(int file, const char *temporary, const char *path,
+                                  const char *name, const char *etag, struct weir_error *reterr)
 {
     struct stat status;
     char current[WEIR_ETAG_SIZE];
@@ -376,11 +418,13 @@ static weir_status replace_locked(int file, const char *temporary, const char *p
     if (!there && errno != ENOENT && errno != ENOTDIR)
         return file_fail(reterr, errno, "looking at", path);
     if (etag && !there)
-        return weir_fail(reterr, WEIR_PRECONDITION, "%s is gone, its version %s was to be replaced", name, etag);
+        return weir_fail(reterr, WEIR_PRECONDITION, "%s is gone, its version %s was to be replaced",
+                         name, etag);
     if (etag) {
         file_etag(&status, current);
         if (strcmp(current, etag) != 0)
-            return weir_fail(reterr, WEIR_PRECONDITION, "%s is at version %s, not %s", name, current, etag);
+            return weir_fail(reterr, WEIR_PRECONDITION, "%s is at version %s, not %s", name,
+                             current, etag);
     }
     WEIR_TRY(time_set(file, temporary, there ? &status : NULL, reterr));
     if (fsync(file) != 0)
@@ -403,8 +447,9 @@ static weir_status folder_of_sync(const char *path, const char *name, struct wei
 }
 
 /* The temporary file is whole: makes it visible. Which of the three rules holds is the caller's. */
-static weir_status publish(struct local_store *store, int file, const char *temporary, const char *path, const char *name,
-                           enum weir_put_mode mode, const char *etag, const char *kind, struct weir_error *reterr)
+static weir_status publish(struct local_store *store, int file, const char *temporary,
+                           const char *path, const char *name, enum weir_put_mode mode,
+                           const char *etag, const char *kind, struct weir_error *reterr)
 {
     weir_status status;
     int lock = -1;
@@ -414,17 +459,20 @@ static weir_status publish(struct local_store *store, int file, const char *temp
     if (status == WEIR_OK) {
         status = mode == WEIR_PUT_IF_ABSENT
                      ? link_new(file, temporary, path, name, reterr)
-                     : replace_locked(file, temporary, path, name, mode == WEIR_PUT_IF_MATCH ? etag : NULL, reterr);
+                     : replace_locked(file, temporary, path, name,
+                                      mode == WEIR_PUT_IF_MATCH ? etag : NULL, reterr);
         if (weir_effect_after(store->context))
-            status = weir_fail(reterr, WEIR_UNKNOWN_OUTCOME, "%s %s: the answer was lost (by the test)", kind, name);
+            status = weir_fail(reterr, WEIR_UNKNOWN_OUTCOME,
+                               "%s %s: the answer was lost (by the test)", kind, name);
     }
     if (lock >= 0)
         close(lock);
     return status;
 }
 
-static weir_status put_temporary(struct local_store *store, int file, const char *temporary, const char *path, const char *name,
-                                 const void *data, size_t size, enum weir_put_mode mode, const char *etag, struct stat *ret_status,
+static weir_status put_temporary(struct local_store *store, int file, const char *temporary,
+                                 const char *path, const char *name, const void *data, size_t size,
+                                 enum weir_put_mode mode, const char *etag, struct stat *ret_status,
                                  struct weir_error *reterr)
 {
     WEIR_TRY(local_write(file, temporary, data, size, reterr));
@@ -435,11 +483,13 @@ static weir_status put_temporary(struct local_store *store, int file, const char
     }
     WEIR_TRY(publish(store, file, temporary, path, name, mode, etag, "put", reterr));
     if (fstat(file, ret_status) != 0)
-        return weir_fail(reterr, WEIR_UNKNOWN_OUTCOME, "%s was written but cannot be looked at", name);
+        return weir_fail(reterr, WEIR_UNKNOWN_OUTCOME, "%s was written but cannot be looked at",
+                         name);
     return folder_of_sync(path, name, reterr);
 }
 
-static weir_status local_put(void *self, const char *name, const void *data, size_t size, enum weir_put_mode mode, const char *etag,
+static weir_status local_put(void *self, const char *name, const void *data, size_t size,
+                             enum weir_put_mode mode, const char *etag,
                              char ret_etag[WEIR_ETAG_SIZE], struct weir_error *reterr)
 {
     struct local_store *store = self;
@@ -450,7 +500,8 @@ static weir_status local_put(void *self, const char *name, const void *data, siz
         return weir_fail(reterr, WEIR_USAGE, "put-if-match of %s without an etag", name);
     WEIR_TRY(object_path(store, name, path, reterr));
     WEIR_TRY(temporary_new(store, path, temporary, &file, reterr));
-    weir_status status = put_temporary(store, file, temporary, path, name, data, size, mode, etag, &written, reterr);
+    weir_status status =
+        put_temporary(store, file, temporary, path, name, data, size, mode, etag, &written, reterr);
     unlink(temporary); /* the second name of a linked file, or what a failure left */
     close(file);
     if (status == WEIR_OK && ret_etag)
@@ -458,7 +509,8 @@ static weir_status local_put(void *self, const char *name, const void *data, siz
     return status;
 }
 
-/* Folders that become empty go too, as in a bucket there are none; a writer that meets this tries again. */
+/* Folders that become empty go too, as in a bucket there are none; a writer that meets this tries
+ * again. */
 static void folders_prune(const struct local_store *store, char *path)
 {
     while (path_up(path) && strlen(path) > strlen(store->root) && rmdir(path) == 0)
@@ -480,7 +532,8 @@ static weir_status local_remove(void *self, const char *name, struct weir_error 
         if (unlink(path) != 0 && errno != ENOENT && errno != ENOTDIR)
             status = file_fail(reterr, errno, "deleting", path);
         if (weir_effect_after(store->context))
-            status = weir_fail(reterr, WEIR_UNKNOWN_OUTCOME, "delete %s: the answer was lost (by the test)", name);
+            status = weir_fail(reterr, WEIR_UNKNOWN_OUTCOME,
+                               "delete %s: the answer was lost (by the test)", name);
     }
     if (status == WEIR_OK)
         folders_prune(store, path);
@@ -488,7 +541,8 @@ static weir_status local_remove(void *self, const char *name, struct weir_error 
     return status;
 }
 
-weir_status weir_store_local_litter_remove(const struct weir_object_store *store, const char *name, struct weir_error *reterr)
+weir_status weir_store_local_litter_remove(const struct weir_object_store *store, const char *name,
+                                           struct weir_error *reterr)
 {
     char path[LOCAL_PATH_SIZE], folder[WEIR_OBJECT_NAME_MAX + 1];
     size_t size = strlen(name);
@@ -501,10 +555,11 @@ weir_status weir_store_local_litter_remove(const struct weir_object_store *store
         WEIR_TRY(name_check(folder, reterr));
     }
     WEIR_TRY(local_path(store->self, name, path, reterr));
-    return unlink(path) == 0 || errno == ENOENT ? WEIR_OK : file_fail(reterr, errno, "deleting", path);
+    return unlink(path) == 0 || errno == ENOENT ? WEIR_OK
+                                                : file_fail(reterr, errno, "deleting", path);
 }
 
-/* ---- uploads -------------------------------------------------------------------------------------------------- */
+/* ---- uploads --------------------------------------------------------------------------------- */
 
 struct weir_upload {
     struct local_store *store;
@@ -522,7 +577,8 @@ static void upload_free(struct weir_upload *upload)
     weir_free(upload);
 }
 
-static weir_status local_upload_begin(void *self, const char *name, struct weir_upload **ret_upload, struct weir_error *reterr)
+static weir_status local_upload_begin(void *self, const char *name, struct weir_upload **ret_upload,
+                                      struct weir_error *reterr)
 {
     struct local_store *store = self;
     struct weir_upload *upload;
@@ -540,7 +596,8 @@ static weir_status local_upload_begin(void *self, const char *name, struct weir_
     return WEIR_OK;
 }
 
-static weir_status local_upload_write(struct weir_upload *upload, const void *data, size_t size, struct weir_error *reterr)
+static weir_status local_upload_write(struct weir_upload *upload, const void *data, size_t size,
+                                      struct weir_error *reterr)
 {
     WEIR_TRY(local_write(upload->file, upload->temporary, data, size, reterr));
     /* Starts the disk now, so that the fsync of settle finds little left to do. */
@@ -549,7 +606,8 @@ static weir_status local_upload_write(struct weir_upload *upload, const void *da
     return WEIR_OK;
 }
 
-static weir_status local_upload_finish(struct weir_upload *upload, struct weir_object_info *ret_info, struct weir_error *reterr)
+static weir_status local_upload_finish(struct weir_upload *upload,
+                                       struct weir_object_info *ret_info, struct weir_error *reterr)
 {
     struct stat status;
     struct weir_object_info info;
@@ -557,9 +615,11 @@ static weir_status local_upload_finish(struct weir_upload *upload, struct weir_o
     if (outcome == WEIR_OK)
         outcome = local_unsettled_add(upload->store, upload->name, reterr);
     if (outcome == WEIR_OK)
-        outcome = publish(upload->store, upload->file, upload->temporary, upload->path, upload->name, WEIR_PUT_IF_ABSENT, NULL, "upload", reterr);
+        outcome = publish(upload->store, upload->file, upload->temporary, upload->path,
+                          upload->name, WEIR_PUT_IF_ABSENT, NULL, "upload", reterr);
     if (outcome == WEIR_OK && fstat(upload->file, &status) != 0)
-        outcome = weir_fail(reterr, WEIR_UNKNOWN_OUTCOME, "%s was written but cannot be looked at", upload->name);
+        outcome = weir_fail(reterr, WEIR_UNKNOWN_OUTCOME, "%s was written but cannot be looked at",
+                            upload->name);
     if (outcome == WEIR_OK) {
         info_fill(&info, upload->name, &status);
         if (ret_info)
@@ -575,7 +635,7 @@ static void local_upload_abandon(struct weir_upload *upload)
         upload_free(upload);
 }
 
-/* ---- the store ------------------------------------------------------------------------------------------------ */
+/* ---- the store ------------------------------------------------------------------------------- */
 
 static void local_free(void *self)
 {
@@ -602,8 +662,8 @@ static const struct weir_object_store_operations local_operations = {
     .free = local_free,
 };
 
-weir_status weir_store_local_new(struct weir_context *context, const char *path, struct weir_object_store *ret_store,
-                                 struct weir_error *reterr)
+weir_status weir_store_local_new(struct weir_context *context, const char *path,
+                                 struct weir_object_store *ret_store, struct weir_error *reterr)
 {
     struct local_store *store;
     WEIR_TRY(weir_alloc_zero(&context->memory, 1, sizeof *store, &store, reterr));

@@ -1,5 +1,5 @@
-/* Can this store tell losers? Asked through the seam only, so it serves every store; it stands here because the
- * connectors' lowest room that knows stores is this one. protocol.md 5, "Probe". */
+/* Can this store tell losers? Asked through the seam only, so it serves every store; it stands here
+ * because the connectors' lowest room that knows stores is this one. protocol.md 5, "Probe". */
 #include "engine/base/io.h"
 
 #include <pthread.h>
@@ -32,20 +32,25 @@ static void *racer_run(void *argument)
     const struct weir_object_store *store = racer->probing->store;
     if (racer->start)
         pthread_barrier_wait(racer->start);
-    racer->status = store->operations->put(store->self, racer->name, racer->content, strlen(racer->content),
-                                           racer->etag ? WEIR_PUT_IF_MATCH : WEIR_PUT_IF_ABSENT, racer->etag, racer->written, &racer->error);
+    racer->status =
+        store->operations->put(store->self, racer->name, racer->content, strlen(racer->content),
+                               racer->etag ? WEIR_PUT_IF_MATCH : WEIR_PUT_IF_ABSENT, racer->etag,
+                               racer->written, &racer->error);
     return NULL;
 }
 
-static weir_status refuse(const struct probing *probing, const char *what, struct weir_error *reterr)
+static weir_status refuse(const struct probing *probing, const char *what,
+                          struct weir_error *reterr)
 {
-    weir_status status = weir_fail(reterr, WEIR_REFUSED, "store %s %s", probing->store->root_uri, what);
-    weir_error_hint(reterr, "Two writers could overwrite each other there. Use a store with conditional writes, or the sqlite or rest catalog.");
+    weir_status status =
+        weir_fail(reterr, WEIR_REFUSED, "store %s %s", probing->store->root_uri, what);
+    weir_error_hint(reterr, "Two writers could overwrite each other there. Use a store with "
+                            "conditional writes, or the sqlite or rest catalog.");
     return status;
 }
 
-/* Two threads, so two connections, at one moment. With a system that gives no thread, one after the other: that
- * too shows a store that ignores conditions. */
+/* Two threads, so two connections, at one moment. With a system that gives no thread, one after the
+ * other: that too shows a store that ignores conditions. */
 static void race(struct racer racers[RACERS])
 {
     pthread_t threads[RACERS];
@@ -66,8 +71,10 @@ static void race(struct racer racers[RACERS])
     }
 }
 
-/* Exactly one may have won, and its content must stand. An unknown outcome proves nothing: the caller asks again. */
-static weir_status race_judge(const struct probing *probing, struct racer racers[RACERS], struct racer **ret_winner, struct weir_error *reterr)
+/* Exactly one may have won, and its content must stand. An unknown outcome proves nothing: the
+ * caller asks again. */
+static weir_status race_judge(const struct probing *probing, struct racer racers[RACERS],
+                              struct racer **ret_winner, struct weir_error *reterr)
 {
     WEIR_AUTO(weir_buffer) content = {.account = &probing->context->memory};
     int wins = 0, losses = 0;
@@ -77,30 +84,43 @@ static weir_status race_judge(const struct probing *probing, struct racer racers
         *ret_winner = racers[i].status == WEIR_OK ? &racers[i] : *ret_winner;
     }
     if (wins == RACERS)
-        return refuse(probing, racers[0].etag ? "does not tell the loser: two writers of one version both won" : "does not tell the loser: two creators of one object both won", reterr);
+        return refuse(probing,
+                      racers[0].etag
+                          ? "does not tell the loser: two writers of one version both won"
+                          : "does not tell the loser: two creators of one object both won",
+                      reterr);
     for (int i = 0; i < RACERS && wins + losses < RACERS; i++)
         if (racers[i].status != WEIR_OK && racers[i].status != WEIR_PRECONDITION) {
             if (reterr)
                 *reterr = racers[i].error;
-            return racers[i].status == WEIR_UNSUPPORTED ? refuse(probing, "has no conditional writes", reterr) : racers[i].status;
+            return racers[i].status == WEIR_UNSUPPORTED
+                       ? refuse(probing, "has no conditional writes", reterr)
+                       : racers[i].status;
         }
     if (wins == 0)
-        return refuse(probing, racers[0].etag ? "let no writer of a version win" : "let no creator of an object win", reterr);
+        return refuse(probing,
+                      racers[0].etag ? "let no writer of a version win"
+                                     : "let no creator of an object win",
+                      reterr);
     const struct weir_object_store *store = probing->store;
-    WEIR_TRY(store->operations->get(store->self, (*ret_winner)->name, 0, UINT64_MAX, &content, NULL, reterr));
-    if (content.size != strlen((*ret_winner)->content) || memcmp(content.data, (*ret_winner)->content, content.size) != 0)
+    WEIR_TRY(store->operations->get(store->self, (*ret_winner)->name, 0, UINT64_MAX, &content, NULL,
+                                    reterr));
+    if (content.size != strlen((*ret_winner)->content) ||
+        memcmp(content.data, (*ret_winner)->content, content.size) != 0)
         return refuse(probing, "told the wrong writer that it had won", reterr);
     return WEIR_OK;
 }
 
-static weir_status race_run(const struct probing *probing, const char *name, const char *etag, char ret_etag[WEIR_ETAG_SIZE], struct weir_error *reterr)
+static weir_status race_run(const struct probing *probing, const char *name, const char *etag,
+                            char ret_etag[WEIR_ETAG_SIZE], struct weir_error *reterr)
 {
     struct racer racers[RACERS] = {0}, *winner = NULL;
     for (int i = 0; i < RACERS; i++) {
         racers[i].probing = probing;
         racers[i].name = name;
         racers[i].etag = etag;
-        snprintf(racers[i].content, sizeof racers[i].content, "%d %016llx", i, (unsigned long long)weir_random_u64(probing->context));
+        snprintf(racers[i].content, sizeof racers[i].content, "%d %016llx", i,
+                 (unsigned long long)weir_random_u64(probing->context));
     }
     race(racers);
     WEIR_TRY(race_judge(probing, racers, &winner, reterr));
@@ -108,35 +128,46 @@ static weir_status race_run(const struct probing *probing, const char *name, con
     return WEIR_OK;
 }
 
-static weir_status expect_loss(const struct probing *probing, weir_status status, const char *otherwise, struct weir_error *reterr)
+static weir_status expect_loss(const struct probing *probing, weir_status status,
+                               const char *otherwise, struct weir_error *reterr)
 {
     if (status == WEIR_PRECONDITION)
         return WEIR_OK;
-    return status == WEIR_OK || status == WEIR_UNSUPPORTED ? refuse(probing, otherwise, reterr) : status;
+    return status == WEIR_OK || status == WEIR_UNSUPPORTED ? refuse(probing, otherwise, reterr)
+                                                           : status;
 }
 
 static weir_status probe_absent(const struct probing *probing, struct weir_error *reterr)
 {
     struct weir_object_info info;
-    weir_status status = probing->store->operations->head(probing->store->self, probing->absent, &info, reterr);
+    weir_status status =
+        probing->store->operations->head(probing->store->self, probing->absent, &info, reterr);
     if (status == WEIR_OK)
         return refuse(probing, "says that an object is there which nobody wrote", reterr);
     return status == WEIR_NOT_FOUND ? WEIR_OK : status;
 }
 
-/* A stale etag, and an object that is not there: both must lose. Then races: some stores compare and write in two
- * steps, which shows only now and then (s3proxy 4.1.0 in one race of two to ten). */
-static weir_status probe_match(const struct probing *probing, char etag[WEIR_ETAG_SIZE], struct weir_error *reterr)
+/* A stale etag, and an object that is not there: both must lose. Then races: some stores compare
+ * and write in two steps, which shows only now and then (s3proxy 4.1.0 in one race of two to ten).
+ */
+static weir_status probe_match(const struct probing *probing, char etag[WEIR_ETAG_SIZE],
+                               struct weir_error *reterr)
 {
     const struct weir_object_store *store = probing->store;
     char next[WEIR_ETAG_SIZE];
-    WEIR_TRY(store->operations->put(store->self, probing->raced, "next", 4, WEIR_PUT_IF_MATCH, etag, next, reterr));
+    WEIR_TRY(store->operations->put(store->self, probing->raced, "next", 4, WEIR_PUT_IF_MATCH, etag,
+                                    next, reterr));
     if (strcmp(etag, next) == 0)
         return refuse(probing, "gives one etag to two contents", reterr);
-    weir_status status = store->operations->put(store->self, probing->raced, "late", 4, WEIR_PUT_IF_MATCH, etag, NULL, reterr);
-    WEIR_TRY(expect_loss(probing, status, "ignores If-Match: it replaced a version that was not there any more", reterr));
-    status = store->operations->put(store->self, probing->matched, "late", 4, WEIR_PUT_IF_MATCH, etag, NULL, reterr);
-    WEIR_TRY(expect_loss(probing, status, "ignores If-Match: it replaced an object that is not there", reterr));
+    weir_status status = store->operations->put(store->self, probing->raced, "late", 4,
+                                                WEIR_PUT_IF_MATCH, etag, NULL, reterr);
+    WEIR_TRY(expect_loss(probing, status,
+                         "ignores If-Match: it replaced a version that was not there any more",
+                         reterr));
+    status = store->operations->put(store->self, probing->matched, "late", 4, WEIR_PUT_IF_MATCH,
+                                    etag, NULL, reterr);
+    WEIR_TRY(expect_loss(probing, status,
+                         "ignores If-Match: it replaced an object that is not there", reterr));
     memcpy(etag, next, WEIR_ETAG_SIZE);
     for (int round = 0; round < MATCH_ROUNDS; round++)
         WEIR_TRY(race_run(probing, probing->raced, etag, etag, reterr));
@@ -144,7 +175,8 @@ static weir_status probe_match(const struct probing *probing, char etag[WEIR_ETA
 }
 
 /* Large enough that S3 sends it in parts: 8 MiB and a little. */
-static weir_status upload_once(const struct probing *probing, const char *chunk, size_t size, struct weir_error *reterr)
+static weir_status upload_once(const struct probing *probing, const char *chunk, size_t size,
+                               struct weir_error *reterr)
 {
     const struct weir_object_store_operations *operations = probing->store->operations;
     struct weir_upload *upload;
@@ -169,7 +201,8 @@ static weir_status probe_upload(const struct probing *probing, struct weir_error
     weir_status status = upload_once(probing, chunk, size, reterr);
     if (status == WEIR_OK) {
         chunk[0] ^= 1;
-        status = expect_loss(probing, upload_once(probing, chunk, size, reterr), "ignores If-None-Match at the end of a multipart upload", reterr);
+        status = expect_loss(probing, upload_once(probing, chunk, size, reterr),
+                             "ignores If-None-Match at the end of a multipart upload", reterr);
     } else if (status == WEIR_PRECONDITION) {
         status = refuse(probing, "says that an object is there which nobody wrote", reterr);
     }
@@ -182,9 +215,12 @@ static weir_status probe_all(const struct probing *probing, struct weir_error *r
     char etag[WEIR_ETAG_SIZE] = "";
     WEIR_TRY(probe_absent(probing, reterr));
     const struct weir_object_store *store = probing->store;
-    WEIR_TRY(store->operations->put(store->self, probing->raced, "first", 5, WEIR_PUT_IF_ABSENT, NULL, etag, reterr));
-    weir_status status = store->operations->put(store->self, probing->raced, "late", 4, WEIR_PUT_IF_ABSENT, NULL, NULL, reterr);
-    WEIR_TRY(expect_loss(probing, status, "ignores If-None-Match: a second creator overwrote an object", reterr));
+    WEIR_TRY(store->operations->put(store->self, probing->raced, "first", 5, WEIR_PUT_IF_ABSENT,
+                                    NULL, etag, reterr));
+    weir_status status = store->operations->put(store->self, probing->raced, "late", 4,
+                                                WEIR_PUT_IF_ABSENT, NULL, NULL, reterr);
+    WEIR_TRY(expect_loss(probing, status,
+                         "ignores If-None-Match: a second creator overwrote an object", reterr));
     if (!*etag)
         return refuse(probing, "gives no etags", reterr);
     WEIR_TRY(probe_match(probing, etag, reterr));
@@ -195,7 +231,9 @@ static weir_status probe_all(const struct probing *probing, struct weir_error *r
     return probe_upload(probing, reterr);
 }
 
-weir_status weir_object_store_probe(struct weir_context *context, const struct weir_object_store *store, const char *prefix, struct weir_error *reterr)
+weir_status weir_object_store_probe(struct weir_context *context,
+                                    const struct weir_object_store *store, const char *prefix,
+                                    struct weir_error *reterr)
 {
     struct probing probing = {context, store};
     char uuid[37];

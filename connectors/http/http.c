@@ -9,8 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define IDLE_MAX 32          /* handles, each with its connections, kept for later calls */
-#define STOP_GRACE_MS 3000   /* how long a write may go on after the wish to stop */
+#define IDLE_MAX 32        /* handles, each with its connections, kept for later calls */
+#define STOP_GRACE_MS 3000 /* how long a write may go on after the wish to stop */
 #define BODY_BELIEVED (256L << 20)
 #define TRANSFER_BUFFER (512L << 10)
 
@@ -36,12 +36,14 @@ struct transfer {
     struct weir_error error;
 };
 
-static weir_status copy_text(struct weir_arena *arena, const char *text, char **ret_copy, struct weir_error *reterr)
+static weir_status copy_text(struct weir_arena *arena, const char *text, char **ret_copy,
+                             struct weir_error *reterr)
 {
     return text && *text ? weir_arena_copy(arena, text, strlen(text), ret_copy, reterr) : WEIR_OK;
 }
 
-weir_status weir_http_client_new(struct weir_context *context, const struct weir_http_options *options,
+weir_status weir_http_client_new(struct weir_context *context,
+                                 const struct weir_http_options *options,
                                  struct weir_http_client **ret_client, struct weir_error *reterr)
 {
     struct weir_http_client *client;
@@ -57,9 +59,12 @@ weir_status weir_http_client_new(struct weir_context *context, const struct weir
     client->stall_timeout_ms = options->stall_timeout_ms ? options->stall_timeout_ms : 30000;
     weir_arena_init(&client->texts, &context->memory);
     pthread_mutex_init(&client->lock, NULL);
-    WEIR_TRY_OUT(status, copy_text(&client->texts, options->tls_ca_file, &client->tls_ca_file, reterr));
-    WEIR_TRY_OUT(status, copy_text(&client->texts, options->tls_cert_file, &client->tls_cert_file, reterr));
-    WEIR_TRY_OUT(status, copy_text(&client->texts, options->tls_key_file, &client->tls_key_file, reterr));
+    WEIR_TRY_OUT(status,
+                 copy_text(&client->texts, options->tls_ca_file, &client->tls_ca_file, reterr));
+    WEIR_TRY_OUT(status,
+                 copy_text(&client->texts, options->tls_cert_file, &client->tls_cert_file, reterr));
+    WEIR_TRY_OUT(status,
+                 copy_text(&client->texts, options->tls_key_file, &client->tls_key_file, reterr));
     *ret_client = client;
     return WEIR_OK;
 out:
@@ -127,7 +132,9 @@ static size_t on_body(char *data, size_t one, size_t size, void *argument)
     if (!body)
         return size;
     if (most && body->size - transfer->body_start + size > most)
-        transfer->status = weir_fail(&transfer->error, WEIR_CORRUPT, "the answer is larger than %llu bytes", (unsigned long long)most);
+        transfer->status =
+            weir_fail(&transfer->error, WEIR_CORRUPT, "the answer is larger than %llu bytes",
+                      (unsigned long long)most);
     else if (body->size == transfer->body_start)
         transfer->status = body_reserve(transfer);
     if (transfer->status == WEIR_OK)
@@ -139,13 +146,16 @@ static size_t on_header(char *data, size_t one, size_t size, void *argument)
 {
     struct transfer *transfer = argument;
     struct weir_buffer *headers = &transfer->response->headers;
-    if (size >= 5 && memcmp(data, "HTTP/", 5) == 0) { /* the answer after a 100, or of a resent request */
+    if (size >= 5 &&
+        memcmp(data, "HTTP/", 5) == 0) { /* the answer after a 100, or of a resent request */
         weir_buffer_clear(headers);
         if (transfer->response->body)
             transfer->response->body->size = transfer->body_start;
     }
     if (headers->size + size > WEIR_HTTP_HEADER_SIZE_MAX)
-        transfer->status = weir_fail(&transfer->error, WEIR_CORRUPT, "the answer's headers are larger than %u bytes", WEIR_HTTP_HEADER_SIZE_MAX);
+        transfer->status =
+            weir_fail(&transfer->error, WEIR_CORRUPT,
+                      "the answer's headers are larger than %u bytes", WEIR_HTTP_HEADER_SIZE_MAX);
     else
         transfer->status = weir_buffer_append(headers, data, size, &transfer->error);
     return transfer->status == WEIR_OK ? size : 0;
@@ -178,12 +188,15 @@ static void set_tls(CURL *handle, const struct weir_http_client *client)
         curl_easy_setopt(handle, CURLOPT_SSLKEY, client->tls_key_file);
 }
 
-static void set_times(CURL *handle, const struct weir_http_client *client, const struct weir_http_request *request)
+static void set_times(CURL *handle, const struct weir_http_client *client,
+                      const struct weir_http_request *request)
 {
-    int64_t connect = request->connect_timeout_ms ? request->connect_timeout_ms : client->connect_timeout_ms;
+    int64_t connect =
+        request->connect_timeout_ms ? request->connect_timeout_ms : client->connect_timeout_ms;
     curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)connect);
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, (long)((client->stall_timeout_ms + 999) / 1000));
+    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME,
+                     (long)((client->stall_timeout_ms + 999) / 1000));
     curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
     if (request->timeout_ms)
         curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
@@ -212,12 +225,14 @@ static bool append_header(struct curl_slist **list, const char *line)
 }
 
 /* libcurl adds "Expect" and a form's "Content-Type" by itself, unless told off. */
-static weir_status set_headers(CURL *handle, const struct weir_http_request *request, struct curl_slist **ret_list, struct weir_error *reterr)
+static weir_status set_headers(CURL *handle, const struct weir_http_request *request,
+                               struct curl_slist **ret_list, struct weir_error *reterr)
 {
     bool typed = false, kept = append_header(ret_list, "Expect:");
     for (size_t i = 0; i < request->header_count; i++) {
         if (strpbrk(request->headers[i], "\r\n"))
-            return weir_fail(reterr, WEIR_USAGE, "a line break in the header \"%.40s\"", request->headers[i]);
+            return weir_fail(reterr, WEIR_USAGE, "a line break in the header \"%.40s\"",
+                             request->headers[i]);
         typed |= strncasecmp(request->headers[i], "content-type:", 13) == 0;
         kept &= append_header(ret_list, request->headers[i]);
     }
@@ -278,7 +293,8 @@ static enum fault fault_of(CURLcode code, long request_size)
     }
 }
 
-static weir_status explain(struct transfer *transfer, CURL *handle, CURLcode code, const char *detail, struct weir_error *reterr)
+static weir_status explain(struct transfer *transfer, CURL *handle, CURLcode code,
+                           const char *detail, struct weir_error *reterr)
 {
     long request_size = 0;
     curl_easy_getinfo(handle, CURLINFO_REQUEST_SIZE, &request_size);
@@ -294,15 +310,21 @@ static weir_status explain(struct transfer *transfer, CURL *handle, CURLcode cod
     }
     switch (fault) {
     case FAULT_USAGE:
-        return weir_fail(reterr, WEIR_USAGE, "%s %.*s: %s", request->method, host_size, request->url, text);
+        return weir_fail(reterr, WEIR_USAGE, "%s %.*s: %s", request->method, host_size,
+                         request->url, text);
     case FAULT_CERTIFICATE:
-        weir_status status = weir_fail(reterr, WEIR_REFUSED, "%s %.*s: %s", request->method, host_size, request->url, text);
-        weir_error_hint(reterr, "Name the certificate authority of that server (tls ca file), or its right host name.");
+        weir_status status = weir_fail(reterr, WEIR_REFUSED, "%s %.*s: %s", request->method,
+                                       host_size, request->url, text);
+        weir_error_hint(
+            reterr,
+            "Name the certificate authority of that server (tls ca file), or its right host name.");
         return status;
     case FAULT_NOT_SENT:
-        return weir_fail(reterr, WEIR_UNAVAILABLE, "%s %.*s: %s", request->method, host_size, request->url, text);
+        return weir_fail(reterr, WEIR_UNAVAILABLE, "%s %.*s: %s", request->method, host_size,
+                         request->url, text);
     default:
-        return weir_fail(reterr, WEIR_UNKNOWN_OUTCOME, "%s %.*s: no whole answer: %s", request->method, host_size, request->url, text);
+        return weir_fail(reterr, WEIR_UNKNOWN_OUTCOME, "%s %.*s: no whole answer: %s",
+                         request->method, host_size, request->url, text);
     }
 }
 
@@ -312,7 +334,8 @@ weir_status weir_http_send(struct weir_http_client *client, const struct weir_ht
     char detail[CURL_ERROR_SIZE] = "";
     struct curl_slist *headers = NULL;
     CURL *handle = handle_take(client);
-    struct transfer transfer = {client, request, response, handle, response->body ? response->body->size : 0};
+    struct transfer transfer = {client, request, response, handle,
+                                response->body ? response->body->size : 0};
     if (!handle)
         return weir_fail(reterr, WEIR_NO_MEMORY, "the system gave no memory for a connection");
     response->maybe_sent = false;
@@ -330,8 +353,11 @@ weir_status weir_http_send(struct weir_http_client *client, const struct weir_ht
         CURLcode code = curl_easy_perform(handle);
         curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &response->code);
         response->maybe_sent = true;
-        /* A server that refuses may close before it has read the body: its refusal stands, cut or not. */
-        bool refused = response->code >= 400 && (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_PARTIAL_FILE);
+        /* A server that refuses may close before it has read the body: its refusal stands, cut or
+         * not. */
+        bool refused =
+            response->code >= 400 &&
+            (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_PARTIAL_FILE);
         if (code != CURLE_OK && !refused)
             status = explain(&transfer, handle, code, detail, reterr);
     }
@@ -340,7 +366,8 @@ weir_status weir_http_send(struct weir_http_client *client, const struct weir_ht
     return status;
 }
 
-bool weir_http_header(const struct weir_http_response *response, const char *name, char *ret_value, size_t size)
+bool weir_http_header(const struct weir_http_response *response, const char *name, char *ret_value,
+                      size_t size)
 {
     const char *at = (const char *)response->headers.data;
     const char *end = at ? at + response->headers.size : at;
@@ -348,7 +375,8 @@ bool weir_http_header(const struct weir_http_response *response, const char *nam
     while (at < end) {
         const char *line_end = memchr(at, '\n', (size_t)(end - at));
         line_end = line_end ? line_end : end;
-        if ((size_t)(line_end - at) > name_size && at[name_size] == ':' && strncasecmp(at, name, name_size) == 0) {
+        if ((size_t)(line_end - at) > name_size && at[name_size] == ':' &&
+            strncasecmp(at, name, name_size) == 0) {
             const char *value = at + name_size + 1, *stop = line_end;
             while (value < stop && (*value == ' ' || *value == '\t'))
                 value++;
@@ -362,14 +390,16 @@ bool weir_http_header(const struct weir_http_response *response, const char *nam
     return false;
 }
 
-weir_status weir_http_escape(struct weir_buffer *out, const char *text, size_t size, bool keep_slash, struct weir_error *reterr)
+weir_status weir_http_escape(struct weir_buffer *out, const char *text, size_t size,
+                             bool keep_slash, struct weir_error *reterr)
 {
     static const char digits[] = "0123456789ABCDEF";
     WEIR_TRY(weir_buffer_reserve(out, size * 3 + 1, reterr));
     for (size_t i = 0; i < size; i++) {
         unsigned char byte = (unsigned char)text[i];
-        bool plain = (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '-' ||
-                     byte == '.' || byte == '_' || byte == '~' || (keep_slash && byte == '/');
+        bool plain = (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') ||
+                     (byte >= '0' && byte <= '9') || byte == '-' || byte == '.' || byte == '_' ||
+                     byte == '~' || (keep_slash && byte == '/');
         if (plain) {
             out->data[out->size++] = byte;
         } else {

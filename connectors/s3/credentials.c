@@ -8,9 +8,9 @@
 #include <string.h>
 
 #define ANSWER_MAX (256u << 10)
-#define PROFILE_CHAIN_MAX 5         /* source_profile of source_profile ...: a loop ends here */
-#define RENEW_MARGIN_MS 60000       /* keys that end sooner are not used for a new request */
-#define RENEW_AGAIN_MS 10000        /* pause after a failed renewal while the old keys still hold */
+#define PROFILE_CHAIN_MAX 5   /* source_profile of source_profile ...: a loop ends here */
+#define RENEW_MARGIN_MS 60000 /* keys that end sooner are not used for a new request */
+#define RENEW_AGAIN_MS 10000  /* pause after a failed renewal while the old keys still hold */
 
 struct s3_chain {
     struct weir_context *context;
@@ -28,17 +28,21 @@ static const char *environment(const char *name)
     return value && *value ? value : NULL;
 }
 
-weir_status s3_chain_new(struct weir_context *context, struct weir_http_client *client, const struct s3_chain_options *options,
-                         struct s3_chain **ret_chain, struct weir_error *reterr)
+weir_status s3_chain_new(struct weir_context *context, struct weir_http_client *client,
+                         const struct s3_chain_options *options, struct s3_chain **ret_chain,
+                         struct weir_error *reterr)
 {
     struct s3_chain *chain;
     WEIR_TRY(weir_alloc_zero(&context->memory, 1, sizeof *chain, &chain, reterr));
     chain->context = context;
     chain->client = client;
     snprintf(chain->profile, sizeof chain->profile, "%s", options->profile ? options->profile : "");
-    snprintf(chain->role_arn, sizeof chain->role_arn, "%s", options->role_arn ? options->role_arn : "");
-    snprintf(chain->external_id, sizeof chain->external_id, "%s", options->external_id ? options->external_id : "");
-    snprintf(chain->region, sizeof chain->region, "%s", options->region ? options->region : "us-east-1");
+    snprintf(chain->role_arn, sizeof chain->role_arn, "%s",
+             options->role_arn ? options->role_arn : "");
+    snprintf(chain->external_id, sizeof chain->external_id, "%s",
+             options->external_id ? options->external_id : "");
+    snprintf(chain->region, sizeof chain->region, "%s",
+             options->region ? options->region : "us-east-1");
     pthread_mutex_init(&chain->lock, NULL);
     *ret_chain = chain;
     return WEIR_OK;
@@ -53,7 +57,8 @@ void s3_chain_free(struct s3_chain *chain)
     weir_free(chain);
 }
 
-/* ---- answers in JSON: container endpoint and instance metadata ------------------------------------------------ */
+/* ---- answers in JSON: container endpoint and instance metadata
+ * ------------------------------------------------ */
 
 static void json_text(const json_t *object, const char *key, char *ret_text, size_t size)
 {
@@ -61,7 +66,8 @@ static void json_text(const json_t *object, const char *key, char *ret_text, siz
     snprintf(ret_text, size, "%s", text ? text : "");
 }
 
-static weir_status json_read(const struct weir_buffer *answer, const char *from, struct s3_credentials *ret_credentials, struct weir_error *reterr)
+static weir_status json_read(const struct weir_buffer *answer, const char *from,
+                             struct s3_credentials *ret_credentials, struct weir_error *reterr)
 {
     char expires[64];
     struct s3_credentials found = {0};
@@ -79,13 +85,21 @@ static weir_status json_read(const struct weir_buffer *answer, const char *from,
     return WEIR_OK;
 }
 
-/* One request to a service beside us; anything but 200 is an error. Tried three times, a short pause between. */
-static weir_status service_ask(struct s3_chain *chain, const char *method, const char *url, const char *header, struct weir_buffer *answer,
+/* One request to a service beside us; anything but 200 is an error. Tried three times, a short
+ * pause between. */
+static weir_status service_ask(struct s3_chain *chain, const char *method, const char *url,
+                               const char *header, struct weir_buffer *answer,
                                struct weir_error *reterr)
 {
-    struct weir_http_request request = {.method = method, .url = url, .headers = &header, .header_count = header ? 1 : 0,
-                                        .has_body = strcmp(method, "PUT") == 0, .no_proxy = true, .timeout_ms = 5000,
-                                        .connect_timeout_ms = 1000, .response_size_max = ANSWER_MAX};
+    struct weir_http_request request = {.method = method,
+                                        .url = url,
+                                        .headers = &header,
+                                        .header_count = header ? 1 : 0,
+                                        .has_body = strcmp(method, "PUT") == 0,
+                                        .no_proxy = true,
+                                        .timeout_ms = 5000,
+                                        .connect_timeout_ms = 1000,
+                                        .response_size_max = ANSWER_MAX};
     struct weir_http_response response = {.body = answer};
     weir_status status = WEIR_OK;
     for (int attempt = 0; attempt < 3; attempt++) {
@@ -96,8 +110,10 @@ static weir_status service_ask(struct s3_chain *chain, const char *method, const
         if (status == WEIR_OK && response.code == 200)
             break;
         if (status == WEIR_OK)
-            status = weir_fail(reterr, response.code >= 500 || response.code == 429 ? WEIR_UNAVAILABLE : WEIR_DENIED, "%s %s answered %ld",
-                               method, url, response.code);
+            status = weir_fail(reterr,
+                               response.code >= 500 || response.code == 429 ? WEIR_UNAVAILABLE
+                                                                            : WEIR_DENIED,
+                               "%s %s answered %ld", method, url, response.code);
         else if (status == WEIR_UNKNOWN_OUTCOME)
             status = WEIR_UNAVAILABLE;
         if (status != WEIR_UNAVAILABLE)
@@ -107,10 +123,12 @@ static weir_status service_ask(struct s3_chain *chain, const char *method, const
     return status;
 }
 
-/* Keys travel in the open over http, so only to this machine and the link-local services of ECS and EKS. */
+/* Keys travel in the open over http, so only to this machine and the link-local services of ECS and
+ * EKS. */
 static bool container_host_allowed(const char *uri)
 {
-    static const char *const hosts[] = {"127.", "localhost", "[::1]", "169.254.170.2", "169.254.170.23", "[fd00:ec2::23]"};
+    static const char *const hosts[] = {"127.",          "localhost",      "[::1]",
+                                        "169.254.170.2", "169.254.170.23", "[fd00:ec2::23]"};
     if (strncmp(uri, "https://", 8) == 0)
         return true;
     if (strncmp(uri, "http://", 7) != 0)
@@ -121,27 +139,35 @@ static bool container_host_allowed(const char *uri)
         return false;
     for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
         size_t size = strlen(hosts[i]);
-        if (i == 0 ? host_size > size && memcmp(host, hosts[i], size) == 0 && strspn(host, "0123456789.") == host_size
+        if (i == 0 ? host_size > size && memcmp(host, hosts[i], size) == 0 &&
+                         strspn(host, "0123456789.") == host_size
                    : host_size == size && memcmp(host, hosts[i], size) == 0)
             return true;
     }
     return false;
 }
 
-static weir_status from_container(struct s3_chain *chain, struct s3_credentials *ret_credentials, struct weir_error *reterr)
+static weir_status from_container(struct s3_chain *chain, struct s3_credentials *ret_credentials,
+                                  struct weir_error *reterr)
 {
     char url[2048], header[8300] = "";
-    const char *relative = environment("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"), *full = environment("AWS_CONTAINER_CREDENTIALS_FULL_URI");
-    const char *token_file = environment("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"), *token = environment("AWS_CONTAINER_AUTHORIZATION_TOKEN");
-    struct weir_buffer text = {.account = &chain->context->memory}, answer = {.account = &chain->context->memory};
+    const char *relative = environment("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
+               *full = environment("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    const char *token_file = environment("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+               *token = environment("AWS_CONTAINER_AUTHORIZATION_TOKEN");
+    struct weir_buffer text = {.account = &chain->context->memory},
+                       answer = {.account = &chain->context->memory};
     weir_status status = WEIR_OK;
-    snprintf(url, sizeof url, "%s%s", relative ? "http://169.254.170.2" : "", relative ? relative : full);
+    snprintf(url, sizeof url, "%s%s", relative ? "http://169.254.170.2" : "",
+             relative ? relative : full);
     if (!relative && !container_host_allowed(full))
-        return weir_fail(reterr, WEIR_REFUSED, "AWS_CONTAINER_CREDENTIALS_FULL_URI is neither https nor on this machine");
+        return weir_fail(reterr, WEIR_REFUSED,
+                         "AWS_CONTAINER_CREDENTIALS_FULL_URI is neither https nor on this machine");
     if (token_file)
         WEIR_TRY_OUT(status, small_file_read(&chain->context->memory, token_file, &text, reterr));
     if (token_file || token)
-        snprintf(header, sizeof header, "Authorization: %s", token_file ? (const char *)text.data : token);
+        snprintf(header, sizeof header, "Authorization: %s",
+                 token_file ? (const char *)text.data : token);
     WEIR_TRY_OUT(status, service_ask(chain, "GET", url, *header ? header : NULL, &answer, reterr));
     status = json_read(&answer, "the container endpoint", ret_credentials, reterr);
 out:
@@ -153,16 +179,22 @@ out:
     return status;
 }
 
-static weir_status metadata_ask(struct s3_chain *chain, struct weir_buffer *answer, struct weir_error *reterr)
+static weir_status metadata_ask(struct s3_chain *chain, struct weir_buffer *answer,
+                                struct weir_error *reterr)
 {
     const char *set = environment("AWS_EC2_METADATA_SERVICE_ENDPOINT");
     char base[512], url[1024], header[300];
-    snprintf(base, sizeof base, "%.*s", (int)(set ? strlen(set) - (set[strlen(set) - 1] == '/') : 22), set ? set : "http://169.254.169.254");
+    snprintf(base, sizeof base, "%.*s",
+             (int)(set ? strlen(set) - (set[strlen(set) - 1] == '/') : 22),
+             set ? set : "http://169.254.169.254");
     snprintf(url, sizeof url, "%s/latest/api/token", base);
-    WEIR_TRY(service_ask(chain, "PUT", url, "X-aws-ec2-metadata-token-ttl-seconds: 21600", answer, reterr));
+    WEIR_TRY(service_ask(chain, "PUT", url, "X-aws-ec2-metadata-token-ttl-seconds: 21600", answer,
+                         reterr));
     if (answer->size > 200)
-        return weir_fail(reterr, WEIR_CORRUPT, "the token of instance metadata has %zu bytes", answer->size);
-    snprintf(header, sizeof header, "X-aws-ec2-metadata-token: %.*s", (int)answer->size, (const char *)answer->data);
+        return weir_fail(reterr, WEIR_CORRUPT, "the token of instance metadata has %zu bytes",
+                         answer->size);
+    snprintf(header, sizeof header, "X-aws-ec2-metadata-token: %.*s", (int)answer->size,
+             (const char *)answer->data);
     snprintf(url, sizeof url, "%s/latest/meta-data/iam/security-credentials/", base);
     WEIR_TRY(service_ask(chain, "GET", url, header, answer, reterr));
     size_t role_size = 0;
@@ -170,35 +202,45 @@ static weir_status metadata_ask(struct s3_chain *chain, struct weir_buffer *answ
         role_size++;
     if (role_size == 0 || role_size > 200)
         return weir_fail(reterr, WEIR_DENIED, "this instance has no role");
-    snprintf(url, sizeof url, "%s/latest/meta-data/iam/security-credentials/%.*s", base, (int)role_size, (const char *)answer->data);
+    snprintf(url, sizeof url, "%s/latest/meta-data/iam/security-credentials/%.*s", base,
+             (int)role_size, (const char *)answer->data);
     return service_ask(chain, "GET", url, header, answer, reterr);
 }
 
-static weir_status from_metadata(struct s3_chain *chain, struct s3_credentials *ret_credentials, struct weir_error *reterr)
+static weir_status from_metadata(struct s3_chain *chain, struct s3_credentials *ret_credentials,
+                                 struct weir_error *reterr)
 {
     const char *disabled = environment("AWS_EC2_METADATA_DISABLED");
     struct weir_buffer answer = {.account = &chain->context->memory};
     weir_status status = WEIR_OK;
     if (disabled && strcmp(disabled, "true") == 0)
-        status = weir_fail(reterr, WEIR_DENIED, "instance metadata is switched off by AWS_EC2_METADATA_DISABLED");
+        status = weir_fail(reterr, WEIR_DENIED,
+                           "instance metadata is switched off by AWS_EC2_METADATA_DISABLED");
     if (status == WEIR_OK)
         status = metadata_ask(chain, &answer, reterr);
     if (status == WEIR_OK)
         status = json_read(&answer, "instance metadata", ret_credentials, reterr);
     weir_buffer_done(&answer);
     if (status != WEIR_OK) {
-        weir_error_prefix(reterr, "no S3 credentials in environment, profile files, web identity or container; last, instance metadata");
-        weir_error_hint(reterr, "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the pod or instance a role.");
-        return status == WEIR_UNAVAILABLE && !environment("AWS_EC2_METADATA_SERVICE_ENDPOINT") ? WEIR_DENIED : status;
+        weir_error_prefix(reterr, "no S3 credentials in environment, profile files, web identity "
+                                  "or container; last, instance metadata");
+        weir_error_hint(reterr, "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, "
+                                "or give the pod or instance a role.");
+        return status == WEIR_UNAVAILABLE && !environment("AWS_EC2_METADATA_SERVICE_ENDPOINT")
+                   ? WEIR_DENIED
+                   : status;
     }
     return WEIR_OK;
 }
 
-/* ---- environment, profiles, roles ------------------------------------------------------------------------------ */
+/* ---- environment, profiles, roles
+ * ------------------------------------------------------------------------------ */
 
 static bool from_environment(struct s3_credentials *credentials)
 {
-    const char *id = environment("AWS_ACCESS_KEY_ID"), *secret = environment("AWS_SECRET_ACCESS_KEY"), *token = environment("AWS_SESSION_TOKEN");
+    const char *id = environment("AWS_ACCESS_KEY_ID"),
+               *secret = environment("AWS_SECRET_ACCESS_KEY"),
+               *token = environment("AWS_SESSION_TOKEN");
     if (!id || !secret)
         return false;
     *credentials = (struct s3_credentials){0};
@@ -208,18 +250,25 @@ static bool from_environment(struct s3_credentials *credentials)
     return true;
 }
 
-static weir_status from_web_identity(struct s3_chain *chain, const char *token_file, const char *role_arn, const char *session,
-                                     struct s3_credentials *ret_credentials, struct weir_error *reterr)
+static weir_status from_web_identity(struct s3_chain *chain, const char *token_file,
+                                     const char *role_arn, const char *session,
+                                     struct s3_credentials *ret_credentials,
+                                     struct weir_error *reterr)
 {
-    struct sts_role role = {.role_arn = role_arn, .token_file = token_file, .session_name = session, .region = chain->region};
+    struct sts_role role = {.role_arn = role_arn,
+                            .token_file = token_file,
+                            .session_name = session,
+                            .region = chain->region};
     return sts_assume(chain->context, chain->client, NULL, &role, ret_credentials, reterr);
 }
 
-static weir_status from_profile(struct s3_chain *chain, const char *profile, int depth, struct s3_credentials *ret_credentials,
-                                struct weir_error *reterr);
+static weir_status from_profile(struct s3_chain *chain, const char *profile, int depth,
+                                struct s3_credentials *ret_credentials, struct weir_error *reterr);
 
-static weir_status from_profile_role(struct s3_chain *chain, const char *profile, const char *role_arn, int depth,
-                                     struct s3_credentials *ret_credentials, struct weir_error *reterr)
+static weir_status from_profile_role(struct s3_chain *chain, const char *profile,
+                                     const char *role_arn, int depth,
+                                     struct s3_credentials *ret_credentials,
+                                     struct weir_error *reterr)
 {
     struct weir_account *account = &chain->context->memory;
     char source[256] = "", session[80] = "", external[1300] = "", token_file[4096] = "";
@@ -230,7 +279,9 @@ static weir_status from_profile_role(struct s3_chain *chain, const char *profile
         return from_web_identity(chain, token_file, role_arn, session, ret_credentials, reterr);
     if (profile_value(account, profile, "source_profile", source, sizeof source)) {
         if (depth == PROFILE_CHAIN_MAX)
-            return weir_fail(reterr, WEIR_USAGE, "AWS profile \"%s\": more than %d profiles in a row (source_profile)", profile, PROFILE_CHAIN_MAX);
+            return weir_fail(reterr, WEIR_USAGE,
+                             "AWS profile \"%s\": more than %d profiles in a row (source_profile)",
+                             profile, PROFILE_CHAIN_MAX);
         WEIR_TRY(from_profile(chain, source, depth + 1, &base, reterr));
     } else if (profile_value(account, profile, "credential_source", source, sizeof source)) {
         bool known = strcmp(source, "Environment") == 0 ? from_environment(&base) : false;
@@ -239,29 +290,41 @@ static weir_status from_profile_role(struct s3_chain *chain, const char *profile
         else if (strcmp(source, "Ec2InstanceMetadata") == 0)
             WEIR_TRY(from_metadata(chain, &base, reterr));
         else if (!known)
-            return weir_fail(reterr, WEIR_DENIED, "AWS profile \"%s\": credential_source %s gives no keys", profile, source);
+            return weir_fail(reterr, WEIR_DENIED,
+                             "AWS profile \"%s\": credential_source %s gives no keys", profile,
+                             source);
     } else {
-        return weir_fail(reterr, WEIR_USAGE, "AWS profile \"%s\" has role_arn but neither source_profile nor credential_source", profile);
+        return weir_fail(
+            reterr, WEIR_USAGE,
+            "AWS profile \"%s\" has role_arn but neither source_profile nor credential_source",
+            profile);
     }
-    struct sts_role role = {.role_arn = role_arn, .external_id = external, .session_name = session, .region = chain->region};
-    weir_status status = sts_assume(chain->context, chain->client, &base, &role, ret_credentials, reterr);
+    struct sts_role role = {.role_arn = role_arn,
+                            .external_id = external,
+                            .session_name = session,
+                            .region = chain->region};
+    weir_status status =
+        sts_assume(chain->context, chain->client, &base, &role, ret_credentials, reterr);
     OPENSSL_cleanse(&base, sizeof base);
     return status;
 }
 
-static weir_status from_profile(struct s3_chain *chain, const char *profile, int depth, struct s3_credentials *ret_credentials,
-                                struct weir_error *reterr)
+static weir_status from_profile(struct s3_chain *chain, const char *profile, int depth,
+                                struct s3_credentials *ret_credentials, struct weir_error *reterr)
 {
     struct weir_account *account = &chain->context->memory;
     char role_arn[512], ignored[4096];
     struct s3_credentials found = {0};
     if (!profile_exists(account, profile))
-        return weir_fail(reterr, WEIR_NOT_FOUND, "AWS profile \"%s\" is in neither the credentials nor the config file", profile);
+        return weir_fail(reterr, WEIR_NOT_FOUND,
+                         "AWS profile \"%s\" is in neither the credentials nor the config file",
+                         profile);
     /* A profile that names itself as source means its own keys. */
     if (depth == 0 && profile_value(account, profile, "role_arn", role_arn, sizeof role_arn))
         return from_profile_role(chain, profile, role_arn, depth, ret_credentials, reterr);
     if (profile_value(account, profile, "aws_access_key_id", found.id, sizeof found.id) &&
-        profile_value(account, profile, "aws_secret_access_key", found.secret, sizeof found.secret)) {
+        profile_value(account, profile, "aws_secret_access_key", found.secret,
+                      sizeof found.secret)) {
         profile_value(account, profile, "aws_session_token", found.token, sizeof found.token);
         *ret_credentials = found;
         OPENSSL_cleanse(&found, sizeof found);
@@ -272,47 +335,60 @@ static weir_status from_profile(struct s3_chain *chain, const char *profile, int
     if (profile_value(account, profile, "credential_process", ignored, sizeof ignored) ||
         profile_value(account, profile, "sso_start_url", ignored, sizeof ignored) ||
         profile_value(account, profile, "sso_session", ignored, sizeof ignored)) {
-        weir_status status = weir_fail(reterr, WEIR_UNSUPPORTED, "AWS profile \"%s\" uses sso or credential_process", profile);
-        weir_error_hint(reterr, "Run `aws configure export-credentials --profile %s --format env` and set what it prints.", profile);
+        weir_status status = weir_fail(
+            reterr, WEIR_UNSUPPORTED, "AWS profile \"%s\" uses sso or credential_process", profile);
+        weir_error_hint(reterr,
+                        "Run `aws configure export-credentials --profile %s --format env` and set "
+                        "what it prints.",
+                        profile);
         return status;
     }
     return weir_fail(reterr, WEIR_NOT_FOUND, "AWS profile \"%s\" has no keys and no role", profile);
 }
 
-/* ---- the chain -------------------------------------------------------------------------------------------------- */
+/* ---- the chain ------------------------------------------------------------------------------- */
 
-static weir_status chain_base(struct s3_chain *chain, struct s3_credentials *ret_credentials, struct weir_error *reterr)
+static weir_status chain_base(struct s3_chain *chain, struct s3_credentials *ret_credentials,
+                              struct weir_error *reterr)
 {
-    const char *token_file = environment("AWS_WEB_IDENTITY_TOKEN_FILE"), *role_arn = environment("AWS_ROLE_ARN"), *profile = environment("AWS_PROFILE");
+    const char *token_file = environment("AWS_WEB_IDENTITY_TOKEN_FILE"),
+               *role_arn = environment("AWS_ROLE_ARN"), *profile = environment("AWS_PROFILE");
     if (*chain->profile)
         return from_profile(chain, chain->profile, 0, ret_credentials, reterr);
     if (from_environment(ret_credentials))
         return WEIR_OK;
-    weir_status status = from_profile(chain, profile ? profile : "default", 0, ret_credentials, reterr);
+    weir_status status =
+        from_profile(chain, profile ? profile : "default", 0, ret_credentials, reterr);
     if (status != WEIR_NOT_FOUND || profile)
         return status; /* a default profile without keys (region only) is common and no error */
     if (token_file && role_arn)
-        return from_web_identity(chain, token_file, role_arn, environment("AWS_ROLE_SESSION_NAME"), ret_credentials, reterr);
-    if (environment("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") || environment("AWS_CONTAINER_CREDENTIALS_FULL_URI"))
+        return from_web_identity(chain, token_file, role_arn, environment("AWS_ROLE_SESSION_NAME"),
+                                 ret_credentials, reterr);
+    if (environment("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") ||
+        environment("AWS_CONTAINER_CREDENTIALS_FULL_URI"))
         return from_container(chain, ret_credentials, reterr);
     return from_metadata(chain, ret_credentials, reterr);
 }
 
-static weir_status chain_load(struct s3_chain *chain, struct s3_credentials *ret_credentials, struct weir_error *reterr)
+static weir_status chain_load(struct s3_chain *chain, struct s3_credentials *ret_credentials,
+                              struct weir_error *reterr)
 {
     struct s3_credentials base = {0};
     if (!*chain->role_arn)
         return chain_base(chain, ret_credentials, reterr);
     weir_status status = chain_base(chain, &base, reterr);
     if (status == WEIR_OK) {
-        struct sts_role role = {.role_arn = chain->role_arn, .external_id = chain->external_id, .region = chain->region};
+        struct sts_role role = {.role_arn = chain->role_arn,
+                                .external_id = chain->external_id,
+                                .region = chain->region};
         status = sts_assume(chain->context, chain->client, &base, &role, ret_credentials, reterr);
     }
     OPENSSL_cleanse(&base, sizeof base);
     return status;
 }
 
-static weir_status chain_renew(struct s3_chain *chain, bool must, int64_t now, struct weir_error *reterr)
+static weir_status chain_renew(struct s3_chain *chain, bool must, int64_t now,
+                               struct weir_error *reterr)
 {
     struct s3_credentials *fresh; /* some 8 KiB: not on the stacks of workers */
     WEIR_TRY(weir_alloc_zero(&chain->context->memory, 1, sizeof *fresh, &fresh, reterr));
@@ -330,13 +406,14 @@ static weir_status chain_renew(struct s3_chain *chain, bool must, int64_t now, s
     return status;
 }
 
-weir_status s3_chain_get(struct s3_chain *chain, const struct s3_credentials *rejected, struct s3_credentials *ret_credentials,
-                         struct weir_error *reterr)
+weir_status s3_chain_get(struct s3_chain *chain, const struct s3_credentials *rejected,
+                         struct s3_credentials *ret_credentials, struct weir_error *reterr)
 {
     weir_status status = WEIR_OK;
     pthread_mutex_lock(&chain->lock);
     int64_t now = weir_now_ms(chain->context);
-    bool refused = rejected && strcmp(rejected->id, chain->current.id) == 0 && strcmp(rejected->token, chain->current.token) == 0;
+    bool refused = rejected && strcmp(rejected->id, chain->current.id) == 0 &&
+                   strcmp(rejected->token, chain->current.token) == 0;
     bool ends = chain->current.expires_ms && now > chain->current.expires_ms - RENEW_MARGIN_MS;
     bool must = !chain->loaded || refused || (ends && now >= chain->renew_at_ms);
     if (must || (chain->renew_at_ms && now >= chain->renew_at_ms))

@@ -11,16 +11,20 @@
 
 #define SMALL_FILE_MAX (1u << 20)
 
-weir_status small_file_read(struct weir_account *account, const char *path, struct weir_buffer *out, struct weir_error *reterr)
+weir_status small_file_read(struct weir_account *account, const char *path, struct weir_buffer *out,
+                            struct weir_error *reterr)
 {
     char text[128], piece[4096];
     FILE *file = fopen(path, "re");
     if (!file)
-        return weir_fail(reterr, errno == ENOENT ? WEIR_NOT_FOUND : WEIR_DENIED, "reading %s: %s", path, strerror_r(errno, text, sizeof text));
+        return weir_fail(reterr, errno == ENOENT ? WEIR_NOT_FOUND : WEIR_DENIED, "reading %s: %s",
+                         path, strerror_r(errno, text, sizeof text));
     weir_status status = WEIR_OK;
     for (size_t got; status == WEIR_OK && (got = fread(piece, 1, sizeof piece, file)) > 0;) {
-        status = out->size + got > SMALL_FILE_MAX ? weir_fail(reterr, WEIR_UNSUPPORTED, "%s is larger than %u bytes", path, SMALL_FILE_MAX)
-                                                  : weir_buffer_append(out, piece, got, reterr);
+        status = out->size + got > SMALL_FILE_MAX
+                     ? weir_fail(reterr, WEIR_UNSUPPORTED, "%s is larger than %u bytes", path,
+                                 SMALL_FILE_MAX)
+                     : weir_buffer_append(out, piece, got, reterr);
     }
     if (status == WEIR_OK && ferror(file))
         status = weir_fail(reterr, WEIR_IO, "reading %s failed", path);
@@ -58,7 +62,8 @@ static bool section_is(char *line, const char *profile)
 }
 
 /* key NULL: whether the section exists. */
-static bool text_value(char *text, const char *profile, const char *key, char *ret_value, size_t size)
+static bool text_value(char *text, const char *profile, const char *key, char *ret_value,
+                       size_t size)
 {
     bool inside = false;
     char *rest = text;
@@ -86,23 +91,27 @@ static bool text_value(char *text, const char *profile, const char *key, char *r
     return false;
 }
 
-static bool file_value(struct weir_account *account, const char *variable, const char *name, const char *profile, const char *key,
-                       char *ret_value, size_t size)
+static bool file_value(struct weir_account *account, const char *variable, const char *name,
+                       const char *profile, const char *key, char *ret_value, size_t size)
 {
     WEIR_AUTO(weir_buffer) buffer = {.account = account};
     const char *path = getenv(variable), *home = getenv("HOME");
     char joined[4096];
     if (!path || !*path) {
-        if (!home || snprintf(joined, sizeof joined, "%s/.aws/%s", home, name) >= (int)sizeof joined)
+        if (!home ||
+            snprintf(joined, sizeof joined, "%s/.aws/%s", home, name) >= (int)sizeof joined)
             return false;
         path = joined;
     }
-    return small_file_read(account, path, &buffer, NULL) == WEIR_OK && text_value((char *)buffer.data, profile, key, ret_value, size);
+    return small_file_read(account, path, &buffer, NULL) == WEIR_OK &&
+           text_value((char *)buffer.data, profile, key, ret_value, size);
 }
 
-bool profile_value(struct weir_account *account, const char *profile, const char *key, char *ret_value, size_t size)
+bool profile_value(struct weir_account *account, const char *profile, const char *key,
+                   char *ret_value, size_t size)
 {
-    return file_value(account, "AWS_SHARED_CREDENTIALS_FILE", "credentials", profile, key, ret_value, size) ||
+    return file_value(account, "AWS_SHARED_CREDENTIALS_FILE", "credentials", profile, key,
+                      ret_value, size) ||
            file_value(account, "AWS_CONFIG_FILE", "config", profile, key, ret_value, size);
 }
 
@@ -111,10 +120,12 @@ bool profile_exists(struct weir_account *account, const char *profile)
     return profile_value(account, profile, NULL, NULL, 0);
 }
 
-bool s3_profile_setting(struct weir_context *context, const char *profile, const char *key, char *ret_value, size_t size)
+bool s3_profile_setting(struct weir_context *context, const char *profile, const char *key,
+                        char *ret_value, size_t size)
 {
     const char *named = profile && *profile ? profile : getenv("AWS_PROFILE");
-    return profile_value(&context->memory, named && *named ? named : "default", key, ret_value, size);
+    return profile_value(&context->memory, named && *named ? named : "default", key, ret_value,
+                         size);
 }
 
 int64_t s3_time_ms(const char *text)

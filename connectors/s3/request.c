@@ -11,7 +11,8 @@
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MOST_MS 10000
-#define SMALL_ANSWER_MAX (32u << 20) /* errors and listing pages; objects have no limit of their own */
+#define SMALL_ANSWER_MAX                                                                           \
+    (32u << 20) /* errors and listing pages; objects have no limit of their own */
 #define EMPTY_HASH "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 void s3_query(struct s3_call *call, const char *name, const char *value)
@@ -26,18 +27,20 @@ void s3_header(struct s3_call *call, const char *name, const char *value)
 
 void s3_call_done(struct s3_call *call) { weir_http_response_done(&call->response); }
 
-weir_status s3_md5(const void *data, size_t size, char ret_base64[25], char ret_hex[33], struct weir_error *reterr)
+weir_status s3_md5(const void *data, size_t size, char ret_base64[25], char ret_hex[33],
+                   struct weir_error *reterr)
 {
     uint8_t digest[16];
     if (!EVP_Digest(data, size, digest, NULL, EVP_md5(), NULL))
-        return weir_fail(reterr, WEIR_UNSUPPORTED, "OpenSSL computes no MD5 (FIPS mode?), which S3 needs as Content-MD5");
+        return weir_fail(reterr, WEIR_UNSUPPORTED,
+                         "OpenSSL computes no MD5 (FIPS mode?), which S3 needs as Content-MD5");
     EVP_EncodeBlock((unsigned char *)ret_base64, digest, sizeof digest);
     for (size_t i = 0; i < sizeof digest; i++)
         snprintf(ret_hex + 2 * i, 3, "%02x", digest[i]);
     return WEIR_OK;
 }
 
-/* ---- judging ----------------------------------------------------------------------------------------------------- */
+/* ---- judging --------------------------------------------------------------------------------- */
 
 static bool is_one_of(const char *code, const char *const *list)
 {
@@ -50,10 +53,21 @@ static bool is_one_of(const char *code, const char *const *list)
 enum s3_verdict s3_judge(long http_code, const char *code, bool has_error_body)
 {
     /* The server said that it did not even begin. */
-    static const char *const not_done[] = {"SlowDown", "SlowDownWrite", "SlowDownRead", "ServiceUnavailable", "ThrottlingException", "Throttling",
-                                           "RequestTimeout", "ConditionalRequestConflict", "OperationAborted", "TooManyRequests",
-                                           "RequestLimitExceeded", "BandwidthLimitExceeded", NULL};
-    static const char *const ended[] = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", NULL};
+    static const char *const not_done[] = {"SlowDown",
+                                           "SlowDownWrite",
+                                           "SlowDownRead",
+                                           "ServiceUnavailable",
+                                           "ThrottlingException",
+                                           "Throttling",
+                                           "RequestTimeout",
+                                           "ConditionalRequestConflict",
+                                           "OperationAborted",
+                                           "TooManyRequests",
+                                           "RequestLimitExceeded",
+                                           "BandwidthLimitExceeded",
+                                           NULL};
+    static const char *const ended[] = {"ExpiredToken", "ExpiredTokenException",
+                                        "TokenRefreshRequired", NULL};
     if (http_code >= 200 && http_code < 300 && !has_error_body)
         return S3_DONE;
     if (is_one_of(code, not_done) || http_code == 429)
@@ -65,14 +79,17 @@ enum s3_verdict s3_judge(long http_code, const char *code, bool has_error_body)
     if (strcmp(code, "NotImplemented") == 0 || http_code == 501)
         return S3_FINAL;
     if (http_code >= 500 || http_code == 408 || strcmp(code, "InternalError") == 0)
-        return S3_AGAIN_MAYBE; /* a gateway's 502 or 504 says nothing of what the server behind it did */
+        return S3_AGAIN_MAYBE; /* a gateway's 502 or 504 says nothing of what the server behind it
+                                  did */
     return S3_FINAL;
 }
 
 weir_status s3_final_status(long http_code, const char *code)
 {
-    if (strcmp(code, "AuthorizationHeaderMalformed") == 0 || strcmp(code, "PermanentRedirect") == 0 ||
-        strcmp(code, "IllegalLocationConstraintException") == 0 || http_code == 301 || http_code == 307)
+    if (strcmp(code, "AuthorizationHeaderMalformed") == 0 ||
+        strcmp(code, "PermanentRedirect") == 0 ||
+        strcmp(code, "IllegalLocationConstraintException") == 0 || http_code == 301 ||
+        http_code == 307)
         return WEIR_REFUSED;
     switch (http_code) {
     case 404:
@@ -101,22 +118,28 @@ bool s3_error_read(struct s3_call *call, const void *data, size_t size)
     return true;
 }
 
-static weir_status final_fail(const struct s3_store *store, const struct s3_call *call, weir_status status, struct weir_error *reterr)
+static weir_status final_fail(const struct s3_store *store, const struct s3_call *call,
+                              weir_status status, struct weir_error *reterr)
 {
     char region[64] = "";
-    weir_status failed = weir_fail(reterr, status, "%s s3://%s/%s: %ld%s%s%s%s", call->method, store->bucket, call->key ? call->key : "",
-                                   call->response.code, *call->code ? " " : "", call->code, *call->message ? ": " : "", call->message);
+    weir_status failed =
+        weir_fail(reterr, status, "%s s3://%s/%s: %ld%s%s%s%s", call->method, store->bucket,
+                  call->key ? call->key : "", call->response.code, *call->code ? " " : "",
+                  call->code, *call->message ? ": " : "", call->message);
     if (status == WEIR_REFUSED) {
         weir_http_header(&call->response, "x-amz-bucket-region", region, sizeof region);
-        weir_error_hint(reterr, "The bucket is not in region %s%s%s: set the right region or endpoint.", store->region,
-                        *region ? " but in " : "", region);
+        weir_error_hint(reterr,
+                        "The bucket is not in region %s%s%s: set the right region or endpoint.",
+                        store->region, *region ? " but in " : "", region);
     } else if (status == WEIR_DENIED) {
-        weir_error_hint(reterr, "Check the credentials, the bucket policy%s.", *store->owner ? ", and that the bucket belongs to the account configured" : "");
+        weir_error_hint(reterr, "Check the credentials, the bucket policy%s.",
+                        *store->owner ? ", and that the bucket belongs to the account configured"
+                                      : "");
     }
     return failed;
 }
 
-/* ---- building ---------------------------------------------------------------------------------------------------- */
+/* ---- building -------------------------------------------------------------------------------- */
 
 struct built {
     struct weir_arena arena;
@@ -137,7 +160,8 @@ static void built_done(struct built *built)
     weir_arena_done(&built->arena);
 }
 
-static weir_status payload_hash(const struct s3_store *store, const struct s3_call *call, char ret_hash[65], struct weir_error *reterr)
+static weir_status payload_hash(const struct s3_store *store, const struct s3_call *call,
+                                char ret_hash[65], struct weir_error *reterr)
 {
     if (!call->body_size) {
         memcpy(ret_hash, EMPTY_HASH, 65);
@@ -155,7 +179,8 @@ static void header_add(struct built *built, const char *name, const char *value)
     built->headers[built->header_count++] = (struct sigv4_pair){name, value};
 }
 
-static weir_status build(struct s3_store *store, const struct s3_call *call, const struct s3_credentials *credentials, struct built *built,
+static weir_status build(struct s3_store *store, const struct s3_call *call,
+                         const struct s3_credentials *credentials, struct built *built,
                          struct weir_error *reterr)
 {
     char *line;
@@ -163,7 +188,8 @@ static weir_status build(struct s3_store *store, const struct s3_call *call, con
     if (call->key)
         WEIR_TRY(weir_http_escape(&built->path, call->key, strlen(call->key), true, reterr));
     WEIR_TRY(sigv4_query(&built->query, call->query, call->query_count, reterr));
-    WEIR_TRY(weir_buffer_print(&built->url, reterr, "%s%s%s%s", store->base_url, (char *)built->path.data + strlen(store->base_path),
+    WEIR_TRY(weir_buffer_print(&built->url, reterr, "%s%s%s%s", store->base_url,
+                               (char *)built->path.data + strlen(store->base_path),
                                built->query.size ? "?" : "", (char *)built->query.data));
     WEIR_TRY(payload_hash(store, call, built->hash, reterr));
     sigv4_time(weir_now_ms(store->context) + atomic_load(&store->skew_ms), built->time);
@@ -176,32 +202,50 @@ static weir_status build(struct s3_store *store, const struct s3_call *call, con
         header_add(built, "x-amz-expected-bucket-owner", store->owner);
     for (size_t i = 0; i < call->header_count; i++)
         header_add(built, call->headers[i].name, call->headers[i].value);
-    struct sigv4_request request = {call->method, (char *)built->path.data, (char *)built->query.data, built->headers, built->header_count,
-                                    built->hash, store->region, "s3", built->time};
+    struct sigv4_request request = {call->method,
+                                    (char *)built->path.data,
+                                    (char *)built->query.data,
+                                    built->headers,
+                                    built->header_count,
+                                    built->hash,
+                                    store->region,
+                                    "s3",
+                                    built->time};
     WEIR_TRY(sigv4_sign(&store->keys, credentials, &request, &built->signature, reterr));
     for (size_t i = 0; i < built->header_count; i++) {
-        WEIR_TRY(weir_arena_print(&built->arena, &line, reterr, "%s: %s", built->headers[i].name, built->headers[i].value));
+        WEIR_TRY(weir_arena_print(&built->arena, &line, reterr, "%s: %s", built->headers[i].name,
+                                  built->headers[i].value));
         built->lines[built->line_count++] = line;
     }
-    WEIR_TRY(weir_arena_print(&built->arena, &line, reterr, "authorization: %s", (char *)built->signature.data));
+    WEIR_TRY(weir_arena_print(&built->arena, &line, reterr, "authorization: %s",
+                              (char *)built->signature.data));
     built->lines[built->line_count++] = line;
     return WEIR_OK;
 }
 
-/* ---- sending ----------------------------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
-static weir_status attempt(struct s3_store *store, struct s3_call *call, const struct s3_credentials *credentials, struct weir_buffer *body,
+static weir_status attempt(struct s3_store *store, struct s3_call *call,
+                           const struct s3_credentials *credentials, struct weir_buffer *body,
                            struct weir_error *reterr)
 {
     struct weir_account *account = &store->context->memory;
-    struct built built = {.path = {account}, .query = {account}, .signature = {account}, .url = {account}};
+    struct built built = {
+        .path = {account}, .query = {account}, .signature = {account}, .url = {account}};
     weir_arena_init(&built.arena, account);
     weir_status status = build(store, call, credentials, &built, reterr);
     if (status == WEIR_OK) {
-        struct weir_http_request request = {.method = call->method, .url = (char *)built.url.data, .headers = built.lines,
-                                            .header_count = built.line_count, .body = call->body, .body_size = call->body_size,
-                                            .has_body = call->has_body, .fresh_connection = call->is_conditional, .is_write = call->is_write,
-                                            .response_size_max = call->out && call->key ? 0 : SMALL_ANSWER_MAX};
+        struct weir_http_request request = {.method = call->method,
+                                            .url = (char *)built.url.data,
+                                            .headers = built.lines,
+                                            .header_count = built.line_count,
+                                            .body = call->body,
+                                            .body_size = call->body_size,
+                                            .has_body = call->has_body,
+                                            .fresh_connection = call->is_conditional,
+                                            .is_write = call->is_write,
+                                            .response_size_max =
+                                                call->out && call->key ? 0 : SMALL_ANSWER_MAX};
         call->response.body = body;
         status = weir_http_send(store->http, &request, &call->response, reterr);
     }
@@ -216,7 +260,8 @@ struct retrying {
 };
 
 /* Full jitter: anything between nothing and the doubling limit. OK: try again. */
-static weir_status wait_again(struct s3_store *store, struct retrying *retrying, struct weir_error *reterr)
+static weir_status wait_again(struct s3_store *store, struct retrying *retrying,
+                              struct weir_error *reterr)
 {
     int64_t most = BACKOFF_FIRST_MS;
     for (int i = 0; i < retrying->tries && most < BACKOFF_MOST_MS; i++)
@@ -243,19 +288,23 @@ static bool skew_learn(struct s3_store *store, const struct s3_call *call)
 }
 
 /* What the whole call comes to when there is no more time, or an answer that ends it. */
-static weir_status conclude(const struct s3_store *store, const struct s3_call *call, weir_status status, struct weir_error *reterr)
+static weir_status conclude(const struct s3_store *store, const struct s3_call *call,
+                            weir_status status, struct weir_error *reterr)
 {
     if (!call->is_write || !call->maybe_done || status == WEIR_OK || status == WEIR_UNKNOWN_OUTCOME)
         return status;
-    /* An earlier attempt may have worked: a refusal of a later one (412, 404, 403) does not unsay it. */
-    weir_error_prefix(reterr, "%s s3://%s/%s: an earlier attempt may have taken place; then", call->method, store->bucket, call->key ? call->key : "");
+    /* An earlier attempt may have worked: a refusal of a later one (412, 404, 403) does not unsay
+     * it. */
+    weir_error_prefix(reterr, "%s s3://%s/%s: an earlier attempt may have taken place; then",
+                      call->method, store->bucket, call->key ? call->key : "");
     if (reterr)
         reterr->status = WEIR_UNKNOWN_OUTCOME;
     return WEIR_UNKNOWN_OUTCOME;
 }
 
 /* Sends once and says what that means; a final or unsent failure is in status and reterr. */
-static enum s3_verdict try_once(struct s3_store *store, struct s3_call *call, const struct s3_credentials *credentials, struct weir_buffer *body,
+static enum s3_verdict try_once(struct s3_store *store, struct s3_call *call,
+                                const struct s3_credentials *credentials, struct weir_buffer *body,
                                 weir_status *ret_status, struct weir_error *reterr)
 {
     size_t start = body->size;
@@ -270,21 +319,28 @@ static enum s3_verdict try_once(struct s3_store *store, struct s3_call *call, co
         call->maybe_done |= call->response.maybe_sent;
         return S3_FINAL;
     }
-    bool plain = call->response.code >= 200 && call->response.code < 300 && !(call->is_write && body->size > start);
-    bool error = !plain && body->size > start && s3_error_read(call, body->data + start, body->size - start);
+    bool plain = call->response.code >= 200 && call->response.code < 300 &&
+                 !(call->is_write && body->size > start);
+    bool error =
+        !plain && body->size > start && s3_error_read(call, body->data + start, body->size - start);
     enum s3_verdict verdict = s3_judge(call->response.code, call->code, error);
-    /* HEAD has no body to say "expired": with keys that end, 400 and 403 are worth fresh ones, once. */
-    if (verdict == S3_FINAL && strcmp(call->method, "HEAD") == 0 && credentials->expires_ms && (call->response.code == 400 || call->response.code == 403))
+    /* HEAD has no body to say "expired": with keys that end, 400 and 403 are worth fresh ones,
+     * once. */
+    if (verdict == S3_FINAL && strcmp(call->method, "HEAD") == 0 && credentials->expires_ms &&
+        (call->response.code == 400 || call->response.code == 403))
         verdict = S3_RENEW;
     if (verdict == S3_DONE)
         return verdict;
     body->size = start;
-    weir_status status = verdict == S3_FINAL || verdict == S3_RENEW || verdict == S3_SKEW ? s3_final_status(call->response.code, call->code) : WEIR_UNAVAILABLE;
+    weir_status status = verdict == S3_FINAL || verdict == S3_RENEW || verdict == S3_SKEW
+                             ? s3_final_status(call->response.code, call->code)
+                             : WEIR_UNAVAILABLE;
     *ret_status = final_fail(store, call, status, reterr);
     return verdict;
 }
 
-static weir_status run_with(struct s3_store *store, struct s3_call *call, struct s3_credentials *credentials, struct weir_buffer *body,
+static weir_status run_with(struct s3_store *store, struct s3_call *call,
+                            struct s3_credentials *credentials, struct weir_buffer *body,
                             struct weir_error *reterr)
 {
     struct retrying retrying = {.until_ms = weir_steady_ms(store->context) + store->retry_ms};
@@ -297,7 +353,8 @@ static weir_status run_with(struct s3_store *store, struct s3_call *call, struct
         case S3_FINAL:
             return conclude(store, call, status, reterr);
         case S3_RENEW:
-            if (retrying.renewed || s3_chain_get(store->chain, credentials, credentials, NULL) != WEIR_OK)
+            if (retrying.renewed ||
+                s3_chain_get(store->chain, credentials, credentials, NULL) != WEIR_OK)
                 return conclude(store, call, status, reterr);
             retrying.renewed = true;
             continue;
@@ -315,13 +372,16 @@ static weir_status run_with(struct s3_store *store, struct s3_call *call, struct
         weir_status waited = call->is_once ? WEIR_TIMEOUT : wait_again(store, &retrying, reterr);
         if (waited != WEIR_OK) {
             /* Out of time: the last fault is the message; asked to stop: that is. */
-            weir_status outcome = waited == WEIR_TIMEOUT && status == WEIR_UNKNOWN_OUTCOME && !call->is_write ? WEIR_UNAVAILABLE
-                                  : waited == WEIR_TIMEOUT                                                    ? status
-                                                                                                               : waited;
+            weir_status outcome =
+                waited == WEIR_TIMEOUT && status == WEIR_UNKNOWN_OUTCOME && !call->is_write
+                    ? WEIR_UNAVAILABLE
+                : waited == WEIR_TIMEOUT ? status
+                                         : waited;
             if (reterr)
                 reterr->status = outcome;
             if (waited == WEIR_TIMEOUT && !call->is_once)
-                weir_error_prefix(reterr, "gave up after %d tries in %lld s", retrying.tries, (long long)(store->retry_ms / 1000));
+                weir_error_prefix(reterr, "gave up after %d tries in %lld s", retrying.tries,
+                                  (long long)(store->retry_ms / 1000));
             return conclude(store, call, outcome, reterr);
         }
     }

@@ -14,9 +14,9 @@ struct s3_store {
     struct sigv4_keys keys;
     char bucket[64], prefix[1024]; /* prefix: "" or with '/' at its end */
     char region[64], owner[32], kms_key[2048];
-    char base_url[620];  /* "https://host:port" and, in path style, "/bucket" */
-    char base_path[80];  /* "" or "/bucket" */
-    char host[520];      /* as signed */
+    char base_url[620]; /* "https://host:port" and, in path style, "/bucket" */
+    char base_path[80]; /* "" or "/bucket" */
+    char host[520];     /* as signed */
     char root_uri[1100];
     bool secure;
     int64_t retry_ms;
@@ -34,9 +34,9 @@ struct s3_call {
     const void *body;
     size_t body_size;
     bool has_body;
-    bool is_write;      /* an unknown outcome is reported as such, else it is only another reason to retry */
-    bool is_conditional; /* connection of its own; 412 after an unknown attempt is unknown */
-    bool is_once;       /* no retries: clean-up on the way out */
+    bool is_write;       /* an unknown outcome is told; otherwise it is a reason to retry */
+    bool is_conditional;     /* connection of its own; 412 after an unknown attempt is unknown */
+    bool is_once;            /* no retries: clean-up on the way out */
     struct weir_buffer *out; /* a 2xx answer's body is appended; NULL: not wanted */
 
     struct weir_http_response response; /* of the last attempt; s3_call_done frees it */
@@ -44,10 +44,11 @@ struct s3_call {
     char code[64], message[300];        /* of the server's error */
 };
 
-/* Runs the call with retries. OK: a 2xx answer. NOT_FOUND 404; PRECONDITION 412, 304; DENIED 401, 403; REFUSED the
- * wrong region or certificate; CORRUPT 416 or a broken answer; UNSUPPORTED 501; UNAVAILABLE, UNKNOWN_OUTCOME as
- * s3.h says; FAILED any other refusal. */
-weir_status s3_run(struct s3_store *store, struct s3_call *call, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Runs the call with retries. OK: a 2xx answer. NOT_FOUND 404; PRECONDITION 412, 304; DENIED 401,
+ * 403; REFUSED the wrong region or certificate; CORRUPT 416 or a broken answer; UNSUPPORTED 501;
+ * UNAVAILABLE, UNKNOWN_OUTCOME as s3.h says; FAILED any other refusal. */
+weir_status s3_run(struct s3_store *store, struct s3_call *call, struct weir_error *reterr)
+    WEIR_MUST_CHECK;
 void s3_call_done(struct s3_call *call);
 
 void s3_query(struct s3_call *call, const char *name, const char *value);
@@ -69,21 +70,28 @@ weir_status s3_final_status(long http_code, const char *code);
 bool s3_error_read(struct s3_call *call, const void *data, size_t size);
 
 /* Base64 of the MD5, and its hexadecimal form. */
-weir_status s3_md5(const void *data, size_t size, char ret_base64[25], char ret_hex[33], struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status s3_md5(const void *data, size_t size, char ret_base64[25], char ret_hex[33],
+                   struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* Whole key of a relative name, checked. */
-weir_status s3_key(const struct s3_store *store, const char *name, char ret_key[1100], struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status s3_key(const struct s3_store *store, const char *name, char ret_key[1100],
+                   struct weir_error *reterr) WEIR_MUST_CHECK;
 
-weir_status s3_head_key(struct s3_store *store, const char *key, struct weir_object_info *ret_info, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status s3_head_key(struct s3_store *store, const char *key, struct weir_object_info *ret_info,
+                        struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* upload.c */
-weir_status s3_upload_begin(void *self, const char *name, struct weir_upload **ret_upload, struct weir_error *reterr) WEIR_MUST_CHECK;
-weir_status s3_upload_write(struct weir_upload *upload, const void *data, size_t size, struct weir_error *reterr) WEIR_MUST_CHECK;
-weir_status s3_upload_finish(struct weir_upload *upload, struct weir_object_info *ret_info, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status s3_upload_begin(void *self, const char *name, struct weir_upload **ret_upload,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status s3_upload_write(struct weir_upload *upload, const void *data, size_t size,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status s3_upload_finish(struct weir_upload *upload, struct weir_object_info *ret_info,
+                             struct weir_error *reterr) WEIR_MUST_CHECK;
 void s3_upload_abandon(struct weir_upload *upload);
 
 /* One conditional or plain put of a whole key; ret_etag may be NULL. */
-weir_status s3_put_key(struct s3_store *store, const char *key, const void *data, size_t size, enum weir_put_mode mode, const char *etag,
-                       char ret_etag[WEIR_ETAG_SIZE], bool *ret_maybe_done, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status s3_put_key(struct s3_store *store, const char *key, const void *data, size_t size,
+                       enum weir_put_mode mode, const char *etag, char ret_etag[WEIR_ETAG_SIZE],
+                       bool *ret_maybe_done, struct weir_error *reterr) WEIR_MUST_CHECK;
 
 #endif

@@ -57,7 +57,8 @@ void sigv4_keys_done(struct sigv4_keys *keys)
 static bool hmac(const void *key, size_t key_size, const char *text, uint8_t ret_digest[32])
 {
     unsigned size = 32;
-    return HMAC(EVP_sha256(), key, (int)key_size, (const uint8_t *)text, strlen(text), ret_digest, &size) != NULL;
+    return HMAC(EVP_sha256(), key, (int)key_size, (const uint8_t *)text, strlen(text), ret_digest,
+                &size) != NULL;
 }
 
 /* Names and values are encoded before they are sorted, as the order is that of the encoded text. */
@@ -68,7 +69,8 @@ static int query_order(const void *a, const void *b)
     return order ? order : strcmp(x->value, y->value);
 }
 
-static weir_status encoded(struct weir_arena *arena, const char *text, const char **ret_text, struct weir_error *reterr)
+static weir_status encoded(struct weir_arena *arena, const char *text, const char **ret_text,
+                           struct weir_error *reterr)
 {
     WEIR_AUTO(weir_buffer) buffer = {.account = arena->account};
     char *copy;
@@ -78,7 +80,8 @@ static weir_status encoded(struct weir_arena *arena, const char *text, const cha
     return WEIR_OK;
 }
 
-static weir_status query_print(struct weir_arena *arena, struct weir_buffer *out, const struct sigv4_pair *pairs, size_t count,
+static weir_status query_print(struct weir_arena *arena, struct weir_buffer *out,
+                               const struct sigv4_pair *pairs, size_t count,
                                struct weir_error *reterr)
 {
     struct sigv4_pair sorted[QUERY_PAIRS_MAX];
@@ -90,11 +93,13 @@ static weir_status query_print(struct weir_arena *arena, struct weir_buffer *out
     }
     qsort(sorted, count, sizeof *sorted, query_order);
     for (size_t i = 0; i < count; i++)
-        WEIR_TRY(weir_buffer_print(out, reterr, "%s%s=%s", i ? "&" : "", sorted[i].name, sorted[i].value));
+        WEIR_TRY(weir_buffer_print(out, reterr, "%s%s=%s", i ? "&" : "", sorted[i].name,
+                                   sorted[i].value));
     return WEIR_OK;
 }
 
-weir_status sigv4_query(struct weir_buffer *out, const struct sigv4_pair *pairs, size_t count, struct weir_error *reterr)
+weir_status sigv4_query(struct weir_buffer *out, const struct sigv4_pair *pairs, size_t count,
+                        struct weir_error *reterr)
 {
     struct weir_arena arena;
     weir_arena_init(&arena, out->account);
@@ -106,7 +111,8 @@ weir_status sigv4_query(struct weir_buffer *out, const struct sigv4_pair *pairs,
 }
 
 /* Appends a header's value without spaces around it and with runs of spaces made one. */
-static weir_status value_print(struct weir_buffer *out, const char *value, struct weir_error *reterr)
+static weir_status value_print(struct weir_buffer *out, const char *value,
+                               struct weir_error *reterr)
 {
     WEIR_TRY(weir_buffer_reserve(out, strlen(value) + 2, reterr));
     bool space = false, begun = false;
@@ -125,17 +131,19 @@ static weir_status value_print(struct weir_buffer *out, const char *value, struc
     return WEIR_OK;
 }
 
-static weir_status signed_names(struct weir_buffer *out, const struct sigv4_pair *headers, size_t count, struct weir_error *reterr)
+static weir_status signed_names(struct weir_buffer *out, const struct sigv4_pair *headers,
+                                size_t count, struct weir_error *reterr)
 {
     for (size_t i = 0; i < count; i++)
         WEIR_TRY(weir_buffer_print(out, reterr, "%s%s", i ? ";" : "", headers[i].name));
     return WEIR_OK;
 }
 
-static weir_status canonical_print(struct weir_buffer *out, const struct sigv4_request *request, const struct sigv4_pair *headers,
-                                   struct weir_error *reterr)
+static weir_status canonical_print(struct weir_buffer *out, const struct sigv4_request *request,
+                                   const struct sigv4_pair *headers, struct weir_error *reterr)
 {
-    WEIR_TRY(weir_buffer_print(out, reterr, "%s\n%s\n%s\n", request->method, request->path, request->query));
+    WEIR_TRY(weir_buffer_print(out, reterr, "%s\n%s\n%s\n", request->method, request->path,
+                               request->query));
     for (size_t i = 0; i < request->header_count; i++) {
         WEIR_TRY(weir_buffer_print(out, reterr, "%s:", headers[i].name));
         WEIR_TRY(value_print(out, headers[i].value, reterr));
@@ -145,19 +153,22 @@ static weir_status canonical_print(struct weir_buffer *out, const struct sigv4_r
     return weir_buffer_print(out, reterr, "\n%s", request->payload_hash);
 }
 
-static bool key_compute(const char *secret, const struct sigv4_request *request, uint8_t ret_key[32])
+static bool key_compute(const char *secret, const struct sigv4_request *request,
+                        uint8_t ret_key[32])
 {
     char start[300], date[9];
     uint8_t day[32], region[32], service[32];
     snprintf(start, sizeof start, "AWS4%s", secret);
     snprintf(date, sizeof date, "%.8s", request->time);
     bool done = hmac(start, strlen(start), date, day) && hmac(day, 32, request->region, region) &&
-                hmac(region, 32, request->service, service) && hmac(service, 32, "aws4_request", ret_key);
+                hmac(region, 32, request->service, service) &&
+                hmac(service, 32, "aws4_request", ret_key);
     OPENSSL_cleanse(start, sizeof start);
     return done;
 }
 
-static weir_status key_for(struct sigv4_keys *keys, const char *secret, const struct sigv4_request *request, const char *scope,
+static weir_status key_for(struct sigv4_keys *keys, const char *secret,
+                           const struct sigv4_request *request, const char *scope,
                            uint8_t ret_key[32], struct weir_error *reterr)
 {
     bool done = true;
@@ -172,8 +183,9 @@ static weir_status key_for(struct sigv4_keys *keys, const char *secret, const st
     return done ? WEIR_OK : weir_fail(reterr, WEIR_INTERNAL, "OpenSSL computes no HMAC");
 }
 
-weir_status sigv4_sign(struct sigv4_keys *keys, const struct s3_credentials *credentials, const struct sigv4_request *request,
-                       struct weir_buffer *out, struct weir_error *reterr)
+weir_status sigv4_sign(struct sigv4_keys *keys, const struct s3_credentials *credentials,
+                       const struct sigv4_request *request, struct weir_buffer *out,
+                       struct weir_error *reterr)
 {
     struct sigv4_pair headers[HEADERS_MAX];
     char hash[65], scope[128], to_sign[320], signature[65];
@@ -185,14 +197,17 @@ weir_status sigv4_sign(struct sigv4_keys *keys, const struct s3_credentials *cre
     WEIR_AUTO(weir_buffer) canonical = {.account = out->account};
     WEIR_TRY(canonical_print(&canonical, request, headers, reterr));
     WEIR_TRY(sigv4_hash(canonical.data, canonical.size, hash, reterr));
-    if (snprintf(scope, sizeof scope, "%.8s/%s/%s/aws4_request", request->time, request->region, request->service) >= (int)sizeof scope)
-        return weir_fail(reterr, WEIR_USAGE, "region name \"%.60s...\" is too long", request->region);
+    if (snprintf(scope, sizeof scope, "%.8s/%s/%s/aws4_request", request->time, request->region,
+                 request->service) >= (int)sizeof scope)
+        return weir_fail(reterr, WEIR_USAGE, "region name \"%.60s...\" is too long",
+                         request->region);
     snprintf(to_sign, sizeof to_sign, "AWS4-HMAC-SHA256\n%s\n%s\n%s", request->time, scope, hash);
     WEIR_TRY(key_for(keys, credentials->secret, request, scope, key, reterr));
     if (!hmac(key, sizeof key, to_sign, digest))
         return weir_fail(reterr, WEIR_INTERNAL, "OpenSSL computes no HMAC");
     hex(signature, digest, sizeof digest);
-    WEIR_TRY(weir_buffer_print(out, reterr, "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=", credentials->id, scope));
+    WEIR_TRY(weir_buffer_print(
+        out, reterr, "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=", credentials->id, scope));
     WEIR_TRY(signed_names(out, headers, request->header_count, reterr));
     return weir_buffer_print(out, reterr, ", Signature=%s", signature);
 }

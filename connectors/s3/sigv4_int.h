@@ -8,9 +8,9 @@
 #include <pthread.h>
 
 struct s3_credentials {
-    char id[132];      /* access keys have at most 128 characters */
+    char id[132]; /* access keys have at most 128 characters */
     char secret[256];
-    char token[8192];  /* "" for long-lived keys */
+    char token[8192];   /* "" for long-lived keys */
     int64_t expires_ms; /* wall clock; 0: never */
 };
 
@@ -33,7 +33,8 @@ struct sigv4_request {
     const char *method;
     const char *path;  /* percent-encoded once, as it goes over the wire; never "" */
     const char *query; /* sigv4_query's, or "" */
-    const struct sigv4_pair *headers; /* all to be signed, host among them; sorted by name in place of the caller */
+    const struct sigv4_pair
+        *headers; /* all to be signed, host among them; sorted by name in place of the caller */
     size_t header_count;
     const char *payload_hash; /* hexadecimal SHA-256 or "UNSIGNED-PAYLOAD" */
     const char *region, *service;
@@ -41,14 +42,18 @@ struct sigv4_request {
 };
 
 /* Appends "AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=...". */
-weir_status sigv4_sign(struct sigv4_keys *keys, const struct s3_credentials *credentials, const struct sigv4_request *request,
-                       struct weir_buffer *out, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status sigv4_sign(struct sigv4_keys *keys, const struct s3_credentials *credentials,
+                       const struct sigv4_request *request, struct weir_buffer *out,
+                       struct weir_error *reterr) WEIR_MUST_CHECK;
 
-/* Appends the canonical query: encoded, sorted by name then value, '=' always there. At most 16 pairs. */
-weir_status sigv4_query(struct weir_buffer *out, const struct sigv4_pair *pairs, size_t count, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Appends the canonical query: encoded, sorted by name then value, '=' always there. At most 16
+ * pairs. */
+weir_status sigv4_query(struct weir_buffer *out, const struct sigv4_pair *pairs, size_t count,
+                        struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* Lower-case hexadecimal SHA-256 and a NUL. */
-weir_status sigv4_hash(const void *data, size_t size, char ret_hex[65], struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status sigv4_hash(const void *data, size_t size, char ret_hex[65], struct weir_error *reterr)
+    WEIR_MUST_CHECK;
 
 /* "20261123T101500Z" of a wall clock. */
 void sigv4_time(int64_t wall_ms, char ret_text[17]);

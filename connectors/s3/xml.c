@@ -27,7 +27,8 @@ static bool starts(const struct scanner *scanner, const char *text)
 /* Moves behind the next `text`; false if there is none. */
 static bool skip_past(struct scanner *scanner, const char *text)
 {
-    const char *found = memmem(scanner->at, (size_t)(scanner->end - scanner->at), text, strlen(text));
+    const char *found =
+        memmem(scanner->at, (size_t)(scanner->end - scanner->at), text, strlen(text));
     if (found)
         scanner->at = found + strlen(text);
     return found != NULL;
@@ -79,7 +80,8 @@ static bool entity_take(struct scanner *scanner)
         }
     char digits[12] = "", *stop, encoded[4];
     const char *semicolon = memchr(scanner->at, ';', (size_t)(scanner->end - scanner->at));
-    if (!starts(scanner, "&#") || !semicolon || semicolon - scanner->at - 2 >= (int)sizeof digits || semicolon - scanner->at < 3)
+    if (!starts(scanner, "&#") || !semicolon || semicolon - scanner->at - 2 >= (int)sizeof digits ||
+        semicolon - scanner->at < 3)
         return false;
     memcpy(digits, scanner->at + 2, (size_t)(semicolon - scanner->at - 2));
     bool hexadecimal = digits[0] == 'x' || digits[0] == 'X';
@@ -135,7 +137,8 @@ static weir_status element_end(struct scanner *scanner, struct weir_error *reter
     const char *parent = scanner->depth ? scanner->names[scanner->depth - 1] : "";
     size_t size = scanner->text_size;
     scanner->text_size = 0;
-    return scanner->visit(scanner->argument, parent, scanner->names[scanner->depth], scanner->text, size, reterr);
+    return scanner->visit(scanner->argument, parent, scanner->names[scanner->depth], scanner->text,
+                          size, reterr);
 }
 
 /* Behind the name of a start tag: over its attributes. ret_empty: "<x/>". */
@@ -175,7 +178,8 @@ static weir_status tag_take(struct scanner *scanner, struct weir_error *reterr)
         return skip_past(scanner, "-->") ? WEIR_OK : malformed("an open comment", reterr);
     if (starts(scanner, "<![CDATA[")) {
         const char *from = scanner->at + 9;
-        if (!skip_past(scanner, "]]>") || scanner->at - 3 < from || !text_add(scanner, from, (size_t)(scanner->at - 3 - from)))
+        if (!skip_past(scanner, "]]>") || scanner->at - 3 < from ||
+            !text_add(scanner, from, (size_t)(scanner->at - 3 - from)))
             return malformed("an open or too long CDATA", reterr);
         return WEIR_OK;
     }
@@ -183,19 +187,22 @@ static weir_status tag_take(struct scanner *scanner, struct weir_error *reterr)
         return malformed("a document type", reterr);
     if (starts(scanner, "</")) {
         scanner->at += 2;
-        if (!name_take(scanner, name) || !scanner->depth || strcmp(name, scanner->names[scanner->depth - 1]) != 0 || !skip_past(scanner, ">"))
+        if (!name_take(scanner, name) || !scanner->depth ||
+            strcmp(name, scanner->names[scanner->depth - 1]) != 0 || !skip_past(scanner, ">"))
             return malformed("an end without its start", reterr);
         return element_end(scanner, reterr);
     }
     scanner->at++;
-    if (scanner->depth == XML_DEPTH_MAX || !name_take(scanner, name) || !attributes_skip(scanner, &empty))
+    if (scanner->depth == XML_DEPTH_MAX || !name_take(scanner, name) ||
+        !attributes_skip(scanner, &empty))
         return malformed("a broken tag, or too deep", reterr);
     memcpy(scanner->names[scanner->depth++], name, NAME_SIZE);
     scanner->text_size = 0;
     return empty ? element_end(scanner, reterr) : WEIR_OK;
 }
 
-weir_status xml_scan(const char *data, size_t size, xml_visit visit, void *argument, struct weir_error *reterr)
+weir_status xml_scan(const char *data, size_t size, xml_visit visit, void *argument,
+                     struct weir_error *reterr)
 {
     struct scanner scanner = {.at = data, .end = data + size, .visit = visit, .argument = argument};
     while (scanner.at < scanner.end) {
@@ -215,17 +222,20 @@ struct finding {
     bool found;
 };
 
-static weir_status find_visit(void *argument, const char *parent, const char *name, const char *text, size_t size, struct weir_error *reterr)
+static weir_status find_visit(void *argument, const char *parent, const char *name,
+                              const char *text, size_t size, struct weir_error *reterr)
 {
     struct finding *finding = argument;
-    if (!finding->found && strcmp(name, finding->name) == 0 && (!finding->parent || strcmp(parent, finding->parent) == 0)) {
+    if (!finding->found && strcmp(name, finding->name) == 0 &&
+        (!finding->parent || strcmp(parent, finding->parent) == 0)) {
         snprintf(finding->text, finding->capacity, "%s", text);
         finding->found = true;
     }
     return WEIR_OK;
 }
 
-bool xml_find(const char *data, size_t size, const char *parent, const char *name, char *ret_text, size_t capacity)
+bool xml_find(const char *data, size_t size, const char *parent, const char *name, char *ret_text,
+              size_t capacity)
 {
     struct finding finding = {parent, name, ret_text, capacity};
     return data && xml_scan(data, size, find_visit, &finding, NULL) == WEIR_OK && finding.found;

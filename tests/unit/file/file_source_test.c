@@ -15,22 +15,47 @@ Test(glob, matches)
         const char *pattern, *name;
         bool expected;
     } cases[] = {
-        {"a.json", "a.json", true},        {"*.json", "a.json", true},           {"*.json", "x/a.json", false},
-        {"*.json", ".a.json", false},      {".*", ".a", true},                   {"a*b*c", "aXbYbZc", true},
-        {"a*b*c", "aXbYbZ", false},        {"?", "é", false},                    {"??", "é", true},
-        {"[a-c]1", "b1", true},            {"[a-c]1", "d1", false},              {"[!a-c]1", "d1", true},
-        {"[]]", "]", true},                {"[a", "a", false},                   {"[", "[", false},
-        {"\\*", "*", true},                {"\\*", "x", false},                  {"a?c", "a/c", false},
-        {"**", "a/b/c", true},             {"**", "a/.b/c", false},              {"**/x", "x", true},
-        {"**/x", "a/b/x", true},           {"**/x", "a/b/y", false},             {"a/**/b", "a/b", true},
-        {"a/**/b", "a/x/y/b", true},       {"a/**/b", "a/x/y/b/c", false},       {"a/**", "a/b", true},
-        {"a/**", "a", false},              {"**/a/**/b", "x/a/y/a/z/b", true},   {"**/a/*/b", "x/a/y/a/z/b", true},
-        {"*/b", "a/b", true},              {"*/b", "b", false},                  {"a/*", "a/", false},
-        {"", "", true},                    {"", "a", false},                     {"*", "", false},
+        {"a.json", "a.json", true},
+        {"*.json", "a.json", true},
+        {"*.json", "x/a.json", false},
+        {"*.json", ".a.json", false},
+        {".*", ".a", true},
+        {"a*b*c", "aXbYbZc", true},
+        {"a*b*c", "aXbYbZ", false},
+        {"?", "é", false},
+        {"??", "é", true},
+        {"[a-c]1", "b1", true},
+        {"[a-c]1", "d1", false},
+        {"[!a-c]1", "d1", true},
+        {"[]]", "]", true},
+        {"[a", "a", false},
+        {"[", "[", false},
+        {"\\*", "*", true},
+        {"\\*", "x", false},
+        {"a?c", "a/c", false},
+        {"**", "a/b/c", true},
+        {"**", "a/.b/c", false},
+        {"**/x", "x", true},
+        {"**/x", "a/b/x", true},
+        {"**/x", "a/b/y", false},
+        {"a/**/b", "a/b", true},
+        {"a/**/b", "a/x/y/b", true},
+        {"a/**/b", "a/x/y/b/c", false},
+        {"a/**", "a/b", true},
+        {"a/**", "a", false},
+        {"**/a/**/b", "x/a/y/a/z/b", true},
+        {"**/a/*/b", "x/a/y/a/z/b", true},
+        {"*/b", "a/b", true},
+        {"*/b", "b", false},
+        {"a/*", "a/", false},
+        {"", "", true},
+        {"", "a", false},
+        {"*", "", false},
         {"dt=*/h=0[0-9]/*.ndjson.gz", "dt=2026-11-23/h=07/x.ndjson.gz", true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        cr_expect_eq(glob_match(cases[i].pattern, cases[i].name), cases[i].expected, "%s on %s", cases[i].pattern, cases[i].name);
+        cr_expect_eq(glob_match(cases[i].pattern, cases[i].name), cases[i].expected, "%s on %s",
+                     cases[i].pattern, cases[i].name);
 }
 
 Test(glob, folders_worth_entering)
@@ -70,7 +95,9 @@ static char folder[] = "/tmp/weir-source-XXXXXX";
 static void write_file(const char *name, const char *text)
 {
     char command[300];
-    snprintf(command, sizeof command, "mkdir -p \"$(dirname '%s/%s')\" && printf '%%s' '%s' > '%s/%s'", folder, name, text, folder, name);
+    snprintf(command, sizeof command,
+             "mkdir -p \"$(dirname '%s/%s')\" && printf '%%s' '%s' > '%s/%s'", folder, name, text,
+             folder, name);
     cr_assert_eq(system(command), 0);
 }
 
@@ -104,10 +131,12 @@ static const char *listed(const struct weir_file_source *source, const char *pat
     static char text[2000];
     struct weir_file_entry *entries;
     size_t count;
-    cr_assert_eq(weir_file_list(source, pattern, &arena, &entries, &count, &error), WEIR_OK, "%s", error.text);
+    cr_assert_eq(weir_file_list(source, pattern, &arena, &entries, &count, &error), WEIR_OK, "%s",
+                 error.text);
     text[0] = '\0';
     for (size_t i = 0; i < count; i++)
-        snprintf(text + strlen(text), sizeof text - strlen(text), "%s:%d ", strstr(entries[i].path, "/in/") + 4, (int)entries[i].size);
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s:%d ",
+                 strstr(entries[i].path, "/in/") + 4, (int)entries[i].size);
     return text;
 }
 
@@ -115,8 +144,10 @@ static void expect_lists(const struct weir_file_source *source, const char *root
 {
     static const char *const cases[][2] = {
         {"in/*.ndjson", "a.ndjson:1 b.ndjson:2 "},
-        {"in/**", "a-b/x.ndjson.gz:2 a.ndjson:1 a/deep/z.ndjson:1 a/y.ndjson:1 b.ndjson:2 note.txt:1 "},
-        {"in/**/*.ndjson*", "a-b/x.ndjson.gz:2 a.ndjson:1 a/deep/z.ndjson:1 a/y.ndjson:1 b.ndjson:2 "},
+        {"in/**",
+         "a-b/x.ndjson.gz:2 a.ndjson:1 a/deep/z.ndjson:1 a/y.ndjson:1 b.ndjson:2 note.txt:1 "},
+        {"in/**/*.ndjson*",
+         "a-b/x.ndjson.gz:2 a.ndjson:1 a/deep/z.ndjson:1 a/y.ndjson:1 b.ndjson:2 "},
         {"in/a/**/*.ndjson", "a/deep/z.ndjson:1 a/y.ndjson:1 "},
         {"in/a*/?.*", "a-b/x.ndjson.gz:2 a/y.ndjson:1 "},
         {"in/b.ndjson", "b.ndjson:2 "},
@@ -141,7 +172,8 @@ Test(file_source, lists_local)
     expect_lists(&source, root);
     cr_assert_eq(chdir(folder), 0);
     expect_lists(&source, "");
-    cr_assert_eq(weir_file_list(&source, "./in/../in/a.ndjson", &arena, &entries, &count, &error), WEIR_OK);
+    cr_assert_eq(weir_file_list(&source, "./in/../in/a.ndjson", &arena, &entries, &count, &error),
+                 WEIR_OK);
     snprintf(root, sizeof root, "%s/in/a.ndjson", folder);
     cr_expect_str_eq(entries[0].path, root, "one name for one file");
     cr_expect_eq(weir_file_list(&source, "in", &arena, &entries, &count, &error), WEIR_USAGE);
@@ -179,12 +211,14 @@ static void expect_reads(const struct weir_file_source *source, const char *patt
     cr_expect_eq(buffer.size, 6);
     cr_expect_eq(memcmp(buffer.data, "345689", 6), 0);
     write_file("in/r", "ABCDEFGHIJ");
-    cr_expect_eq(weir_file_read_at(file, 3, 4, &buffer, &error), WEIR_CORRUPT, "changed in between");
+    cr_expect_eq(weir_file_read_at(file, 3, 4, &buffer, &error), WEIR_CORRUPT,
+                 "changed in between");
     cr_expect_eq(buffer.size, 6);
     weir_file_close(file);
     weir_file_close(NULL);
     if (!source->store)
-        cr_expect_eq(weir_file_open(source, &entries[0], &file, &error), WEIR_CORRUPT, "not the one that was listed");
+        cr_expect_eq(weir_file_open(source, &entries[0], &file, &error), WEIR_CORRUPT,
+                     "not the one that was listed");
 }
 
 Test(file_source, reads)

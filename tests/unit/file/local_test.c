@@ -30,7 +30,8 @@ static void close_store(void)
 {
     char command[128];
     store.operations->free(store.self);
-    cr_expect_eq(atomic_load(&context.memory.used), 0, "memory left: %zu", atomic_load(&context.memory.used));
+    cr_expect_eq(atomic_load(&context.memory.used), 0, "memory left: %zu",
+                 atomic_load(&context.memory.used));
     weir_context_done(&context);
     snprintf(command, sizeof command, "rm -rf %s", folder);
     cr_expect_eq(system(command), 0);
@@ -38,16 +39,19 @@ static void close_store(void)
 
 TestSuite(local, .init = open_store, .fini = close_store);
 
-static weir_status put(const char *name, const char *text, enum weir_put_mode mode, const char *etag, char *ret_etag)
+static weir_status put(const char *name, const char *text, enum weir_put_mode mode,
+                       const char *etag, char *ret_etag)
 {
-    return store.operations->put(store.self, name, text, strlen(text), mode, etag, ret_etag, &error);
+    return store.operations->put(store.self, name, text, strlen(text), mode, etag, ret_etag,
+                                 &error);
 }
 
 static void expect_content(const char *name, const char *text)
 {
     WEIR_AUTO(weir_buffer) buffer = {.account = &context.memory};
     struct weir_object_info info;
-    cr_assert_eq(store.operations->get(store.self, name, 0, UINT64_MAX, &buffer, &info, &error), WEIR_OK, "%s", error.text);
+    cr_assert_eq(store.operations->get(store.self, name, 0, UINT64_MAX, &buffer, &info, &error),
+                 WEIR_OK, "%s", error.text);
     cr_expect_eq(buffer.size, strlen(text));
     cr_expect_eq(memcmp(buffer.data, text, buffer.size), 0);
     cr_expect_eq(info.size, buffer.size);
@@ -58,7 +62,8 @@ static int files_there(void)
 {
     char command[256];
     int count = -1;
-    snprintf(command, sizeof command, "find %s -type f -not -path '*/.weir-locks/*' | wc -l", folder);
+    snprintf(command, sizeof command, "find %s -type f -not -path '*/.weir-locks/*' | wc -l",
+             folder);
     FILE *pipe = popen(command, "r");
     cr_assert_eq(fscanf(pipe, "%d", &count), 1);
     pclose(pipe);
@@ -69,20 +74,26 @@ Test(local, put_if_absent_once)
 {
     char etag[WEIR_ETAG_SIZE];
     struct weir_object_info info;
-    cr_assert_eq(put("t/metadata/v1.metadata.json", "one", WEIR_PUT_IF_ABSENT, NULL, etag), WEIR_OK, "%s", error.text);
-    cr_assert_eq(put("t/metadata/v1.metadata.json", "two", WEIR_PUT_IF_ABSENT, NULL, NULL), WEIR_PRECONDITION);
+    cr_assert_eq(put("t/metadata/v1.metadata.json", "one", WEIR_PUT_IF_ABSENT, NULL, etag), WEIR_OK,
+                 "%s", error.text);
+    cr_assert_eq(put("t/metadata/v1.metadata.json", "two", WEIR_PUT_IF_ABSENT, NULL, NULL),
+                 WEIR_PRECONDITION);
     expect_content("t/metadata/v1.metadata.json", "one");
-    cr_assert_eq(store.operations->head(store.self, "t/metadata/v1.metadata.json", &info, &error), WEIR_OK);
+    cr_assert_eq(store.operations->head(store.self, "t/metadata/v1.metadata.json", &info, &error),
+                 WEIR_OK);
     cr_expect_str_eq(info.etag, etag);
-    cr_expect_eq(store.operations->head(store.self, "t/metadata/v2.metadata.json", &info, &error), WEIR_NOT_FOUND);
-    cr_expect_eq(store.operations->head(store.self, "t/metadata", &info, &error), WEIR_NOT_FOUND, "a folder is no object");
+    cr_expect_eq(store.operations->head(store.self, "t/metadata/v2.metadata.json", &info, &error),
+                 WEIR_NOT_FOUND);
+    cr_expect_eq(store.operations->head(store.self, "t/metadata", &info, &error), WEIR_NOT_FOUND,
+                 "a folder is no object");
     cr_expect_eq(files_there(), 1, "no temporary file stays");
 }
 
 Test(local, put_if_match)
 {
     char first[WEIR_ETAG_SIZE], second[WEIR_ETAG_SIZE];
-    cr_assert_eq(put("hint", "1", WEIR_PUT_IF_MATCH, "no-such", NULL), WEIR_PRECONDITION, "missing object");
+    cr_assert_eq(put("hint", "1", WEIR_PUT_IF_MATCH, "no-such", NULL), WEIR_PRECONDITION,
+                 "missing object");
     cr_assert_eq(put("hint", "1", WEIR_PUT_IF_ABSENT, NULL, first), WEIR_OK);
     cr_assert_eq(put("hint", "2", WEIR_PUT_IF_MATCH, first, second), WEIR_OK, "%s", error.text);
     cr_expect_str_neq(first, second);
@@ -90,13 +101,15 @@ Test(local, put_if_match)
     expect_content("hint", "2");
 }
 
-/* Many quick replacements of equal size: no etag may ever come back, though inodes and clock ticks do. */
+/* Many quick replacements of equal size: no etag may ever come back, though inodes and clock ticks
+ * do. */
 Test(local, etags_never_return)
 {
     static char seen[500][WEIR_ETAG_SIZE];
     cr_assert_eq(put("hint", "0", WEIR_PUT_IF_ABSENT, NULL, seen[0]), WEIR_OK);
     for (int i = 1; i < 500; i++) {
-        cr_assert_eq(put("hint", "1", WEIR_PUT_IF_MATCH, seen[i - 1], seen[i]), WEIR_OK, "%s", error.text);
+        cr_assert_eq(put("hint", "1", WEIR_PUT_IF_MATCH, seen[i - 1], seen[i]), WEIR_OK, "%s",
+                     error.text);
         for (int j = 0; j < i; j++)
             cr_assert_str_neq(seen[i], seen[j], "%d and %d", i, j);
     }
@@ -109,9 +122,11 @@ static void count_up(void)
         WEIR_AUTO(weir_buffer) buffer = {.account = &context.memory};
         struct weir_object_info info;
         char text[32];
-        if (store.operations->get(store.self, "counter", 0, UINT64_MAX, &buffer, &info, &error) != WEIR_OK)
+        if (store.operations->get(store.self, "counter", 0, UINT64_MAX, &buffer, &info, &error) !=
+            WEIR_OK)
             _exit(1);
-        snprintf(text, sizeof text, "%d", atoi(memcpy((char[32]){0}, buffer.data, buffer.size)) + 1);
+        snprintf(text, sizeof text, "%d",
+                 atoi(memcpy((char[32]){0}, buffer.data, buffer.size)) + 1);
         weir_status status = put("counter", text, WEIR_PUT_IF_MATCH, info.etag, NULL);
         if (status != WEIR_OK && status != WEIR_PRECONDITION)
             _exit(2);
@@ -157,14 +172,19 @@ Test(local, one_of_racing_processes_wins)
 
 Test(local, names_stay_inside)
 {
-    static const char *const bad[] = {"", "/etc/passwd", "..", "../x", "a/../../x", "a/./b", "a//b", "a/", ".weir-tmp-1", "a/.weir-locks/1"};
+    static const char *const bad[] = {
+        "",      "/etc/passwd", "..", "../x",        "a/../../x",
+        "a/./b", "a//b",        "a/", ".weir-tmp-1", "a/.weir-locks/1"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         WEIR_AUTO(weir_buffer) buffer = {.account = &context.memory};
         struct weir_upload *upload;
         cr_expect_eq(put(bad[i], "x", WEIR_PUT_ANY, NULL, NULL), WEIR_USAGE, "%s", bad[i]);
-        cr_expect_eq(store.operations->get(store.self, bad[i], 0, UINT64_MAX, &buffer, NULL, &error), WEIR_USAGE);
+        cr_expect_eq(
+            store.operations->get(store.self, bad[i], 0, UINT64_MAX, &buffer, NULL, &error),
+            WEIR_USAGE);
         cr_expect_eq(store.operations->remove(store.self, bad[i], &error), WEIR_USAGE);
-        cr_expect_eq(store.operations->upload_begin(store.self, bad[i], &upload, &error), WEIR_USAGE);
+        cr_expect_eq(store.operations->upload_begin(store.self, bad[i], &upload, &error),
+                     WEIR_USAGE);
     }
     char big[2000];
     memset(big, 'a', sizeof big - 1);
@@ -186,7 +206,8 @@ static weir_status list_visit(void *argument, const struct weir_object_info *inf
 static const char *list(const char *prefix)
 {
     listed[0] = '\0';
-    cr_assert_eq(store.operations->list(store.self, prefix, list_visit, NULL, &error), WEIR_OK, "%s", error.text);
+    cr_assert_eq(store.operations->list(store.self, prefix, list_visit, NULL, &error), WEIR_OK,
+                 "%s", error.text);
     return listed;
 }
 
@@ -203,14 +224,16 @@ Test(local, list_in_byte_order)
     cr_expect_str_eq(list("zz"), "");
     cr_expect_str_eq(list("a/b/c/d"), "");
     cr_expect_eq(store.operations->list(store.self, "../", list_visit, NULL, &error), WEIR_USAGE);
-    cr_expect_eq(store.operations->list(store.self, "", list_visit, &context, &error), WEIR_STOPPED, "the visitor's status passes");
+    cr_expect_eq(store.operations->list(store.self, "", list_visit, &context, &error), WEIR_STOPPED,
+                 "the visitor's status passes");
 }
 
 Test(local, uploads)
 {
     struct weir_upload *upload;
     struct weir_object_info info;
-    cr_assert_eq(store.operations->upload_begin(store.self, "d/one", &upload, &error), WEIR_OK, "%s", error.text);
+    cr_assert_eq(store.operations->upload_begin(store.self, "d/one", &upload, &error), WEIR_OK,
+                 "%s", error.text);
     cr_assert_eq(store.operations->upload_write(upload, "hello ", 6, &error), WEIR_OK);
     cr_assert_eq(store.operations->upload_write(upload, "world", 5, &error), WEIR_OK);
     cr_expect_str_eq(list(""), "", "not visible before its finish");
@@ -219,7 +242,8 @@ Test(local, uploads)
     expect_content("d/one", "hello world");
     cr_assert_eq(store.operations->settle(store.self, "d", &error), WEIR_OK, "%s", error.text);
     cr_assert_eq(store.operations->upload_begin(store.self, "d/one", &upload, &error), WEIR_OK);
-    cr_assert_eq(store.operations->upload_finish(upload, &info, &error), WEIR_PRECONDITION, "never replaces");
+    cr_assert_eq(store.operations->upload_finish(upload, &info, &error), WEIR_PRECONDITION,
+                 "never replaces");
     cr_assert_eq(store.operations->upload_begin(store.self, "d/two", &upload, &error), WEIR_OK);
     store.operations->upload_abandon(upload);
     store.operations->upload_abandon(NULL);
@@ -232,11 +256,13 @@ Test(local, ranges)
     WEIR_AUTO(weir_buffer) buffer = {.account = &context.memory};
     cr_assert_eq(put("r", "0123456789", WEIR_PUT_ANY, NULL, NULL), WEIR_OK);
     cr_assert_eq(store.operations->get(store.self, "r", 2, 3, &buffer, NULL, &error), WEIR_OK);
-    cr_assert_eq(store.operations->get(store.self, "r", 9, UINT64_MAX, &buffer, NULL, &error), WEIR_OK);
+    cr_assert_eq(store.operations->get(store.self, "r", 9, UINT64_MAX, &buffer, NULL, &error),
+                 WEIR_OK);
     cr_expect_eq(buffer.size, 4);
     cr_expect_eq(memcmp(buffer.data, "2349", 4), 0);
     cr_expect_eq(store.operations->get(store.self, "r", 8, 3, &buffer, NULL, &error), WEIR_CORRUPT);
-    cr_expect_eq(store.operations->get(store.self, "r", UINT64_MAX - 1, 3, &buffer, NULL, &error), WEIR_CORRUPT);
+    cr_expect_eq(store.operations->get(store.self, "r", UINT64_MAX - 1, 3, &buffer, NULL, &error),
+                 WEIR_CORRUPT);
     cr_expect_eq(buffer.size, 4, "untouched by failures");
 }
 
@@ -260,7 +286,8 @@ Test(local, no_space)
     if (child == 0) {
         signal(SIGXFSZ, SIG_IGN);
         setrlimit(RLIMIT_FSIZE, &(struct rlimit){50000, 50000});
-        if (store.operations->put(store.self, "big", big, sizeof big, WEIR_PUT_IF_ABSENT, NULL, NULL, &error) != WEIR_NO_SPACE)
+        if (store.operations->put(store.self, "big", big, sizeof big, WEIR_PUT_IF_ABSENT, NULL,
+                                  NULL, &error) != WEIR_NO_SPACE)
             _exit(1);
         if (store.operations->upload_begin(store.self, "big", &upload, &error) != WEIR_OK)
             _exit(2);
@@ -275,7 +302,8 @@ Test(local, no_space)
     cr_expect_eq(files_there(), 0);
 }
 
-/* Killed before the link: only a temporary file is left, hidden from listings and found as litter. */
+/* Killed before the link: only a temporary file is left, hidden from listings and found as litter.
+ */
 Test(local, killed_writer)
 {
     pid_t child = fork();
@@ -310,7 +338,10 @@ Test(local, lost_answer)
     expect_content("k", "x");
 }
 
-static weir_status refuse(void *self, const char *kind, const char *name) { return WEIR_UNAVAILABLE; }
+static weir_status refuse(void *self, const char *kind, const char *name)
+{
+    return WEIR_UNAVAILABLE;
+}
 
 Test(local, effects_can_fail)
 {
@@ -330,7 +361,8 @@ Test(local, odd_places)
     WEIR_AUTO(weir_buffer) buffer = {.account = &context.memory};
     snprintf(path, sizeof path, "%s/pipe", folder);
     cr_assert_eq(mkfifo(path, 0600), 0);
-    cr_expect_eq(store.operations->get(store.self, "pipe", 0, UINT64_MAX, &buffer, NULL, &error), WEIR_NOT_FOUND, "a pipe must not hang");
+    cr_expect_eq(store.operations->get(store.self, "pipe", 0, UINT64_MAX, &buffer, NULL, &error),
+                 WEIR_NOT_FOUND, "a pipe must not hang");
     cr_assert_eq(put("f", "x", WEIR_PUT_ANY, NULL, NULL), WEIR_OK);
     cr_expect_neq(put("f/g", "x", WEIR_PUT_ANY, NULL, NULL), WEIR_OK, "a file is no folder");
     snprintf(path, sizeof path, "%s/loop", folder);
@@ -342,7 +374,9 @@ Test(local, odd_places)
     snprintf(text, sizeof text, "%s/new/deeper", folder);
     cr_expect_str_eq(other.root_uri, text);
     cr_expect_neq(access(text, F_OK), 0, "not made before the first write");
-    cr_expect_eq(other.operations->put(other.self, "a", "b", 1, WEIR_PUT_IF_ABSENT, NULL, NULL, &error), WEIR_OK, "%s", error.text);
+    cr_expect_eq(
+        other.operations->put(other.self, "a", "b", 1, WEIR_PUT_IF_ABSENT, NULL, NULL, &error),
+        WEIR_OK, "%s", error.text);
     other.operations->free(other.self);
     snprintf(text, sizeof text, "%s/nowhere/../x", folder);
     cr_expect_eq(weir_store_local_new(&context, text, &other, &error), WEIR_USAGE);

@@ -45,12 +45,15 @@ static weir_status visit_none(void *argument, const struct weir_object_info *inf
 
 Test(probe, accepts_a_good_store_and_leaves_nothing)
 {
-    cr_expect_eq(weir_object_store_probe(&context, &real, "_weir/probe/", &error), WEIR_OK, "%s", error.text);
+    cr_expect_eq(weir_object_store_probe(&context, &real, "_weir/probe/", &error), WEIR_OK, "%s",
+                 error.text);
     cr_expect_eq(weir_object_store_probe(&context, &real, "", &error), WEIR_OK, "%s", error.text);
-    cr_expect_eq(real.operations->list(real.self, "", visit_none, NULL, &error), WEIR_OK, "something is left: %s", error.text);
+    cr_expect_eq(real.operations->list(real.self, "", visit_none, NULL, &error), WEIR_OK,
+                 "something is left: %s", error.text);
 }
 
-static weir_status put_anyway(void *self, const char *name, const void *data, size_t size, enum weir_put_mode mode, const char *etag,
+static weir_status put_anyway(void *self, const char *name, const void *data, size_t size,
+                              enum weir_put_mode mode, const char *etag,
                               char ret_etag[WEIR_ETAG_SIZE], struct weir_error *reterr)
 {
     return real.operations->put(self, name, data, size, WEIR_PUT_ANY, NULL, ret_etag, reterr);
@@ -63,10 +66,13 @@ Test(probe, refuses_ignored_conditions)
     cr_expect(strstr(error.text, "ignores If-None-Match"), "%s", error.text);
 }
 
-static weir_status put_ignoring_match(void *self, const char *name, const void *data, size_t size, enum weir_put_mode mode, const char *etag,
+static weir_status put_ignoring_match(void *self, const char *name, const void *data, size_t size,
+                                      enum weir_put_mode mode, const char *etag,
                                       char ret_etag[WEIR_ETAG_SIZE], struct weir_error *reterr)
 {
-    return real.operations->put(self, name, data, size, mode == WEIR_PUT_IF_MATCH ? WEIR_PUT_ANY : mode, etag, ret_etag, reterr);
+    return real.operations->put(self, name, data, size,
+                                mode == WEIR_PUT_IF_MATCH ? WEIR_PUT_ANY : mode, etag, ret_etag,
+                                reterr);
 }
 
 Test(probe, refuses_ignored_match)
@@ -77,12 +83,14 @@ Test(probe, refuses_ignored_match)
 }
 
 /* Compares, waits, writes: right one after the other, wrong in a race. */
-static weir_status put_in_two_steps(void *self, const char *name, const void *data, size_t size, enum weir_put_mode mode, const char *etag,
+static weir_status put_in_two_steps(void *self, const char *name, const void *data, size_t size,
+                                    enum weir_put_mode mode, const char *etag,
                                     char ret_etag[WEIR_ETAG_SIZE], struct weir_error *reterr)
 {
     struct weir_object_info info;
     weir_status seen = real.operations->head(self, name, &info, NULL);
-    if ((mode == WEIR_PUT_IF_ABSENT && seen == WEIR_OK) || (mode == WEIR_PUT_IF_MATCH && (seen != WEIR_OK || strcmp(info.etag, etag) != 0)))
+    if ((mode == WEIR_PUT_IF_ABSENT && seen == WEIR_OK) ||
+        (mode == WEIR_PUT_IF_MATCH && (seen != WEIR_OK || strcmp(info.etag, etag) != 0)))
         return weir_fail(reterr, WEIR_PRECONDITION, "lost");
     usleep(10000);
     return real.operations->put(self, name, data, size, WEIR_PUT_ANY, NULL, ret_etag, reterr);
@@ -95,7 +103,8 @@ Test(probe, refuses_two_steps)
     cr_expect(strstr(error.text, "does not tell the loser"), "%s", error.text);
 }
 
-static weir_status head_anything(void *self, const char *name, struct weir_object_info *ret_info, struct weir_error *reterr)
+static weir_status head_anything(void *self, const char *name, struct weir_object_info *ret_info,
+                                 struct weir_error *reterr)
 {
     *ret_info = (struct weir_object_info){.size = 1};
     return WEIR_OK;
@@ -107,7 +116,8 @@ Test(probe, refuses_phantoms)
     cr_expect_eq(probe_broken(), WEIR_REFUSED);
 }
 
-static weir_status put_away(void *self, const char *name, const void *data, size_t size, enum weir_put_mode mode, const char *etag,
+static weir_status put_away(void *self, const char *name, const void *data, size_t size,
+                            enum weir_put_mode mode, const char *etag,
                             char ret_etag[WEIR_ETAG_SIZE], struct weir_error *reterr)
 {
     return weir_fail(reterr, WEIR_UNAVAILABLE, "away");

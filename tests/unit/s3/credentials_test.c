@@ -1,4 +1,5 @@
-/* Where keys come from, in which order, and when they are renewed; all services are one fake server. */
+/* Where keys come from, in which order, and when they are renewed; all services are one fake
+ * server. */
 #include "connectors/s3/credentials_int.h"
 #include "tests/unit/s3/fake_server.h"
 
@@ -21,9 +22,17 @@ static void fake_sleep(void *self, int64_t duration_ms) {}
 
 static void setup(void)
 {
-    static const char *const variables[] = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_ROLE_ARN",
-                                            "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_SESSION_NAME", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-                                            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"};
+    static const char *const variables[] = {"AWS_ACCESS_KEY_ID",
+                                            "AWS_SECRET_ACCESS_KEY",
+                                            "AWS_SESSION_TOKEN",
+                                            "AWS_PROFILE",
+                                            "AWS_ROLE_ARN",
+                                            "AWS_WEB_IDENTITY_TOKEN_FILE",
+                                            "AWS_ROLE_SESSION_NAME",
+                                            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                                            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+                                            "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+                                            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"};
     char path[100];
     weir_context_init(&context);
     context.clock.wall_ms = fake_wall;
@@ -47,7 +56,8 @@ static void teardown(void)
     weir_http_client_free(http);
     if (server.rules)
         fake_stop(&server);
-    cr_expect_eq(atomic_load(&context.memory.used), 0, "%zu bytes left", atomic_load(&context.memory.used));
+    cr_expect_eq(atomic_load(&context.memory.used), 0, "%zu bytes left",
+                 atomic_load(&context.memory.used));
     snprintf(command, sizeof command, "rm -rf %s", folder);
     cr_expect_eq(system(command), 0);
 }
@@ -70,8 +80,8 @@ static void begin(struct fake_rule *rules, size_t count)
     setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.url, 1);
 }
 
-#define BEGIN(...)                            \
-    struct fake_rule rules[] = {__VA_ARGS__}; \
+#define BEGIN(...)                                                                                 \
+    struct fake_rule rules[] = {__VA_ARGS__};                                                      \
     begin(rules, sizeof rules / sizeof *rules)
 
 static void open_chain(const char *profile, const char *role_arn, const char *external_id)
@@ -93,13 +103,16 @@ static weir_status get_status(void)
 {
     struct s3_credentials found = {0};
     weir_status status = s3_chain_get(chain, NULL, &found, &error);
-    cr_expect(strstr(error.text, "hush-hush") == NULL && strstr(error.hint, "hush-hush") == NULL, "%s", error.text);
+    cr_expect(strstr(error.text, "hush-hush") == NULL && strstr(error.hint, "hush-hush") == NULL,
+              "%s", error.text);
     return status;
 }
 
-#define PROFILES                                                                                                     \
-    "# keys\n[default]\naws_access_key_id = DEFAULT\naws_secret_access_key=hush-hush\n\n[ other ]\r\naws_access_key_id=OTHER\r\n" \
-    "aws_secret_access_key = hush-hush\r\naws_session_token = tok\r\n[half]\naws_access_key_id = x\n"
+#define PROFILES                                                                                   \
+    "# keys\n[default]\naws_access_key_id = DEFAULT\naws_secret_access_key=hush-hush\n\n[ other "  \
+    "]\r\naws_access_key_id=OTHER\r\n"                                                             \
+    "aws_secret_access_key = hush-hush\r\naws_session_token = tok\r\n[half]\naws_access_key_id = " \
+    "x\n"
 
 Test(credentials, environment_first)
 {
@@ -129,7 +142,8 @@ Test(credentials, default_profile)
 
 Test(credentials, profile_from_the_environment)
 {
-    write_text("config", "[profile work]\nregion = eu-west-3\naws_access_key_id = WORK\ns3 =\n  aws_secret_access_key = nested\naws_secret_access_key = hush-hush\n");
+    write_text("config", "[profile work]\nregion = eu-west-3\naws_access_key_id = WORK\ns3 =\n  "
+                         "aws_secret_access_key = nested\naws_secret_access_key = hush-hush\n");
     setenv("AWS_PROFILE", "work", 1);
     open_chain(NULL, NULL, NULL);
     expect_key("WORK", "");
@@ -141,11 +155,16 @@ Test(credentials, profile_from_the_environment)
 Test(credentials, wrong_profiles)
 {
     write_text("credentials", PROFILES);
-    write_text("config", "[profile sso]\nsso_session = x\n[profile loop]\nrole_arn = arn:r\nsource_profile = loop2\n[profile loop2]\nrole_arn = arn:r\nsource_profile = loop\n");
+    write_text("config",
+               "[profile sso]\nsso_session = x\n[profile loop]\nrole_arn = arn:r\nsource_profile = "
+               "loop2\n[profile loop2]\nrole_arn = arn:r\nsource_profile = loop\n");
     static const struct {
         const char *name;
         weir_status status;
-    } cases[] = {{"none", WEIR_NOT_FOUND}, {"half", WEIR_NOT_FOUND}, {"sso", WEIR_UNSUPPORTED}, {"loop", WEIR_USAGE}};
+    } cases[] = {{"none", WEIR_NOT_FOUND},
+                 {"half", WEIR_NOT_FOUND},
+                 {"sso", WEIR_UNSUPPORTED},
+                 {"loop", WEIR_USAGE}};
     for (size_t i = 0; i < 4; i++) {
         open_chain(cases[i].name, NULL, NULL);
         cr_expect_eq(get_status(), cases[i].status, "%s: %s", cases[i].name, error.text);
@@ -161,8 +180,9 @@ Test(credentials, nothing_anywhere)
     cr_expect(strstr(error.hint, "AWS_ACCESS_KEY_ID"), "%s", error.hint);
 }
 
-#define STS(id, expires)                                                                                                 \
-    "<R><Credentials><AccessKeyId>" id "</AccessKeyId><SecretAccessKey>hush-hush</SecretAccessKey><SessionToken>st</SessionToken>" \
+#define STS(id, expires)                                                                           \
+    "<R><Credentials><AccessKeyId>" id                                                             \
+    "</AccessKeyId><SecretAccessKey>hush-hush</SecretAccessKey><SessionToken>st</SessionToken>"    \
     "<Expiration>" expires "</Expiration></Credentials></R>"
 
 Test(credentials, web_identity)
@@ -175,17 +195,21 @@ Test(credentials, web_identity)
     setenv("AWS_ROLE_ARN", "arn:aws:iam::1:role/x", 1);
     open_chain(NULL, NULL, NULL);
     expect_key("WEB", "st");
-    cr_expect(strstr(server.log, "Action=AssumeRoleWithWebIdentity&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fx&"), "%s", server.log);
+    cr_expect(strstr(server.log,
+                     "Action=AssumeRoleWithWebIdentity&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fx&"),
+              "%s", server.log);
     cr_expect(strstr(server.log, "WebIdentityToken=jwt.of.pod"), "%s", server.log);
     cr_expect_not(strstr(server.log, "authorization"), "it is not signed");
 }
 
-#define JSON_KEYS(id, expires) \
-    "{\"Code\":\"Success\",\"AccessKeyId\":\"" id "\",\"SecretAccessKey\":\"hush-hush\",\"Token\":\"jt\",\"Expiration\":\"" expires "\"}"
+#define JSON_KEYS(id, expires)                                                                     \
+    "{\"Code\":\"Success\",\"AccessKeyId\":\"" id                                                  \
+    "\",\"SecretAccessKey\":\"hush-hush\",\"Token\":\"jt\",\"Expiration\":\"" expires "\"}"
 
 Test(credentials, container)
 {
-    BEGIN({"Authorization: pod-token", .code = 200, .body = JSON_KEYS("POD", "2026-11-23T11:00:00Z")});
+    BEGIN({"Authorization: pod-token", .code = 200,
+           .body = JSON_KEYS("POD", "2026-11-23T11:00:00Z")});
     char text[200];
     snprintf(text, sizeof text, "%s/v1/credentials", server.url);
     setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", text, 1);
@@ -198,7 +222,9 @@ Test(credentials, container)
 
 Test(credentials, container_hosts)
 {
-    static const char *const bad[] = {"http://evil.example/x", "http://127.0.0.1.evil.example/", "http://127.0.0.1@evil.example/", "ftp://127.0.0.1/", "http://169.254.170.2.evil/", "169.254.170.2"};
+    static const char *const bad[] = {
+        "http://evil.example/x", "http://127.0.0.1.evil.example/", "http://127.0.0.1@evil.example/",
+        "ftp://127.0.0.1/",      "http://169.254.170.2.evil/",     "169.254.170.2"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", bad[i], 1);
         open_chain(NULL, NULL, NULL);
@@ -210,9 +236,12 @@ Test(credentials, container_hosts)
 
 Test(credentials, instance_metadata)
 {
-    BEGIN({"PUT /latest/api/token", .code = 200, .body = "imds-token"},
-          {"GET /latest/meta-data/iam/security-credentials/ HTTP", 1, .code = 503}, {"GET /latest/meta-data/iam/security-credentials/ HTTP", .code = 200, .body = "my-role\n"},
-          {"GET /latest/meta-data/iam/security-credentials/my-role HTTP", .code = 200, .body = JSON_KEYS("EC2", "2026-11-23T16:00:00Z")});
+    BEGIN(
+        {"PUT /latest/api/token", .code = 200, .body = "imds-token"},
+        {"GET /latest/meta-data/iam/security-credentials/ HTTP", 1, .code = 503},
+        {"GET /latest/meta-data/iam/security-credentials/ HTTP", .code = 200, .body = "my-role\n"},
+        {"GET /latest/meta-data/iam/security-credentials/my-role HTTP", .code = 200,
+         .body = JSON_KEYS("EC2", "2026-11-23T16:00:00Z")});
     unsetenv("AWS_EC2_METADATA_DISABLED");
     open_chain(NULL, NULL, NULL);
     expect_key("EC2", "jt");
@@ -222,7 +251,9 @@ Test(credentials, instance_metadata)
 
 Test(credentials, broken_answers)
 {
-    BEGIN({"PUT /latest/api/token", .code = 200, .body = "t"}, {"credentials/ HTTP", .code = 200, .body = "r"}, {"credentials/r", 1, .code = 200, .body = "{\"AccessKeyId\": 5, \"Sec"},
+    BEGIN({"PUT /latest/api/token", .code = 200, .body = "t"},
+          {"credentials/ HTTP", .code = 200, .body = "r"},
+          {"credentials/r", 1, .code = 200, .body = "{\"AccessKeyId\": 5, \"Sec"},
           {"credentials/r", 1, .code = 200, .body = "[]"}, {"credentials/r", 1, .code = 404});
     unsetenv("AWS_EC2_METADATA_DISABLED");
     open_chain(NULL, NULL, NULL);
@@ -233,12 +264,18 @@ Test(credentials, broken_answers)
 
 Test(credentials, assume_role)
 {
-    BEGIN({"POST / HTTP", 1, .code = 200, .body = STS("ROLE", "2026-11-23T11:00:00Z")}, {"POST / HTTP", .code = 403, .body = "<R><Error><Code>AccessDenied</Code><Message>no</Message></Error></R>"});
+    BEGIN({"POST / HTTP", 1, .code = 200, .body = STS("ROLE", "2026-11-23T11:00:00Z")},
+          {"POST / HTTP", .code = 403,
+           .body = "<R><Error><Code>AccessDenied</Code><Message>no</Message></Error></R>"});
     write_text("credentials", PROFILES);
     open_chain("other", "arn:aws:iam::2:role/y", "ext 1");
     expect_key("ROLE", "st");
-    cr_expect(strstr(server.log, "Action=AssumeRole&ExternalId=ext%201&RoleArn=arn%3Aaws%3Aiam%3A%3A2%3Arole%2Fy"), "%s", server.log);
-    cr_expect(strstr(server.log, "Credential=OTHER/20261123/eu-central-1/sts/aws4_request"), "%s", server.log);
+    cr_expect(
+        strstr(server.log,
+               "Action=AssumeRole&ExternalId=ext%201&RoleArn=arn%3Aaws%3Aiam%3A%3A2%3Arole%2Fy"),
+        "%s", server.log);
+    cr_expect(strstr(server.log, "Credential=OTHER/20261123/eu-central-1/sts/aws4_request"), "%s",
+              server.log);
     cr_expect(strstr(server.log, "x-amz-security-token: tok"));
     wall_ms += 2 * 3600000;
     cr_expect_eq(get_status(), WEIR_DENIED);
@@ -249,16 +286,20 @@ Test(credentials, profile_with_a_role)
 {
     BEGIN({"POST / HTTP", .code = 200, .body = STS("ROLE", "2026-11-23T11:00:00Z")});
     write_text("credentials", PROFILES);
-    write_text("config", "[profile up]\nrole_arn = arn:aws:iam::3:role/z\nsource_profile = other\nexternal_id = e\n");
+    write_text("config", "[profile up]\nrole_arn = arn:aws:iam::3:role/z\nsource_profile = "
+                         "other\nexternal_id = e\n");
     open_chain("up", NULL, NULL);
     expect_key("ROLE", "st");
     cr_expect(strstr(server.log, "Credential=OTHER/"), "%s", server.log);
 }
 
-/* At 80 % of the hour new keys are asked for; while that fails the old ones serve to their last minute. */
+/* At 80 % of the hour new keys are asked for; while that fails the old ones serve to their last
+ * minute. */
 Test(credentials, renewal)
 {
-    BEGIN({"GET /c", 1, .code = 200, .body = JSON_KEYS("ONE", "2026-11-23T11:00:00Z")}, {"GET /c", 1, .code = 400}, {"GET /c", 1, .code = 200, .body = JSON_KEYS("TWO", "2026-11-23T12:00:00Z")},
+    BEGIN({"GET /c", 1, .code = 200, .body = JSON_KEYS("ONE", "2026-11-23T11:00:00Z")},
+          {"GET /c", 1, .code = 400},
+          {"GET /c", 1, .code = 200, .body = JSON_KEYS("TWO", "2026-11-23T12:00:00Z")},
           {"GET /c", .code = 400});
     char text[200];
     snprintf(text, sizeof text, "%s/c", server.url);
@@ -280,7 +321,8 @@ Test(credentials, renewal)
 
 Test(credentials, rejected_keys_are_asked_for_once)
 {
-    BEGIN({"GET /c", 1, .code = 200, .body = JSON_KEYS("ONE", "2026-11-23T11:00:00Z")}, {"GET /c", .code = 200, .body = JSON_KEYS("TWO", "2026-11-23T12:00:00Z")});
+    BEGIN({"GET /c", 1, .code = 200, .body = JSON_KEYS("ONE", "2026-11-23T11:00:00Z")},
+          {"GET /c", .code = 200, .body = JSON_KEYS("TWO", "2026-11-23T12:00:00Z")});
     struct s3_credentials rejected, fresh;
     char text[200];
     snprintf(text, sizeof text, "%s/c", server.url);
@@ -289,6 +331,7 @@ Test(credentials, rejected_keys_are_asked_for_once)
     cr_assert_eq(s3_chain_get(chain, NULL, &rejected, &error), WEIR_OK);
     cr_assert_eq(s3_chain_get(chain, &rejected, &fresh, &error), WEIR_OK);
     cr_expect_str_eq(fresh.id, "TWO");
-    cr_assert_eq(s3_chain_get(chain, &rejected, &fresh, &error), WEIR_OK, "another thread that was late");
+    cr_assert_eq(s3_chain_get(chain, &rejected, &fresh, &error), WEIR_OK,
+                 "another thread that was late");
     cr_expect_eq(server.request_count, 2);
 }

@@ -9,7 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static const char fallback[] = "HTTP/1.1 418 No Rule\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+static const char fallback[] =
+    "HTTP/1.1 418 No Rule\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /* Reads head and body; returns the size of both, 0 if the peer went away before. */
 static size_t request_read(int peer, char *out, size_t capacity)
@@ -24,7 +25,8 @@ static size_t request_read(int peer, char *out, size_t capacity)
         char *end = strstr(out, "\r\n\r\n");
         if (end && !wanted) {
             char *length = strcasestr(out, "\r\ncontent-length:");
-            wanted = (size_t)(end + 4 - out) + (length && length < end ? strtoul(length + 17, NULL, 10) : 0);
+            wanted = (size_t)(end + 4 - out) +
+                     (length && length < end ? strtoul(length + 17, NULL, 10) : 0);
         }
         if (wanted && size >= wanted)
             return size;
@@ -40,8 +42,8 @@ static void answer_send(int peer, const struct fake_rule *rule, int is_head)
     int own_length = rule->headers && strcasestr(rule->headers, "content-length:") != NULL;
     char length[64];
     snprintf(length, sizeof length, "Content-Length: %zu\r\n", strlen(body) + more);
-    int size = snprintf(head, sizeof head, "HTTP/1.1 %d X\r\n%s%sConnection: close\r\n\r\n", rule->code, own_length ? "" : length,
-                        rule->headers ? rule->headers : "");
+    int size = snprintf(head, sizeof head, "HTTP/1.1 %d X\r\n%s%sConnection: close\r\n\r\n",
+                        rule->code, own_length ? "" : length, rule->headers ? rule->headers : "");
     if (write(peer, head, (size_t)size) < 0 || (!is_head && write(peer, body, strlen(body)) < 0))
         return;
 }
@@ -51,7 +53,9 @@ static void serve(struct fake_server *server, int peer, char *text, size_t capac
     size_t size = request_read(peer, text, capacity);
     if (!size)
         return;
-    size_t kept = size < sizeof server->log - server->log_size - 1 ? size : sizeof server->log - server->log_size - 1;
+    size_t kept = size < sizeof server->log - server->log_size - 1
+                      ? size
+                      : sizeof server->log - server->log_size - 1;
     kept = kept < 20000 ? kept : 20000;
     memcpy(server->log + server->log_size, text, kept);
     for (size_t i = 0; i < kept; i++) /* so that strstr sees all of it */
@@ -96,7 +100,8 @@ void fake_start(struct fake_server *server, struct fake_rule *rules, size_t rule
     server->rules = rules;
     server->rule_count = rule_count;
     server->listener = socket(AF_INET, SOCK_STREAM, 0);
-    if (bind(server->listener, (struct sockaddr *)&address, size) != 0 || listen(server->listener, 64) != 0 ||
+    if (bind(server->listener, (struct sockaddr *)&address, size) != 0 ||
+        listen(server->listener, 64) != 0 ||
         getsockname(server->listener, (struct sockaddr *)&address, &size) != 0)
         abort();
     snprintf(server->url, sizeof server->url, "http://127.0.0.1:%d", ntohs(address.sin_port));

@@ -1,4 +1,5 @@
-/* An HTTP server of a few rules, for tests: each request takes the first rule that matches and is not used up. */
+/* An HTTP server of a few rules, for tests: each request takes the first rule that matches and is
+ * not used up. */
 #ifndef WEIR_TESTS_UNIT_S3_FAKE_SERVER_H
 #define WEIR_TESTS_UNIT_S3_FAKE_SERVER_H
 
@@ -13,8 +14,8 @@ enum fake_action {
 };
 
 struct fake_rule {
-    const char *match;   /* anywhere in the request's head and body */
-    int times;           /* how often it serves; 0: always */
+    const char *match; /* anywhere in the request's head and body */
+    int times;         /* how often it serves; 0: always */
     enum fake_action action;
     int code;
     const char *headers; /* lines that end in \r\n; NULL: none */

@@ -1,5 +1,6 @@
-/* Signatures against the examples that AWS publishes: its test suite of 2015 (service "service") and the examples of
- * the S3 API reference, "Signature Calculations: Transferring Payload in a Single Chunk". */
+/* Signatures against the examples that AWS publishes: its test suite of 2015 (service "service")
+ * and the examples of the S3 API reference, "Signature Calculations: Transferring Payload in a
+ * Single Chunk". */
 #include "connectors/http/http.h"
 #include "connectors/s3/sigv4_int.h"
 
@@ -21,7 +22,8 @@ static const char *sign(const char *id, const char *secret, const struct sigv4_r
     memcpy(text, out.data, out.size);
     text[out.size] = '\0';
     weir_buffer_clear(&out);
-    cr_assert_eq(sigv4_sign(&keys, &credentials, request, &out, NULL), WEIR_OK, "by the cached key");
+    cr_assert_eq(sigv4_sign(&keys, &credentials, request, &out, NULL), WEIR_OK,
+                 "by the cached key");
     cr_expect_eq(memcmp(text, out.data, out.size), 0);
     sigv4_keys_done(&keys);
     weir_buffer_done(&out);
@@ -39,48 +41,78 @@ static void expect_signature(const char *authorization, const char *signature)
 
 Test(sigv4, test_suite)
 {
-    struct sigv4_pair headers[] = {{"x-amz-date", "20150830T123600Z"}, {"host", "example.amazonaws.com"}};
-    struct sigv4_request request = {"GET", "/", "", headers, 2, EMPTY, "us-east-1", "service", "20150830T123600Z"};
+    struct sigv4_pair headers[] = {{"x-amz-date", "20150830T123600Z"},
+                                   {"host", "example.amazonaws.com"}};
+    struct sigv4_request request = {"GET", "/",         "",        headers,           2,
+                                    EMPTY, "us-east-1", "service", "20150830T123600Z"};
     const char *secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
     const char *vanilla = sign("AKIDEXAMPLE", secret, &request);
-    cr_expect_str_eq(vanilla, "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders=host;x-amz-date, "
-                              "Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31");
+    cr_expect_str_eq(
+        vanilla, "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, "
+                 "SignedHeaders=host;x-amz-date, "
+                 "Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31");
     request.query = "Param1=value1&Param2=value2";
-    expect_signature(sign("AKIDEXAMPLE", secret, &request), "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500");
+    expect_signature(sign("AKIDEXAMPLE", secret, &request),
+                     "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500");
     request.query = "";
     request.method = "POST";
-    expect_signature(sign("AKIDEXAMPLE", secret, &request), "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b");
+    expect_signature(sign("AKIDEXAMPLE", secret, &request),
+                     "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b");
     /* get-header-value-trim: spaces around and runs of spaces do not count */
-    struct sigv4_pair trimmed[] = {{"host", "example.amazonaws.com"}, {"my-header1", " value1"}, {"my-header2", " \"a   b   c\""},
+    struct sigv4_pair trimmed[] = {{"host", "example.amazonaws.com"},
+                                   {"my-header1", " value1"},
+                                   {"my-header2", " \"a   b   c\""},
                                    {"x-amz-date", "20150830T123600Z"}};
-    struct sigv4_request trim = {"GET", "/", "", trimmed, 4, EMPTY, "us-east-1", "service", "20150830T123600Z"};
-    expect_signature(sign("AKIDEXAMPLE", secret, &trim), "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736");
+    struct sigv4_request trim = {"GET", "/",         "",        trimmed,           4,
+                                 EMPTY, "us-east-1", "service", "20150830T123600Z"};
+    expect_signature(sign("AKIDEXAMPLE", secret, &trim),
+                     "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736");
 }
 
 Test(sigv4, s3_examples)
 {
-    const char *id = "AKIAIOSFODNN7EXAMPLE", *secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", *time = "20130524T000000Z";
-    struct sigv4_pair get[] = {{"host", "examplebucket.s3.amazonaws.com"}, {"range", "bytes=0-9"}, {"x-amz-content-sha256", EMPTY}, {"x-amz-date", time}};
+    const char *id = "AKIAIOSFODNN7EXAMPLE", *secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+               *time = "20130524T000000Z";
+    struct sigv4_pair get[] = {{"host", "examplebucket.s3.amazonaws.com"},
+                               {"range", "bytes=0-9"},
+                               {"x-amz-content-sha256", EMPTY},
+                               {"x-amz-date", time}};
     struct sigv4_request request = {"GET", "/test.txt", "", get, 4, EMPTY, "us-east-1", "s3", time};
-    expect_signature(sign(id, secret, &request), "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41");
+    expect_signature(sign(id, secret, &request),
+                     "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41");
     const char *hash = "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072";
-    struct sigv4_pair put[] = {{"date", "Fri, 24 May 2013 00:00:00 GMT"}, {"host", "examplebucket.s3.amazonaws.com"},
-                               {"x-amz-content-sha256", hash}, {"x-amz-date", time}, {"x-amz-storage-class", "REDUCED_REDUNDANCY"}};
-    request = (struct sigv4_request){"PUT", "/test%24file.text", "", put, 5, hash, "us-east-1", "s3", time};
-    expect_signature(sign(id, secret, &request), "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd");
-    struct sigv4_pair list[] = {{"host", "examplebucket.s3.amazonaws.com"}, {"x-amz-content-sha256", EMPTY}, {"x-amz-date", time}};
-    request = (struct sigv4_request){"GET", "/", "lifecycle=", list, 3, EMPTY, "us-east-1", "s3", time};
-    expect_signature(sign(id, secret, &request), "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543");
+    struct sigv4_pair put[] = {{"date", "Fri, 24 May 2013 00:00:00 GMT"},
+                               {"host", "examplebucket.s3.amazonaws.com"},
+                               {"x-amz-content-sha256", hash},
+                               {"x-amz-date", time},
+                               {"x-amz-storage-class", "REDUCED_REDUNDANCY"}};
+    request = (struct sigv4_request){"PUT", "/test%24file.text", "",   put, 5,
+                                     hash,  "us-east-1",         "s3", time};
+    expect_signature(sign(id, secret, &request),
+                     "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd");
+    struct sigv4_pair list[] = {{"host", "examplebucket.s3.amazonaws.com"},
+                                {"x-amz-content-sha256", EMPTY},
+                                {"x-amz-date", time}};
+    request =
+        (struct sigv4_request){"GET", "/", "lifecycle=", list, 3, EMPTY, "us-east-1", "s3", time};
+    expect_signature(sign(id, secret, &request),
+                     "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543");
     request.query = "max-keys=2&prefix=J";
-    expect_signature(sign(id, secret, &request), "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7");
+    expect_signature(sign(id, secret, &request),
+                     "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7");
 }
 
 Test(sigv4, queries)
 {
     struct weir_buffer out = {.account = &account};
-    struct sigv4_pair pairs[] = {{"uploads", ""}, {"prefix", "a/b c=\xc3\xa9"}, {"list-type", "2"}, {"partNumber", "10"}, {"Z", "+"}};
+    struct sigv4_pair pairs[] = {{"uploads", ""},
+                                 {"prefix", "a/b c=\xc3\xa9"},
+                                 {"list-type", "2"},
+                                 {"partNumber", "10"},
+                                 {"Z", "+"}};
     cr_assert_eq(sigv4_query(&out, pairs, 5, NULL), WEIR_OK);
-    cr_expect_str_eq((char *)out.data, "Z=%2B&list-type=2&partNumber=10&prefix=a%2Fb%20c%3D%C3%A9&uploads=");
+    cr_expect_str_eq((char *)out.data,
+                     "Z=%2B&list-type=2&partNumber=10&prefix=a%2Fb%20c%3D%C3%A9&uploads=");
     weir_buffer_clear(&out);
     cr_assert_eq(sigv4_query(&out, pairs, 0, NULL), WEIR_OK);
     cr_expect_str_eq((char *)out.data, "");
@@ -93,7 +125,8 @@ Test(sigv4, paths_and_times)
     const char *key = "ts_day=2026-11-23/a b+c%41~*'()!.parquet";
     char time[17];
     cr_assert_eq(weir_http_escape(&out, key, strlen(key), true, NULL), WEIR_OK);
-    cr_expect_str_eq((char *)out.data, "ts_day%3D2026-11-23/a%20b%2Bc%2541~%2A%27%28%29%21.parquet");
+    cr_expect_str_eq((char *)out.data,
+                     "ts_day%3D2026-11-23/a%20b%2Bc%2541~%2A%27%28%29%21.parquet");
     weir_buffer_done(&out);
     sigv4_time(1764156900000, time);
     cr_expect_str_eq(time, "20251126T113500Z");

@@ -8,7 +8,8 @@
 
 static char seen[4000];
 
-static weir_status note(void *argument, const char *parent, const char *name, const char *text, size_t size, struct weir_error *reterr)
+static weir_status note(void *argument, const char *parent, const char *name, const char *text,
+                        size_t size, struct weir_error *reterr)
 {
     cr_expect_eq(strlen(text) <= size, true);
     snprintf(seen + strlen(seen), sizeof seen - strlen(seen), "%s>%s=%s|", parent, name, text);
@@ -29,7 +30,10 @@ static weir_status scan(const char *text)
 
 Test(xml, what_servers_send)
 {
-    cr_assert_eq(scan("<?xml version=\"1.0\"?>\n<!-- hi --><L xmlns='x>y'>\n <C><K>a&amp;b&lt;&#x41;&#66;&quot;</K><S/></C><s3:T a=\"/>\">t</s3:T ></L>\n"), WEIR_OK);
+    cr_assert_eq(
+        scan("<?xml version=\"1.0\"?>\n<!-- hi --><L xmlns='x>y'>\n "
+             "<C><K>a&amp;b&lt;&#x41;&#66;&quot;</K><S/></C><s3:T a=\"/>\">t</s3:T ></L>\n"),
+        WEIR_OK);
     cr_expect_str_eq(seen, "C>K=a&b<AB\"|C>S=|L>C=|L>T=t|>L=|");
     cr_assert_eq(scan("<a><![CDATA[x<y]]&gt;]]></a>"), WEIR_OK);
     cr_expect_str_eq(seen, ">a=x<y]]&gt;|");
@@ -39,10 +43,38 @@ Test(xml, what_servers_send)
 
 Test(xml, what_enemies_send)
 {
-    static const char *const bad[] = {"", "x", "<", "<a", "<a>", "<a></b>", "</a>", "<a></a", "<a b=\"></a>", "<a>&lol;</a>", "<a>&#;</a>",
-                                      "<a>&#x;</a>", "<a>&#-5;</a>", "<a>&#x110000;</a>", "<a>&#xD800;</a>", "<a>&#0;</a>", "<a>&", "<a>&#99999999999999999999;</a>",
-                                      "<!DOCTYPE a [<!ENTITY b \"c\">]><a/>", "<!--", "<!-->", "<a><![CDATA[", "<a><![CDATA[]]", "<?", "<a><b></a></b>", "< a></a>",
-                                      "<a><", "<a></", "<a/", "<a\xff", "<aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/>"};
+    static const char *const bad[] = {
+        "",
+        "x",
+        "<",
+        "<a",
+        "<a>",
+        "<a></b>",
+        "</a>",
+        "<a></a",
+        "<a b=\"></a>",
+        "<a>&lol;</a>",
+        "<a>&#;</a>",
+        "<a>&#x;</a>",
+        "<a>&#-5;</a>",
+        "<a>&#x110000;</a>",
+        "<a>&#xD800;</a>",
+        "<a>&#0;</a>",
+        "<a>&",
+        "<a>&#99999999999999999999;</a>",
+        "<!DOCTYPE a [<!ENTITY b \"c\">]><a/>",
+        "<!--",
+        "<!-->",
+        "<a><![CDATA[",
+        "<a><![CDATA[]]",
+        "<?",
+        "<a><b></a></b>",
+        "< a></a>",
+        "<a><",
+        "<a></",
+        "<a/",
+        "<a\xff",
+        "<aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/>"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_expect_eq(scan(bad[i]), WEIR_CORRUPT, "%s", bad[i]);
 }
@@ -64,7 +96,8 @@ Test(xml, limits)
 /* Every prefix of a good text, and every byte of it changed, must end without a bad access. */
 Test(xml, damaged_texts)
 {
-    const char *good = "<?xml version=\"1.0\"?><L><C><K>a&amp;b&#x41;</K><S/></C><![CDATA[x]]><!-- c --><T a=\"b\">t</T></L>";
+    const char *good = "<?xml version=\"1.0\"?><L><C><K>a&amp;b&#x41;</K><S/></C><![CDATA[x]]><!-- "
+                       "c --><T a=\"b\">t</T></L>";
     char copy[200];
     for (size_t i = 0; i < strlen(good); i++) {
         strcpy(copy, good);
