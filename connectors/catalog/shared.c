@@ -1,4 +1,5 @@
-/* What the catalogs share: table names as folders, metadata documents in a store, the commit that creates a table. */
+/* What the catalogs share: table names as folders, metadata documents in a store, the commit that
+ * creates a table. */
 #include "connectors/catalog/catalog_int.h"
 
 #include "engine/base/limits.h"
@@ -15,7 +16,8 @@ static bool part_is_safe(const char *part, size_t size)
     return size > 0 && size <= WEIR_NAME_SIZE_MAX;
 }
 
-weir_status catalog_name_split(const char *name, struct catalog_name *ret_name, struct weir_error *reterr)
+weir_status catalog_name_split(const char *name, struct catalog_name *ret_name,
+                               struct weir_error *reterr)
 {
     size_t size = strlen(name), start = 0;
     const char *last = strrchr(name, '.');
@@ -26,7 +28,10 @@ weir_status catalog_name_split(const char *name, struct catalog_name *ret_name, 
             start = at + 1;
         }
     if (!good)
-        return weir_fail(reterr, WEIR_USAGE, "table name \"%.300s\": wanted layer.table, without / \\ ? # %% * : \" < > | and control characters", name);
+        return weir_fail(reterr, WEIR_USAGE,
+                         "table name \"%.300s\": wanted layer.table, without / \\ ? # %% * : \" < "
+                         "> | and control characters",
+                         name);
     *ret_name = (struct catalog_name){0};
     memcpy(ret_name->space, name, (size_t)(last - name));
     memcpy(ret_name->table, last + 1, strlen(last + 1));
@@ -36,7 +41,8 @@ weir_status catalog_name_split(const char *name, struct catalog_name *ret_name, 
     return WEIR_OK;
 }
 
-weir_status catalog_relative(const struct weir_object_store *store, const char *location, const char **ret_name, struct weir_error *reterr)
+weir_status catalog_relative(const struct weir_object_store *store, const char *location,
+                             const char **ret_name, struct weir_error *reterr)
 {
     const char *path = location;
     size_t root = strlen(store->root_uri);
@@ -46,12 +52,14 @@ weir_status catalog_relative(const struct weir_object_store *store, const char *
             path++;
     }
     if (strncmp(path, store->root_uri, root) != 0 || path[root] != '/')
-        return weir_fail(reterr, WEIR_UNSUPPORTED, "%.400s lies outside the warehouse %.400s", location, store->root_uri);
+        return weir_fail(reterr, WEIR_UNSUPPORTED, "%.400s lies outside the warehouse %.400s",
+                         location, store->root_uri);
     *ret_name = path + root + 1;
     return WEIR_OK;
 }
 
-static weir_status gunzip(const struct weir_buffer *packed, struct weir_buffer *out, struct weir_error *reterr)
+static weir_status gunzip(const struct weir_buffer *packed, struct weir_buffer *out,
+                          struct weir_error *reterr)
 {
     z_stream stream = {.next_in = packed->data, .avail_in = (uInt)packed->size};
     if (inflateInit2(&stream, 15 + 16) != Z_OK)
@@ -60,7 +68,8 @@ static weir_status gunzip(const struct weir_buffer *packed, struct weir_buffer *
     int answer = Z_OK;
     while (answer == Z_OK) {
         WEIR_TRY_OUT(status, weir_buffer_reserve(out, 64 << 10, reterr));
-        uInt room = (uInt)(out->capacity - out->size > (1u << 30) ? 1u << 30 : out->capacity - out->size);
+        uInt room =
+            (uInt)(out->capacity - out->size > (1u << 30) ? 1u << 30 : out->capacity - out->size);
         stream.next_out = out->data + out->size;
         stream.avail_out = room;
         answer = inflate(&stream, Z_NO_FLUSH);
@@ -69,7 +78,8 @@ static weir_status gunzip(const struct weir_buffer *packed, struct weir_buffer *
             answer = Z_DATA_ERROR;
     }
     if (answer != Z_STREAM_END)
-        status = weir_fail(reterr, WEIR_CORRUPT, "gzip: damaged, or larger than %u bytes", WEIR_METADATA_SIZE_MAX);
+        status = weir_fail(reterr, WEIR_CORRUPT, "gzip: damaged, or larger than %u bytes",
+                           WEIR_METADATA_SIZE_MAX);
 out:
     inflateEnd(&stream);
     return status;
@@ -81,7 +91,9 @@ static bool ends_with(const char *text, const char *end)
     return text_size >= end_size && strcmp(text + text_size - end_size, end) == 0;
 }
 
-weir_status catalog_read(struct weir_context *context, const struct weir_object_store *store, const char *name, struct weir_metadata **ret_metadata, struct weir_error *reterr)
+weir_status catalog_read(struct weir_context *context, const struct weir_object_store *store,
+                         const char *name, struct weir_metadata **ret_metadata,
+                         struct weir_error *reterr)
 {
     struct weir_buffer raw, plain;
     struct weir_object_info info;
@@ -90,10 +102,12 @@ weir_status catalog_read(struct weir_context *context, const struct weir_object_
     weir_status status;
     WEIR_TRY_OUT(status, store->operations->head(store->self, name, &info, reterr));
     if (info.size > WEIR_METADATA_SIZE_MAX) {
-        status = weir_fail(reterr, WEIR_UNSUPPORTED, "table metadata of %llu bytes", (unsigned long long)info.size);
+        status = weir_fail(reterr, WEIR_UNSUPPORTED, "table metadata of %llu bytes",
+                           (unsigned long long)info.size);
         goto out;
     }
-    WEIR_TRY_OUT(status, store->operations->get(store->self, name, 0, UINT64_MAX, &raw, NULL, reterr));
+    WEIR_TRY_OUT(status,
+                 store->operations->get(store->self, name, 0, UINT64_MAX, &raw, NULL, reterr));
     bool packed = ends_with(name, ".gz.metadata.json") || ends_with(name, ".json.gz");
     if (packed)
         WEIR_TRY_OUT(status, gunzip(&raw, &plain, reterr));
@@ -107,7 +121,8 @@ out:
     return status;
 }
 
-static weir_status copy_text(struct weir_context *context, const char *text, char **ret_copy, struct weir_error *reterr)
+static weir_status copy_text(struct weir_context *context, const char *text, char **ret_copy,
+                             struct weir_error *reterr)
 {
     size_t size = strlen(text) + 1;
     WEIR_TRY(weir_alloc(&context->memory, size, ret_copy, reterr));
@@ -115,7 +130,8 @@ static weir_status copy_text(struct weir_context *context, const char *text, cha
     return WEIR_OK;
 }
 
-weir_status catalog_table_new(struct weir_context *context, const char *name, const char *location, const char *token, struct weir_metadata *metadata,
+weir_status catalog_table_new(struct weir_context *context, const char *name, const char *location,
+                              const char *token, struct weir_metadata *metadata,
                               struct weir_table **ret_table, struct weir_error *reterr)
 {
     struct weir_table *table;
@@ -138,37 +154,48 @@ out:
 static bool has_action(const struct weir_commit *commit, const char *action)
 {
     for (size_t i = 0; i < json_array_size(commit->updates); i++) {
-        const char *one = json_string_value(json_object_get(json_array_get(commit->updates, i), "action"));
+        const char *one =
+            json_string_value(json_object_get(json_array_get(commit->updates, i), "action"));
         if (one && strcmp(one, action) == 0)
             return true;
     }
     return false;
 }
 
-static weir_status fill_create(struct weir_context *context, const struct weir_object_store *store, const struct catalog_name *name, const struct weir_commit *commit,
+static weir_status fill_create(struct weir_context *context, const struct weir_object_store *store,
+                               const struct catalog_name *name, const struct weir_commit *commit,
                                struct weir_commit *whole, struct weir_error *reterr)
 {
     WEIR_TRY(weir_commit_require(whole, json_pack("{s:s}", "type", "assert-create"), reterr));
     if (!has_action(commit, "assign-uuid")) {
         char uuid[37];
         weir_random_uuid(context, uuid);
-        WEIR_TRY(weir_commit_update(whole, json_pack("{s:s, s:s}", "action", "assign-uuid", "uuid", uuid), reterr));
+        WEIR_TRY(weir_commit_update(
+            whole, json_pack("{s:s, s:s}", "action", "assign-uuid", "uuid", uuid), reterr));
     }
     if (!has_action(commit, "set-location"))
-        WEIR_TRY(weir_commit_update(whole, json_pack("{s:s, s:o}", "action", "set-location", "location", json_sprintf("%s/%s", store->root_uri, name->folder)), reterr));
-    if (json_array_extend(whole->requirements, commit->requirements) != 0 || json_array_extend(whole->updates, commit->updates) != 0)
+        WEIR_TRY(weir_commit_update(whole,
+                                    json_pack("{s:s, s:o}", "action", "set-location", "location",
+                                              json_sprintf("%s/%s", store->root_uri, name->folder)),
+                                    reterr));
+    if (json_array_extend(whole->requirements, commit->requirements) != 0 ||
+        json_array_extend(whole->updates, commit->updates) != 0)
         return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a commit");
     return WEIR_OK;
 }
 
-weir_status catalog_create_metadata(struct weir_context *context, const struct weir_object_store *store, const struct catalog_name *name, const struct weir_commit *commit,
+weir_status catalog_create_metadata(struct weir_context *context,
+                                    const struct weir_object_store *store,
+                                    const struct catalog_name *name,
+                                    const struct weir_commit *commit,
                                     struct weir_metadata **ret_metadata, struct weir_error *reterr)
 {
     struct weir_commit whole;
     WEIR_TRY(weir_commit_init(&whole, reterr));
     weir_status status = fill_create(context, store, name, commit, &whole, reterr);
     if (status == WEIR_OK)
-        status = weir_metadata_apply(&context->memory, NULL, NULL, &whole, weir_now_ms(context), ret_metadata, reterr);
+        status = weir_metadata_apply(&context->memory, NULL, NULL, &whole, weir_now_ms(context),
+                                     ret_metadata, reterr);
     weir_commit_done(&whole);
     return status;
 }

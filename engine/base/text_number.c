@@ -1,7 +1,7 @@
 /* Numbers from text and back: exact integers and decimals, correctly rounded doubles, printing.
  *
- * Doubles take the first way that is certain to be right: one exact operation of the processor (Clinger), the 128-bit
- * product of Eisel and Lemire, or strtod on a short normalised text. */
+ * Doubles take the first way that is certain to be right: one exact operation of the processor
+ * (Clinger), the 128-bit product of Eisel and Lemire, or strtod on a short normalised text. */
 #include "engine/base/text.h"
 
 #include <float.h>
@@ -12,8 +12,10 @@
 
 #define POWER_FIRST (-342) /* below, every 19-digit mantissa rounds to zero */
 #define POWER_LAST 308     /* above, every mantissa is infinite */
-#define EXPONENT_CAP (INT64_C(1) << 40) /* larger than any text is long, far from overflow in sums */
-#define HARD_DIGITS 800    /* 767 digits decide every double; what follows only says "a little more" */
+#define EXPONENT_CAP                                                                               \
+    (INT64_C(1) << 40)  /* larger than any text is long, far from overflow in sums */
+#define HARD_DIGITS 800 /* 767 digits decide every double; what follows only says "a little more"  \
+                         */
 
 struct power {
     uint64_t high, low;
@@ -23,17 +25,19 @@ static const struct power powers[] = {
 #include "engine/base/text_powers.h"
 };
 
-static const double exact_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                      1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+static const double exact_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                      1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                      1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-/* An RFC 8259 number taken apart: sign, the digits before and behind the point, exponent. The value is
- * (whole digits)(fraction digits) * 10^(exponent - fraction_size). */
+/* An RFC 8259 number taken apart: sign, the digits before and behind the point, exponent. The value
+ * is (whole digits)(fraction digits) * 10^(exponent - fraction_size). */
 struct number {
     bool negative;
     const char *whole, *fraction;
     size_t whole_size, fraction_size;
     int64_t exponent;
-    /* Without leading and trailing zeros: digits [first, last) of whole and fraction together; both 0 for zero. */
+    /* Without leading and trailing zeros: digits [first, last) of whole and fraction together; both
+     * 0 for zero. */
     size_t first, last;
 };
 
@@ -136,7 +140,8 @@ bool weir_text_int64(const char *text, size_t size, int64_t *ret_value)
     if (at == size || digits_end(text, size, at) != size)
         return false;
     for (; at < size; at++) {
-        if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, (uint64_t)(text[at] - '0'), &value))
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(text[at] - '0'), &value))
             return false;
     }
     if (value > (uint64_t)INT64_MAX + negative)
@@ -155,7 +160,8 @@ bool weir_text_exact_int64(const char *text, size_t size, int64_t *ret_value)
     return true;
 }
 
-bool weir_text_decimal(const char *text, size_t size, int precision, int scale, weir_int128 *ret_unscaled)
+bool weir_text_decimal(const char *text, size_t size, int precision, int scale,
+                       weir_int128 *ret_unscaled)
 {
     struct number number;
     int64_t zeros;
@@ -185,7 +191,8 @@ static double double_from_bits(uint64_t bits)
     return value;
 }
 
-/* mantissa * 10^power correctly rounded, by one or two 64x64 products; false when they do not decide. */
+/* mantissa * 10^power correctly rounded, by one or two 64x64 products; false when they do not
+ * decide. */
 static bool eisel_lemire(uint64_t mantissa, int64_t power, uint64_t *ret_bits)
 {
     struct power five;
@@ -207,7 +214,8 @@ static bool eisel_lemire(uint64_t mantissa, int64_t power, uint64_t *ret_bits)
     product = (unsigned __int128)mantissa * five.high;
     high = (uint64_t)(product >> 64);
     low = (uint64_t)product;
-    if ((high & 0x1FF) == 0x1FF) { /* the low half of the power could carry into the bits that count */
+    if ((high & 0x1FF) ==
+        0x1FF) { /* the low half of the power could carry into the bits that count */
         uint64_t more = (uint64_t)(((unsigned __int128)mantissa * five.low) >> 64);
         low += more;
         high += low < more;
@@ -216,18 +224,21 @@ static bool eisel_lemire(uint64_t mantissa, int64_t power, uint64_t *ret_bits)
     }
     upper = (int)(high >> 63);
     rounded = high >> (upper + 9);
-    exponent = (int)((217706 * power) >> 16) + 63 + upper - lead + 1023; /* 217706/65536 = log2(10) */
-    if (exponent <= 0) { /* subnormal */
+    exponent =
+        (int)((217706 * power) >> 16) + 63 + upper - lead + 1023; /* 217706/65536 = log2(10) */
+    if (exponent <= 0) {                                          /* subnormal */
         if (exponent <= -63) {
             *ret_bits = 0;
             return true;
         }
         rounded >>= -exponent + 1;
-        *ret_bits = (rounded + (rounded & 1)) >> 1; /* may carry into the exponent: the smallest normal */
+        *ret_bits =
+            (rounded + (rounded & 1)) >> 1; /* may carry into the exponent: the smallest normal */
         return true;
     }
     /* Exactly between two doubles: only for small powers, and then to even. */
-    if (low <= 1 && power >= -4 && power <= 23 && (rounded & 3) == 1 && rounded << (upper + 9) == high)
+    if (low <= 1 && power >= -4 && power <= 23 && (rounded & 3) == 1 &&
+        rounded << (upper + 9) == high)
         rounded &= ~UINT64_C(1);
     rounded = (rounded + (rounded & 1)) >> 1;
     if (rounded >= UINT64_C(1) << 53) {
@@ -242,7 +253,8 @@ static bool eisel_lemire(uint64_t mantissa, int64_t power, uint64_t *ret_bits)
     return true;
 }
 
-/* The same value in at most HARD_DIGITS digits, without a point, so that no locale matters to strtod. */
+/* The same value in at most HARD_DIGITS digits, without a point, so that no locale matters to
+ * strtod. */
 static void number_normalise(const struct number *number, char out[HARD_DIGITS + 32])
 {
     size_t count = number->last - number->first;
@@ -282,8 +294,10 @@ static double number_double(const struct number *number)
             return double_from_bits(bits);
     } else {
         power += (int64_t)(count - 19);
-        /* The digits cut off lie between mantissa and mantissa + 1: if both round alike, so does the value. */
-        if (eisel_lemire(mantissa, power, &bits) && eisel_lemire(mantissa + 1, power, &bits_above) && bits == bits_above)
+        /* The digits cut off lie between mantissa and mantissa + 1: if both round alike, so does
+         * the value. */
+        if (eisel_lemire(mantissa, power, &bits) &&
+            eisel_lemire(mantissa + 1, power, &bits_above) && bits == bits_above)
             return double_from_bits(bits);
     }
     number_normalise(number, text);
@@ -316,7 +330,8 @@ bool weir_text_float(const char *text, size_t size, float *ret_value)
     wide = number_double(&number);
     memcpy(&bits, &wide, sizeof bits);
     value = wide > (double)FLT_MAX * 2 ? HUGE_VALF : (float)wide;
-    /* Rounding twice is wrong only where the double lies exactly between two floats (or they are subnormal). */
+    /* Rounding twice is wrong only where the double lies exactly between two floats (or they are
+     * subnormal). */
     if ((bits & 0x1FFFFFFF) == 0x10000000 || wide < 2 * (double)FLT_MIN) {
         char normalised[HARD_DIGITS + 32];
         number_normalise(&number, normalised);
@@ -328,7 +343,9 @@ bool weir_text_float(const char *text, size_t size, float *ret_value)
     return true;
 }
 
-/* ---- printing ---------------------------------------------------------------------------------------------------- */
+/* ---- printing
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static size_t print_uint128(char *out, unsigned __int128 value)
 {
@@ -362,7 +379,8 @@ size_t weir_print_int64(char *out, int64_t value)
     return size;
 }
 
-/* Digits and decimal exponent of d.ddd e exponent, from "%.*e"; the point of any locale is skipped. */
+/* Digits and decimal exponent of d.ddd e exponent, from "%.*e"; the point of any locale is skipped.
+ */
 static size_t double_digits(double value, int precision, char digits[20], int *ret_exponent)
 {
     char text[48];
@@ -441,7 +459,8 @@ size_t weir_print_double(char *out, double value)
 
 size_t weir_print_decimal(char *out, weir_int128 unscaled, int scale)
 {
-    unsigned __int128 left = unscaled < 0 ? 0 - (unsigned __int128)unscaled : (unsigned __int128)unscaled;
+    unsigned __int128 left =
+        unscaled < 0 ? 0 - (unsigned __int128)unscaled : (unsigned __int128)unscaled;
     char digits[40];
     size_t count = print_uint128(digits, left), size = 0, point = 0;
 
@@ -474,9 +493,10 @@ size_t weir_print_size(char *out, uint64_t bytes)
 
     while (unit < 6 && bytes >> (10 * unit) >= 1024)
         unit++;
-    tenths = (uint64_t)(((unsigned __int128)bytes * 10 + (((uint64_t)1 << (10 * unit)) >> 1)) >> (10 * unit));
+    tenths = (uint64_t)(((unsigned __int128)bytes * 10 + (((uint64_t)1 << (10 * unit)) >> 1)) >>
+                        (10 * unit));
     if (unit == 0 || tenths % 10 == 0)
         return (size_t)snprintf(out, 32, "%llu %s", (unsigned long long)(tenths / 10), units[unit]);
-    return (size_t)snprintf(out, 32, "%llu.%llu %s", (unsigned long long)(tenths / 10), (unsigned long long)(tenths % 10),
-                            units[unit]);
+    return (size_t)snprintf(out, 32, "%llu.%llu %s", (unsigned long long)(tenths / 10),
+                            (unsigned long long)(tenths % 10), units[unit]);
 }

@@ -55,12 +55,17 @@ bool weir_text_size(const char *text, size_t size, uint64_t *ret_bytes)
     static const struct {
         const char *name;
         uint64_t bytes;
-    } units[] = {{"", 1},          {"B", 1},
-                 {"KB", 1000},     {"kB", 1000},
-                 {"MB", 1000000},  {"GB", 1000000000},
+    } units[] = {{"", 1},
+                 {"B", 1},
+                 {"KB", 1000},
+                 {"kB", 1000},
+                 {"MB", 1000000},
+                 {"GB", 1000000000},
                  {"TB", UINT64_C(1000000000000)},
-                 {"KiB", 1 << 10}, {"MiB", 1 << 20},
-                 {"GiB", 1 << 30}, {"TiB", UINT64_C(1) << 40}};
+                 {"KiB", 1 << 10},
+                 {"MiB", 1 << 20},
+                 {"GiB", 1 << 30},
+                 {"TiB", UINT64_C(1) << 40}};
     size_t at = 0;
     weir_int128 number;
     unsigned __int128 product;
@@ -95,9 +100,11 @@ void weir_print_hex(char *out, const void *bytes, size_t size)
     out[2 * size] = 0;
 }
 
-/* ---- base64 (RFC 4648 section 4) ----------------------------------------------------------------------------------- */
+/* ---- base64 (RFC 4648 section 4)
+ * ----------------------------------------------------------------------------------- */
 
-static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base64_digits[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 static int base64_value(uint8_t c)
 {
@@ -163,7 +170,8 @@ bool weir_base64_decode(const char *text, size_t size, uint8_t *out, size_t *ret
     return true;
 }
 
-/* ---- UTF-8 (RFC 3629) ---------------------------------------------------------------------------------------------- */
+/* ---- UTF-8 (RFC 3629)
+ * ---------------------------------------------------------------------------------------------- */
 
 /* Bytes of the valid character at text, or 0. Unicode 15, table 3-7. */
 static size_t utf8_character(const uint8_t *text, size_t size)
@@ -201,7 +209,8 @@ size_t weir_utf8_invalid(const uint8_t *text, size_t size)
 
     while (at < size) {
         size_t step;
-        while (size - at >= 32) { /* plain ASCII, 32 bytes at a time: compiles to vector instructions */
+        while (size - at >=
+               32) { /* plain ASCII, 32 bytes at a time: compiles to vector instructions */
             uint64_t words[4];
             memcpy(words, text + at, 32);
             if ((words[0] | words[1] | words[2] | words[3]) & UINT64_C(0x8080808080808080))
@@ -218,9 +227,12 @@ size_t weir_utf8_invalid(const uint8_t *text, size_t size)
     return size;
 }
 
-/* ---- distance -------------------------------------------------------------------------------------------------------- */
+/* ---- distance
+ * --------------------------------------------------------------------------------------------------------
+ */
 
-#define DISTANCE_SIZE 255 /* names are not longer (WEIR_NAME_SIZE_MAX); what is, differs by its rest */
+#define DISTANCE_SIZE                                                                              \
+    255 /* names are not longer (WEIR_NAME_SIZE_MAX); what is, differs by its rest */
 
 static size_t smaller(size_t a, size_t b)
 {

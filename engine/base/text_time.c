@@ -1,4 +1,5 @@
-/* Dates and times from ISO 8601 text and back, and the civil calendar. Proleptic Gregorian, years 0001 to 9999 in. */
+/* Dates and times from ISO 8601 text and back, and the civil calendar. Proleptic Gregorian, years
+ * 0001 to 9999 in. */
 #include "engine/base/text.h"
 
 #include <stdio.h>
@@ -49,7 +50,8 @@ void weir_days_to_civil(int64_t days, int64_t *ret_year, unsigned *ret_month, un
 static bool date_read(const char *text, int64_t *ret_days)
 {
     static const uint8_t lengths[13] = {0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    unsigned century = pair(text), years = pair(text + 2), month = pair(text + 5), day = pair(text + 8);
+    unsigned century = pair(text), years = pair(text + 2), month = pair(text + 5),
+             day = pair(text + 8);
     unsigned year = century * 100 + years;
     bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 
@@ -180,7 +182,8 @@ bool weir_text_duration_ms(const char *text, size_t size, int64_t *ret_ms)
     static const struct {
         const char *name;
         int64_t ms;
-    } units[] = {{"w", 604800000}, {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+    } units[] = {{"w", 604800000}, {"d", 86400000}, {"h", 3600000},
+                 {"m", 60000},     {"s", 1000},     {"ms", 1}};
     int64_t sum = 0, last = INT64_MAX;
     size_t at = 0;
 
@@ -197,7 +200,8 @@ bool weir_text_duration_ms(const char *text, size_t size, int64_t *ret_ms)
         while (at < size && (unsigned char)(text[at] - '0') >= 10)
             at++;
         for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
-            if (strlen(units[i].name) == at - unit && memcmp(units[i].name, text + unit, at - unit) == 0)
+            if (strlen(units[i].name) == at - unit &&
+                memcmp(units[i].name, text + unit, at - unit) == 0)
                 unit_ms = units[i].ms;
         if (unit_ms == 0 || unit_ms >= last || __builtin_mul_overflow(count, unit_ms, &part) ||
             __builtin_add_overflow(sum, part, &sum))
@@ -208,7 +212,9 @@ bool weir_text_duration_ms(const char *text, size_t size, int64_t *ret_ms)
     return true;
 }
 
-/* ---- printing ---------------------------------------------------------------------------------------------------- */
+/* ---- printing
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static size_t print_pair(char *out, unsigned value)
 {
@@ -228,7 +234,8 @@ static size_t date_print(char *out, int64_t days)
         size += print_pair(out, (unsigned)year / 100);
         size += print_pair(out + size, (unsigned)year % 100);
     } else {
-        size = (size_t)sprintf(out, year < 0 ? "-%04lld" : "+%lld", (long long)(year < 0 ? -year : year));
+        size = (size_t)sprintf(out, year < 0 ? "-%04lld" : "+%lld",
+                               (long long)(year < 0 ? -year : year));
     }
     out[size++] = '-';
     size += print_pair(out + size, month);
@@ -265,7 +272,8 @@ size_t weir_print_date(char *out, int32_t days)
     return size;
 }
 
-/* Out-of-day values, which no parser makes, are shown by their remainder, so that the buffer suffices. */
+/* Out-of-day values, which no parser makes, are shown by their remainder, so that the buffer
+ * suffices. */
 size_t weir_print_time(char *out, int64_t micros)
 {
     size_t size = time_print(out, (micros % DAY_MICROS + DAY_MICROS) % DAY_MICROS);

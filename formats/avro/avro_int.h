@@ -4,11 +4,14 @@
 
 #include "formats/avro/avro.h"
 
-/* Values that `size` bytes may hold: an optional value is three for its bytes (record, union, branch). */
+/* Values that `size` bytes may hold: an optional value is three for its bytes (record, union,
+ * branch). */
 #define AVRO_BUDGET(size) (3 * (size))
 
 /* weir_avro_decode with a budget of values that lasts over many calls. */
-weir_status avro_decode(struct weir_arena *arena, const struct weir_avro_type *type, const uint8_t *data, size_t size, size_t *position,
-                        size_t *budget, struct weir_avro_value *ret_value, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status avro_decode(struct weir_arena *arena, const struct weir_avro_type *type,
+                        const uint8_t *data, size_t size, size_t *position, size_t *budget,
+                        struct weir_avro_value *ret_value,
+                        struct weir_error *reterr) WEIR_MUST_CHECK;
 
 #endif

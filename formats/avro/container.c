@@ -19,31 +19,41 @@ struct weir_avro_reader {
     struct weir_avro_value header; /* the map of bytes */
     enum codec codec;
     uint8_t sync[16];
-    struct weir_buffer block;      /* bytes of the block at hand, when compressed */
+    struct weir_buffer block; /* bytes of the block at hand, when compressed */
     const uint8_t *values;
     size_t values_size, values_position;
-    int64_t left;                  /* values of the block not yet read */
-    size_t budget;                 /* values that may still come, whatever the blocks say */
+    int64_t left;  /* values of the block not yet read */
+    size_t budget; /* values that may still come, whatever the blocks say */
 };
 
-static weir_status reader_header(struct weir_avro_reader *reader, struct weir_arena *arena, struct weir_error *reterr)
+static weir_status reader_header(struct weir_avro_reader *reader, struct weir_arena *arena,
+                                 struct weir_error *reterr)
 {
-    static struct weir_avro_type bytes_type = {.kind = WEIR_AVRO_BYTES, .name = "", .logical_type = ""};
+    static struct weir_avro_type bytes_type = {
+        .kind = WEIR_AVRO_BYTES, .name = "", .logical_type = ""};
     static struct weir_avro_field value_field = {.name = "value", .id = -1, .type = &bytes_type};
-    static const struct weir_avro_type map_type = {.kind = WEIR_AVRO_MAP, .name = "", .logical_type = "", .fields = &value_field, .field_count = 1};
+    static const struct weir_avro_type map_type = {.kind = WEIR_AVRO_MAP,
+                                                   .name = "",
+                                                   .logical_type = "",
+                                                   .fields = &value_field,
+                                                   .field_count = 1};
     if (reader->size < sizeof magic || memcmp(reader->data, magic, sizeof magic) != 0)
-        return weir_fail(reterr, WEIR_CORRUPT, "avro: no container file: it does not start with Obj1");
+        return weir_fail(reterr, WEIR_CORRUPT,
+                         "avro: no container file: it does not start with Obj1");
     reader->position = sizeof magic;
-    WEIR_TRY(weir_avro_decode(arena, &map_type, reader->data, reader->size, &reader->position, &reader->header, reterr));
+    WEIR_TRY(weir_avro_decode(arena, &map_type, reader->data, reader->size, &reader->position,
+                              &reader->header, reterr));
     if (reader->size - reader->position < 16)
-        return weir_fail(reterr, WEIR_CORRUPT, "avro: file ends in its header, at %zu", reader->size);
+        return weir_fail(reterr, WEIR_CORRUPT, "avro: file ends in its header, at %zu",
+                         reader->size);
     memcpy(reader->sync, reader->data + reader->position, 16);
     reader->position += 16;
 
     struct weir_bytes schema, codec;
     if (!weir_avro_reader_metadata(reader, "avro.schema", &schema))
         return weir_fail(reterr, WEIR_CORRUPT, "avro: header without avro.schema");
-    WEIR_TRY(weir_avro_schema_parse(arena, (const char *)schema.data, schema.size, &reader->schema, reterr));
+    WEIR_TRY(weir_avro_schema_parse(arena, (const char *)schema.data, schema.size, &reader->schema,
+                                    reterr));
     if (!weir_avro_reader_metadata(reader, "avro.codec", &codec))
         return WEIR_OK;
     for (reader->codec = 0; reader->codec < CODEC_COUNT; reader->codec++)
@@ -52,7 +62,8 @@ static weir_status reader_header(struct weir_avro_reader *reader, struct weir_ar
     return weir_fail(reterr, WEIR_UNSUPPORTED, "avro: codec \"%.40s\"", (const char *)codec.data);
 }
 
-weir_status weir_avro_reader_open(struct weir_arena *arena, const void *data, size_t size, struct weir_avro_reader **ret_reader, struct weir_error *reterr)
+weir_status weir_avro_reader_open(struct weir_arena *arena, const void *data, size_t size,
+                                  struct weir_avro_reader **ret_reader, struct weir_error *reterr)
 {
     struct weir_avro_reader *reader;
     WEIR_TRY(weir_arena_zero(arena, 1, sizeof *reader, &reader, reterr));
@@ -71,13 +82,18 @@ void weir_avro_reader_close(struct weir_avro_reader *reader)
         weir_buffer_done(&reader->block);
 }
 
-struct weir_avro_type *weir_avro_reader_schema(struct weir_avro_reader *reader) { return reader->schema; }
+struct weir_avro_type *weir_avro_reader_schema(struct weir_avro_reader *reader)
+{
+    return reader->schema;
+}
 
-bool weir_avro_reader_metadata(const struct weir_avro_reader *reader, const char *key, struct weir_bytes *ret_value)
+bool weir_avro_reader_metadata(const struct weir_avro_reader *reader, const char *key,
+                               struct weir_bytes *ret_value)
 {
     for (size_t i = 0; i < reader->header.as.list.count; i++) {
         const struct weir_avro_value *pair = &reader->header.as.list.items[2 * i];
-        if (pair[0].as.bytes.size == strlen(key) && memcmp(pair[0].as.bytes.data, key, strlen(key)) == 0) {
+        if (pair[0].as.bytes.size == strlen(key) &&
+            memcmp(pair[0].as.bytes.data, key, strlen(key)) == 0) {
             *ret_value = pair[1].as.bytes;
             return true;
         }
@@ -85,7 +101,8 @@ bool weir_avro_reader_metadata(const struct weir_avro_reader *reader, const char
     return false;
 }
 
-static weir_status inflate_block(struct weir_buffer *out, const uint8_t *data, size_t size, struct weir_error *reterr)
+static weir_status inflate_block(struct weir_buffer *out, const uint8_t *data, size_t size,
+                                 struct weir_error *reterr)
 {
     z_stream stream = {.next_in = (uint8_t *)(uintptr_t)data, .avail_in = (uInt)size};
     if (inflateInit2(&stream, -15) != Z_OK)
@@ -101,33 +118,41 @@ static weir_status inflate_block(struct weir_buffer *out, const uint8_t *data, s
         answer = inflate(&stream, Z_NO_FLUSH);
         out->size += before - stream.avail_out;
         if (out->size > WEIR_METADATA_SIZE_MAX) {
-            status = weir_fail(reterr, WEIR_CORRUPT, "avro: a block inflates beyond %u bytes", WEIR_METADATA_SIZE_MAX);
+            status = weir_fail(reterr, WEIR_CORRUPT, "avro: a block inflates beyond %u bytes",
+                               WEIR_METADATA_SIZE_MAX);
             goto out;
         }
     }
     if (answer != Z_STREAM_END)
-        status = weir_fail(reterr, WEIR_CORRUPT, "avro: deflate block is damaged: %s", stream.msg ? stream.msg : "cut off");
+        status = weir_fail(reterr, WEIR_CORRUPT, "avro: deflate block is damaged: %s",
+                           stream.msg ? stream.msg : "cut off");
 out:
     inflateEnd(&stream);
     return status;
 }
 
-static weir_status snappy_block(struct weir_buffer *out, const uint8_t *data, size_t size, struct weir_error *reterr)
+static weir_status snappy_block(struct weir_buffer *out, const uint8_t *data, size_t size,
+                                struct weir_error *reterr)
 {
     size_t whole;
-    if (size < 4 || snappy_uncompressed_length((const char *)data, size - 4, &whole) != SNAPPY_OK || whole > WEIR_METADATA_SIZE_MAX)
+    if (size < 4 || snappy_uncompressed_length((const char *)data, size - 4, &whole) != SNAPPY_OK ||
+        whole > WEIR_METADATA_SIZE_MAX)
         return weir_fail(reterr, WEIR_CORRUPT, "avro: snappy block of %zu bytes is damaged", size);
     WEIR_TRY(weir_buffer_reserve(out, whole, reterr));
     if (snappy_uncompress((const char *)data, size - 4, (char *)out->data, &whole) != SNAPPY_OK)
         return weir_fail(reterr, WEIR_CORRUPT, "avro: snappy block of %zu bytes is damaged", size);
     out->size = whole;
     const uint8_t *sum = data + size - 4;
-    uint32_t want = (uint32_t)sum[0] << 24 | (uint32_t)sum[1] << 16 | (uint32_t)sum[2] << 8 | sum[3];
+    uint32_t want =
+        (uint32_t)sum[0] << 24 | (uint32_t)sum[1] << 16 | (uint32_t)sum[2] << 8 | sum[3];
     uint32_t got = (uint32_t)crc32(0, out->data, (uInt)whole);
-    return got == want ? WEIR_OK : weir_fail(reterr, WEIR_CORRUPT, "avro: snappy block: crc %08x, want %08x", got, want);
+    return got == want ? WEIR_OK
+                       : weir_fail(reterr, WEIR_CORRUPT, "avro: snappy block: crc %08x, want %08x",
+                                   got, want);
 }
 
-static weir_status zstd_block(struct weir_buffer *out, const uint8_t *data, size_t size, struct weir_error *reterr)
+static weir_status zstd_block(struct weir_buffer *out, const uint8_t *data, size_t size,
+                              struct weir_error *reterr)
 {
     ZSTD_DCtx *context = ZSTD_createDCtx();
     if (!context)
@@ -143,7 +168,9 @@ static weir_status zstd_block(struct weir_buffer *out, const uint8_t *data, size
         out->size += output.pos;
         bool stuck = answer != 0 && input.pos == before && output.pos == 0;
         if (ZSTD_isError(answer) || stuck || out->size > WEIR_METADATA_SIZE_MAX) {
-            status = weir_fail(reterr, WEIR_CORRUPT, "avro: zstd block is damaged: %s", ZSTD_isError(answer) ? ZSTD_getErrorName(answer) : "cut off or too large");
+            status = weir_fail(reterr, WEIR_CORRUPT, "avro: zstd block is damaged: %s",
+                               ZSTD_isError(answer) ? ZSTD_getErrorName(answer)
+                                                    : "cut off or too large");
             goto out;
         }
     }
@@ -152,7 +179,8 @@ out:
     return status;
 }
 
-static weir_status reader_unpack(struct weir_avro_reader *reader, const uint8_t *data, size_t size, struct weir_error *reterr)
+static weir_status reader_unpack(struct weir_avro_reader *reader, const uint8_t *data, size_t size,
+                                 struct weir_error *reterr)
 {
     weir_buffer_clear(&reader->block);
     switch (reader->codec) {
@@ -175,22 +203,31 @@ static weir_status reader_unpack(struct weir_avro_reader *reader, const uint8_t 
     return WEIR_OK;
 }
 
-static weir_status reader_block(struct weir_avro_reader *reader, struct weir_arena *arena, struct weir_error *reterr)
+static weir_status reader_block(struct weir_avro_reader *reader, struct weir_arena *arena,
+                                struct weir_error *reterr)
 {
-    static const struct weir_avro_type long_type = {.kind = WEIR_AVRO_LONG, .name = "", .logical_type = ""};
+    static const struct weir_avro_type long_type = {
+        .kind = WEIR_AVRO_LONG, .name = "", .logical_type = ""};
     struct weir_avro_value count, size;
     size_t start = reader->position;
-    WEIR_TRY(weir_avro_decode(arena, &long_type, reader->data, reader->size, &reader->position, &count, reterr));
-    WEIR_TRY(weir_avro_decode(arena, &long_type, reader->data, reader->size, &reader->position, &size, reterr));
+    WEIR_TRY(weir_avro_decode(arena, &long_type, reader->data, reader->size, &reader->position,
+                              &count, reterr));
+    WEIR_TRY(weir_avro_decode(arena, &long_type, reader->data, reader->size, &reader->position,
+                              &size, reterr));
     size_t rest = reader->size - reader->position;
-    if (count.as.integer < 0 || size.as.integer < 0 || rest < 16 || (uint64_t)size.as.integer > rest - 16)
-        return weir_fail(reterr, WEIR_CORRUPT, "avro: block at %zu: %lld values in %lld bytes, %zu bytes left", start, (long long)count.as.integer, (long long)size.as.integer, rest);
+    if (count.as.integer < 0 || size.as.integer < 0 || rest < 16 ||
+        (uint64_t)size.as.integer > rest - 16)
+        return weir_fail(reterr, WEIR_CORRUPT,
+                         "avro: block at %zu: %lld values in %lld bytes, %zu bytes left", start,
+                         (long long)count.as.integer, (long long)size.as.integer, rest);
     const uint8_t *data = reader->data + reader->position;
     if (memcmp(data + size.as.integer, reader->sync, 16) != 0)
-        return weir_fail(reterr, WEIR_CORRUPT, "avro: block at %zu is not followed by the sync marker", start);
+        return weir_fail(reterr, WEIR_CORRUPT,
+                         "avro: block at %zu is not followed by the sync marker", start);
     WEIR_TRY(reader_unpack(reader, data, (size_t)size.as.integer, reterr));
     if ((uint64_t)count.as.integer > reader->values_size + WEIR_AVRO_FREE_VALUES_MAX)
-        return weir_fail(reterr, WEIR_CORRUPT, "avro: block at %zu: %lld values in %zu bytes", start, (long long)count.as.integer, reader->values_size);
+        return weir_fail(reterr, WEIR_CORRUPT, "avro: block at %zu: %lld values in %zu bytes",
+                         start, (long long)count.as.integer, reader->values_size);
     reader->position += (size_t)size.as.integer + 16;
     reader->values_position = 0;
     reader->budget += AVRO_BUDGET(reader->values_size);
@@ -198,7 +235,9 @@ static weir_status reader_block(struct weir_avro_reader *reader, struct weir_are
     return WEIR_OK;
 }
 
-weir_status weir_avro_reader_next(struct weir_avro_reader *reader, struct weir_arena *arena, bool *ret_end, struct weir_avro_value *ret_value, struct weir_error *reterr)
+weir_status weir_avro_reader_next(struct weir_avro_reader *reader, struct weir_arena *arena,
+                                  bool *ret_end, struct weir_avro_value *ret_value,
+                                  struct weir_error *reterr)
 {
     while (reader->left == 0) {
         if (reader->position == reader->size) {
@@ -207,15 +246,19 @@ weir_status weir_avro_reader_next(struct weir_avro_reader *reader, struct weir_a
         }
         WEIR_TRY(reader_block(reader, arena, reterr));
     }
-    WEIR_TRY(avro_decode(arena, reader->schema, reader->values, reader->values_size, &reader->values_position, &reader->budget, ret_value, reterr));
+    WEIR_TRY(avro_decode(arena, reader->schema, reader->values, reader->values_size,
+                         &reader->values_position, &reader->budget, ret_value, reterr));
     if (--reader->left == 0 && reader->values_position != reader->values_size)
-        return weir_fail(reterr, WEIR_CORRUPT, "avro: %zu bytes left over in a block before %zu", reader->values_size - reader->values_position, reader->position);
+        return weir_fail(reterr, WEIR_CORRUPT, "avro: %zu bytes left over in a block before %zu",
+                         reader->values_size - reader->values_position, reader->position);
     *ret_end = false;
     return WEIR_OK;
 }
 
-weir_status weir_avro_writer_begin(struct weir_avro_writer *writer, struct weir_buffer *out, const char *schema, const struct weir_avro_pair *metadata, size_t metadata_count,
-                                   bool deflate, const uint8_t sync[16], struct weir_error *reterr)
+weir_status weir_avro_writer_begin(struct weir_avro_writer *writer, struct weir_buffer *out,
+                                   const char *schema, const struct weir_avro_pair *metadata,
+                                   size_t metadata_count, bool deflate, const uint8_t sync[16],
+                                   struct weir_error *reterr)
 {
     *writer = (struct weir_avro_writer){.out = out, .deflate = deflate};
     weir_buffer_init(&writer->block, out->account);
@@ -223,7 +266,8 @@ weir_status weir_avro_writer_begin(struct weir_avro_writer *writer, struct weir_
     memcpy(writer->sync, sync, 16);
     WEIR_TRY(weir_buffer_append(out, magic, sizeof magic, reterr));
     WEIR_TRY(weir_avro_put_long(out, (int64_t)metadata_count + 2, reterr));
-    const struct weir_avro_pair own[2] = {{"avro.schema", schema}, {"avro.codec", deflate ? "deflate" : "null"}};
+    const struct weir_avro_pair own[2] = {{"avro.schema", schema},
+                                          {"avro.codec", deflate ? "deflate" : "null"}};
     for (size_t i = 0; i < metadata_count + 2; i++) {
         const struct weir_avro_pair *pair = i < 2 ? &own[i] : &metadata[i - 2];
         WEIR_TRY(weir_avro_put_bytes(out, pair->key, strlen(pair->key), reterr));
@@ -258,7 +302,8 @@ static weir_status writer_flush(struct weir_avro_writer *writer, struct weir_err
     if (writer->count == 0)
         return WEIR_OK;
     if (writer->block.size > WEIR_METADATA_SIZE_MAX)
-        return weir_fail(reterr, WEIR_UNSUPPORTED, "avro: one record of %zu bytes", writer->block.size);
+        return weir_fail(reterr, WEIR_UNSUPPORTED, "avro: one record of %zu bytes",
+                         writer->block.size);
     struct weir_buffer *from = &writer->block;
     if (writer->deflate) {
         WEIR_TRY(deflate_block(writer, reterr));
@@ -279,7 +324,10 @@ weir_status weir_avro_writer_record(struct weir_avro_writer *writer, struct weir
     return writer->block.size >= WEIR_AVRO_BLOCK_SIZE ? writer_flush(writer, reterr) : WEIR_OK;
 }
 
-weir_status weir_avro_writer_finish(struct weir_avro_writer *writer, struct weir_error *reterr) { return writer_flush(writer, reterr); }
+weir_status weir_avro_writer_finish(struct weir_avro_writer *writer, struct weir_error *reterr)
+{
+    return writer_flush(writer, reterr);
+}
 
 void weir_avro_writer_done(struct weir_avro_writer *writer)
 {

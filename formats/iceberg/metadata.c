@@ -1,4 +1,5 @@
-/* Table metadata: text -> document -> checked views. The document is kept whole, known members or not. */
+/* Table metadata: text -> document -> checked views. The document is kept whole, known members or
+ * not. */
 #include "formats/iceberg/metadata_int.h"
 
 #include "engine/base/limits.h"
@@ -6,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* jansson's memory for a document, by the size of its text: measured between three and seven times. */
+/* jansson's memory for a document, by the size of its text: measured between three and seven times.
+ */
 #define DOCUMENT_COST 6
 
-weir_status metadata_int64(const json_t *object, const char *key, int64_t *ret_value, struct weir_error *reterr)
+weir_status metadata_int64(const json_t *object, const char *key, int64_t *ret_value,
+                           struct weir_error *reterr)
 {
     const json_t *value = json_object_get(object, key);
     if (!json_is_integer(value))
@@ -18,17 +21,20 @@ weir_status metadata_int64(const json_t *object, const char *key, int64_t *ret_v
     return WEIR_OK;
 }
 
-weir_status metadata_int32(const json_t *object, const char *key, int32_t *ret_value, struct weir_error *reterr)
+weir_status metadata_int32(const json_t *object, const char *key, int32_t *ret_value,
+                           struct weir_error *reterr)
 {
     int64_t value;
     WEIR_TRY(metadata_int64(object, key, &value, reterr));
     if (value < INT32_MIN || value > INT32_MAX)
-        return weir_fail(reterr, WEIR_CORRUPT, "\"%s\" of %lld is no 32-bit number", key, (long long)value);
+        return weir_fail(reterr, WEIR_CORRUPT, "\"%s\" of %lld is no 32-bit number", key,
+                         (long long)value);
     *ret_value = (int32_t)value;
     return WEIR_OK;
 }
 
-weir_status metadata_text(const json_t *object, const char *key, const char **ret_text, struct weir_error *reterr)
+weir_status metadata_text(const json_t *object, const char *key, const char **ret_text,
+                          struct weir_error *reterr)
 {
     const char *text = json_string_value(json_object_get(object, key));
     if (!text)
@@ -62,13 +68,15 @@ static weir_status read_schema(struct weir_metadata *metadata, struct weir_error
     return weir_schema_from_json(&metadata->arena, json, &metadata->schema, reterr);
 }
 
-static weir_status read_spec_fields(struct weir_metadata *metadata, const json_t *fields, struct weir_partition_spec *spec, struct weir_error *reterr)
+static weir_status read_spec_fields(struct weir_metadata *metadata, const json_t *fields,
+                                    struct weir_partition_spec *spec, struct weir_error *reterr)
 {
     if (!json_is_array(fields))
         return weir_fail(reterr, WEIR_CORRUPT, "partition spec %d has no list of fields", spec->id);
     size_t count = json_array_size(fields);
     if (count > WEIR_SCHEMA_FIELDS_MAX)
-        return weir_fail(reterr, WEIR_UNSUPPORTED, "partition spec %d has %zu fields", spec->id, count);
+        return weir_fail(reterr, WEIR_UNSUPPORTED, "partition spec %d has %zu fields", spec->id,
+                         count);
     struct weir_partition_field *all;
     WEIR_TRY(weir_arena_zero(&metadata->arena, count, sizeof *all, &all, reterr));
     for (size_t i = 0; i < count; i++) {
@@ -91,23 +99,30 @@ static weir_status read_specs(struct weir_metadata *metadata, struct weir_error 
     bool is_list = json_is_array(specs);
     size_t count = is_list ? json_array_size(specs) : 1;
     int32_t default_id = 0;
-    WEIR_TRY(weir_arena_zero(&metadata->arena, count, sizeof *metadata->specs, &metadata->specs, reterr));
+    WEIR_TRY(weir_arena_zero(&metadata->arena, count, sizeof *metadata->specs, &metadata->specs,
+                             reterr));
     metadata->spec_count = count;
     if (!is_list)
-        return read_spec_fields(metadata, json_object_get(metadata->document, "partition-spec"), &metadata->specs[0], reterr);
+        return read_spec_fields(metadata, json_object_get(metadata->document, "partition-spec"),
+                                &metadata->specs[0], reterr);
     WEIR_TRY(metadata_int32(metadata->document, "default-spec-id", &default_id, reterr));
     metadata->default_spec = count;
     for (size_t i = 0; i < count; i++) {
         const json_t *spec = json_array_get(specs, i);
         WEIR_TRY(metadata_int32(spec, "spec-id", &metadata->specs[i].id, reterr));
-        WEIR_TRY(read_spec_fields(metadata, json_object_get(spec, "fields"), &metadata->specs[i], reterr));
+        WEIR_TRY(read_spec_fields(metadata, json_object_get(spec, "fields"), &metadata->specs[i],
+                                  reterr));
         if (metadata->specs[i].id == default_id)
             metadata->default_spec = i;
     }
-    return metadata->default_spec < count ? WEIR_OK : weir_fail(reterr, WEIR_CORRUPT, "default-spec-id %d names no partition spec", default_id);
+    return metadata->default_spec < count
+               ? WEIR_OK
+               : weir_fail(reterr, WEIR_CORRUPT, "default-spec-id %d names no partition spec",
+                           default_id);
 }
 
-static weir_status read_snapshot(const json_t *json, struct weir_snapshot *snapshot, struct weir_error *reterr)
+static weir_status read_snapshot(const json_t *json, struct weir_snapshot *snapshot,
+                                 struct weir_error *reterr)
 {
     WEIR_TRY(metadata_int64(json, "snapshot-id", &snapshot->id, reterr));
     WEIR_TRY(metadata_int64(json, "timestamp-ms", &snapshot->timestamp_ms, reterr));
@@ -120,7 +135,8 @@ static weir_status read_snapshot(const json_t *json, struct weir_snapshot *snaps
     if (json_is_integer(json_object_get(json, "schema-id")))
         WEIR_TRY(metadata_int32(json, "schema-id", &snapshot->schema_id, reterr));
     snapshot->manifest_list = json_string_value(json_object_get(json, "manifest-list"));
-    snapshot->manifest_list = snapshot->manifest_list ? snapshot->manifest_list : ""; /* v1 may list manifests instead */
+    snapshot->manifest_list =
+        snapshot->manifest_list ? snapshot->manifest_list : ""; /* v1 may list manifests instead */
     snapshot->summary = json_object_get(json, "summary");
     const char *operation = json_string_value(json_object_get(snapshot->summary, "operation"));
     snapshot->operation = operation ? operation : "";
@@ -139,9 +155,11 @@ static weir_status read_snapshots(struct weir_metadata *metadata, struct weir_er
     if (snapshots && !json_is_null(snapshots) && !json_is_array(snapshots))
         return weir_fail(reterr, WEIR_CORRUPT, "\"snapshots\" is no list");
     size_t count = json_array_size(snapshots);
-    WEIR_TRY(weir_arena_zero(&metadata->arena, count, sizeof *metadata->snapshots, &metadata->snapshots, reterr));
+    WEIR_TRY(weir_arena_zero(&metadata->arena, count, sizeof *metadata->snapshots,
+                             &metadata->snapshots, reterr));
     for (size_t i = 0; i < count; i++) {
-        weir_status status = read_snapshot(json_array_get(snapshots, i), &metadata->snapshots[i], reterr);
+        weir_status status =
+            read_snapshot(json_array_get(snapshots, i), &metadata->snapshots[i], reterr);
         if (status != WEIR_OK) {
             weir_error_prefix(reterr, "snapshot %zu", i);
             return status;
@@ -150,7 +168,8 @@ static weir_status read_snapshots(struct weir_metadata *metadata, struct weir_er
     qsort(metadata->snapshots, count, sizeof *metadata->snapshots, compare_snapshots);
     for (size_t i = 1; i < count; i++)
         if (metadata->snapshots[i].id == metadata->snapshots[i - 1].id)
-            return weir_fail(reterr, WEIR_CORRUPT, "snapshot %lld is listed twice", (long long)metadata->snapshots[i].id);
+            return weir_fail(reterr, WEIR_CORRUPT, "snapshot %lld is listed twice",
+                             (long long)metadata->snapshots[i].id);
     metadata->snapshot_count = count;
     return WEIR_OK;
 }
@@ -160,15 +179,19 @@ static weir_status check_refs(struct weir_metadata *metadata, struct weir_error 
     struct weir_snapshot snapshot;
     const char *name;
     json_t *value;
-    json_object_foreach(json_object_get(metadata->document, "refs"), name, value) {
+    json_object_foreach (json_object_get(metadata->document, "refs"), name, value) {
         int64_t id;
         WEIR_TRY(metadata_int64(value, "snapshot-id", &id, reterr));
         if (!weir_metadata_snapshot(metadata, id, &snapshot))
-            return weir_fail(reterr, WEIR_CORRUPT, "ref %.100s names snapshot %lld, which is not there", name, (long long)id);
+            return weir_fail(reterr, WEIR_CORRUPT,
+                             "ref %.100s names snapshot %lld, which is not there", name,
+                             (long long)id);
     }
     int64_t main_id;
-    if (weir_metadata_ref(metadata, "main", &main_id) && !weir_metadata_snapshot(metadata, main_id, &snapshot))
-        return weir_fail(reterr, WEIR_CORRUPT, "current-snapshot-id %lld is not there", (long long)main_id);
+    if (weir_metadata_ref(metadata, "main", &main_id) &&
+        !weir_metadata_snapshot(metadata, main_id, &snapshot))
+        return weir_fail(reterr, WEIR_CORRUPT, "current-snapshot-id %lld is not there",
+                         (long long)main_id);
     return WEIR_OK;
 }
 
@@ -186,7 +209,8 @@ static weir_status read_views(struct weir_metadata *metadata, struct weir_error 
     if (v2 || json_object_get(document, "table-uuid"))
         WEIR_TRY(metadata_text(document, "table-uuid", &metadata->uuid, reterr));
     if (v2)
-        WEIR_TRY(metadata_int64(document, "last-sequence-number", &metadata->last_sequence_number, reterr));
+        WEIR_TRY(metadata_int64(document, "last-sequence-number", &metadata->last_sequence_number,
+                                reterr));
     WEIR_TRY(metadata_int64(document, "last-updated-ms", &metadata->last_updated_ms, reterr));
     WEIR_TRY(metadata_int32(document, "last-column-id", &metadata->last_column_id, reterr));
     WEIR_TRY(read_schema(metadata, reterr));
@@ -195,7 +219,8 @@ static weir_status read_views(struct weir_metadata *metadata, struct weir_error 
     return check_refs(metadata, reterr);
 }
 
-weir_status metadata_from_document(struct weir_account *account, json_t *document, size_t size, struct weir_metadata **ret_metadata, struct weir_error *reterr)
+weir_status metadata_from_document(struct weir_account *account, json_t *document, size_t size,
+                                   struct weir_metadata **ret_metadata, struct weir_error *reterr)
 {
     struct weir_metadata *metadata;
     weir_status status = weir_alloc_zero(account, 1, sizeof *metadata, &metadata, reterr);
@@ -217,14 +242,16 @@ out:
     return status;
 }
 
-weir_status weir_metadata_parse(struct weir_account *account, const void *text, size_t size, struct weir_metadata **ret_metadata, struct weir_error *reterr)
+weir_status weir_metadata_parse(struct weir_account *account, const void *text, size_t size,
+                                struct weir_metadata **ret_metadata, struct weir_error *reterr)
 {
     json_error_t error;
     if (size > WEIR_METADATA_SIZE_MAX)
         return weir_fail(reterr, WEIR_UNSUPPORTED, "table metadata of %zu bytes", size);
     json_t *document = json_loadb(text, size, 0, &error);
     if (!document)
-        return weir_fail(reterr, WEIR_CORRUPT, "table metadata: line %d, column %d: %s", error.line, error.column, error.text);
+        return weir_fail(reterr, WEIR_CORRUPT, "table metadata: line %d, column %d: %s", error.line,
+                         error.column, error.text);
     return metadata_from_document(account, document, size, ret_metadata, reterr);
 }
 
@@ -233,7 +260,8 @@ static int write_piece(const char *piece, size_t size, void *argument)
     return weir_buffer_append(argument, piece, size, NULL) == WEIR_OK ? 0 : -1;
 }
 
-weir_status weir_metadata_write(const struct weir_metadata *metadata, struct weir_buffer *out, struct weir_error *reterr)
+weir_status weir_metadata_write(const struct weir_metadata *metadata, struct weir_buffer *out,
+                                struct weir_error *reterr)
 {
     if (json_dump_callback(metadata->document, write_piece, out, JSON_COMPACT) != 0)
         return weir_fail(reterr, WEIR_NO_MEMORY, "no memory to write table metadata");
@@ -250,22 +278,45 @@ void weir_metadata_free(struct weir_metadata *metadata)
     weir_free(metadata);
 }
 
-const json_t *weir_metadata_document(const struct weir_metadata *metadata) { return metadata->document; }
+const json_t *weir_metadata_document(const struct weir_metadata *metadata)
+{
+    return metadata->document;
+}
 const char *weir_metadata_uuid(const struct weir_metadata *metadata) { return metadata->uuid; }
-const char *weir_metadata_location(const struct weir_metadata *metadata) { return metadata->location; }
-int64_t weir_metadata_last_sequence_number(const struct weir_metadata *metadata) { return metadata->last_sequence_number; }
-int64_t weir_metadata_last_updated_ms(const struct weir_metadata *metadata) { return metadata->last_updated_ms; }
-int32_t weir_metadata_last_column_id(const struct weir_metadata *metadata) { return metadata->last_column_id; }
-const struct weir_schema *weir_metadata_schema(const struct weir_metadata *metadata) { return &metadata->schema; }
+const char *weir_metadata_location(const struct weir_metadata *metadata)
+{
+    return metadata->location;
+}
+int64_t weir_metadata_last_sequence_number(const struct weir_metadata *metadata)
+{
+    return metadata->last_sequence_number;
+}
+int64_t weir_metadata_last_updated_ms(const struct weir_metadata *metadata)
+{
+    return metadata->last_updated_ms;
+}
+int32_t weir_metadata_last_column_id(const struct weir_metadata *metadata)
+{
+    return metadata->last_column_id;
+}
+const struct weir_schema *weir_metadata_schema(const struct weir_metadata *metadata)
+{
+    return &metadata->schema;
+}
 
 const char *weir_metadata_property(const struct weir_metadata *metadata, const char *key)
 {
-    return json_string_value(json_object_get(json_object_get(metadata->document, "properties"), key));
+    return json_string_value(
+        json_object_get(json_object_get(metadata->document, "properties"), key));
 }
 
-const struct weir_partition_spec *weir_metadata_spec(const struct weir_metadata *metadata) { return &metadata->specs[metadata->default_spec]; }
+const struct weir_partition_spec *weir_metadata_spec(const struct weir_metadata *metadata)
+{
+    return &metadata->specs[metadata->default_spec];
+}
 
-const struct weir_partition_spec *weir_metadata_spec_by_id(const struct weir_metadata *metadata, int32_t id)
+const struct weir_partition_spec *weir_metadata_spec_by_id(const struct weir_metadata *metadata,
+                                                           int32_t id)
 {
     for (size_t i = 0; i < metadata->spec_count; i++)
         if (metadata->specs[i].id == id)
@@ -273,20 +324,24 @@ const struct weir_partition_spec *weir_metadata_spec_by_id(const struct weir_met
     return NULL;
 }
 
-bool weir_metadata_snapshot(const struct weir_metadata *metadata, int64_t id, struct weir_snapshot *ret_snapshot)
+bool weir_metadata_snapshot(const struct weir_metadata *metadata, int64_t id,
+                            struct weir_snapshot *ret_snapshot)
 {
     struct weir_snapshot key = {.id = id};
     if (metadata->snapshot_count == 0)
         return false;
-    const struct weir_snapshot *found = bsearch(&key, metadata->snapshots, metadata->snapshot_count, sizeof key, compare_snapshots);
+    const struct weir_snapshot *found =
+        bsearch(&key, metadata->snapshots, metadata->snapshot_count, sizeof key, compare_snapshots);
     if (found)
         *ret_snapshot = *found;
     return found != NULL;
 }
 
-bool weir_metadata_ref(const struct weir_metadata *metadata, const char *ref, int64_t *ret_snapshot_id)
+bool weir_metadata_ref(const struct weir_metadata *metadata, const char *ref,
+                       int64_t *ret_snapshot_id)
 {
-    const json_t *id = json_object_get(json_object_get(json_object_get(metadata->document, "refs"), ref), "snapshot-id");
+    const json_t *id = json_object_get(
+        json_object_get(json_object_get(metadata->document, "refs"), ref), "snapshot-id");
     if (!id && strcmp(ref, "main") == 0) /* v1, and v2 writers that leave refs out */
         id = json_object_get(metadata->document, "current-snapshot-id");
     if (!json_is_integer(id) || json_integer_value(id) == -1)
@@ -295,7 +350,8 @@ bool weir_metadata_ref(const struct weir_metadata *metadata, const char *ref, in
     return true;
 }
 
-bool weir_metadata_is_ancestor(const struct weir_metadata *metadata, int64_t ancestor, int64_t descendant)
+bool weir_metadata_is_ancestor(const struct weir_metadata *metadata, int64_t ancestor,
+                               int64_t descendant)
 {
     struct weir_snapshot snapshot;
     int64_t at = descendant;

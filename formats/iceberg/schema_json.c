@@ -6,24 +6,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-static weir_status no_memory(struct weir_error *reterr) { return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a JSON document"); }
+static weir_status no_memory(struct weir_error *reterr)
+{
+    return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a JSON document");
+}
 
 /* object[key] = value; takes value, which may be NULL from a failed allocation. */
 static weir_status set(json_t *object, const char *key, json_t *value, struct weir_error *reterr)
 {
-    return json_object_set_new(object, key, value) == 0 ? WEIR_OK : weir_fail(reterr, WEIR_NO_MEMORY, "no memory, or no UTF-8, for \"%s\"", key);
+    return json_object_set_new(object, key, value) == 0
+               ? WEIR_OK
+               : weir_fail(reterr, WEIR_NO_MEMORY, "no memory, or no UTF-8, for \"%s\"", key);
 }
 
-static weir_status type_to_json(const struct weir_type *type, json_t **ret_json, struct weir_error *reterr);
+static weir_status type_to_json(const struct weir_type *type, json_t **ret_json,
+                                struct weir_error *reterr);
 
-static weir_status set_type(json_t *object, const char *key, const struct weir_type *type, struct weir_error *reterr)
+static weir_status set_type(json_t *object, const char *key, const struct weir_type *type,
+                            struct weir_error *reterr)
 {
     json_t *json;
     WEIR_TRY(type_to_json(type, &json, reterr));
     return set(object, key, json, reterr);
 }
 
-static weir_status field_to_json(const struct weir_field *field, json_t *object, struct weir_error *reterr)
+static weir_status field_to_json(const struct weir_field *field, json_t *object,
+                                 struct weir_error *reterr)
 {
     WEIR_TRY(set(object, "id", json_integer(field->id), reterr));
     WEIR_TRY(set(object, "name", json_string(field->name), reterr));
@@ -32,7 +40,8 @@ static weir_status field_to_json(const struct weir_field *field, json_t *object,
     return field->doc ? set(object, "doc", json_string(field->doc), reterr) : WEIR_OK;
 }
 
-static weir_status struct_to_json(const struct weir_type *type, json_t *object, struct weir_error *reterr)
+static weir_status struct_to_json(const struct weir_type *type, json_t *object,
+                                  struct weir_error *reterr)
 {
     json_t *fields = json_array();
     WEIR_TRY(set(object, "fields", fields, reterr));
@@ -45,7 +54,8 @@ static weir_status struct_to_json(const struct weir_type *type, json_t *object, 
     return WEIR_OK;
 }
 
-static weir_status nested_to_json(const struct weir_type *type, json_t *object, struct weir_error *reterr)
+static weir_status nested_to_json(const struct weir_type *type, json_t *object,
+                                  struct weir_error *reterr)
 {
     WEIR_TRY(set(object, "type", json_string(weir_type_name(type->id)), reterr));
     if (type->id == WEIR_STRUCT)
@@ -62,7 +72,8 @@ static weir_status nested_to_json(const struct weir_type *type, json_t *object, 
     return set(object, "value-required", json_boolean(type->children[1].required), reterr);
 }
 
-static weir_status type_to_json(const struct weir_type *type, json_t **ret_json, struct weir_error *reterr)
+static weir_status type_to_json(const struct weir_type *type, json_t **ret_json,
+                                struct weir_error *reterr)
 {
     json_t *json;
     if (type->id == WEIR_DECIMAL)
@@ -84,7 +95,8 @@ static weir_status type_to_json(const struct weir_type *type, json_t **ret_json,
     return WEIR_OK;
 }
 
-weir_status weir_schema_to_json(const struct weir_schema *schema, json_t **ret_json, struct weir_error *reterr)
+weir_status weir_schema_to_json(const struct weir_schema *schema, json_t **ret_json,
+                                struct weir_error *reterr)
 {
     json_t *json;
     WEIR_TRY(type_to_json(&schema->root, &json, reterr));
@@ -102,7 +114,8 @@ struct reader {
     size_t fields;
 };
 
-static weir_status type_from_json(struct reader *reader, const json_t *json, int depth, struct weir_type *ret_type);
+static weir_status type_from_json(struct reader *reader, const json_t *json, int depth,
+                                  struct weir_type *ret_type);
 
 /* digits; false if something else stands there or it is beyond `most` */
 static bool parse_number(const char **at, uint32_t most, uint32_t *ret_value)
@@ -128,7 +141,8 @@ static bool parse_decimal(const char *text, struct weir_type *type)
     if (!parse_number(&text, precision, &scale))
         return false;
     text += strspn(text, " ");
-    *type = (struct weir_type){.id = WEIR_DECIMAL, .precision = (uint8_t)precision, .scale = (uint8_t)scale};
+    *type = (struct weir_type){
+        .id = WEIR_DECIMAL, .precision = (uint8_t)precision, .scale = (uint8_t)scale};
     return strcmp(text, ")") == 0;
 }
 
@@ -141,22 +155,26 @@ static bool parse_fixed(const char *text, struct weir_type *type)
     return good;
 }
 
-static weir_status primitive_from_json(struct reader *reader, const char *name, struct weir_type *ret_type)
+static weir_status primitive_from_json(struct reader *reader, const char *name,
+                                       struct weir_type *ret_type)
 {
     for (int id = 0; id < WEIR_TYPE_COUNT; id++)
-        if (id != WEIR_DECIMAL && id != WEIR_FIXED && !weir_type_is_nested((enum weir_type_id)id) && strcmp(name, weir_type_name((enum weir_type_id)id)) == 0) {
+        if (id != WEIR_DECIMAL && id != WEIR_FIXED && !weir_type_is_nested((enum weir_type_id)id) &&
+            strcmp(name, weir_type_name((enum weir_type_id)id)) == 0) {
             *ret_type = (struct weir_type){.id = (enum weir_type_id)id};
             return WEIR_OK;
         }
     struct weir_type type;
-    if ((strncmp(name, "decimal(", 8) == 0 && parse_decimal(name, &type)) || (strncmp(name, "fixed[", 6) == 0 && parse_fixed(name, &type))) {
+    if ((strncmp(name, "decimal(", 8) == 0 && parse_decimal(name, &type)) ||
+        (strncmp(name, "fixed[", 6) == 0 && parse_fixed(name, &type))) {
         *ret_type = type;
         return WEIR_OK;
     }
     return weir_fail(reader->reterr, WEIR_UNSUPPORTED, "schema: type \"%.100s\"", name);
 }
 
-static weir_status child_from_json(struct reader *reader, const json_t *json, const char *prefix, bool required, int depth, struct weir_field *field)
+static weir_status child_from_json(struct reader *reader, const json_t *json, const char *prefix,
+                                   bool required, int depth, struct weir_field *field)
 {
     char key[32];
     snprintf(key, sizeof key, "%s-id", prefix);
@@ -167,7 +185,8 @@ static weir_status child_from_json(struct reader *reader, const json_t *json, co
     return type_from_json(reader, json_object_get(json, prefix), depth + 1, &field->type);
 }
 
-static weir_status field_from_json(struct reader *reader, const json_t *json, int depth, struct weir_field *field)
+static weir_status field_from_json(struct reader *reader, const json_t *json, int depth,
+                                   struct weir_field *field)
 {
     const char *text;
     char *copy;
@@ -181,13 +200,15 @@ static weir_status field_from_json(struct reader *reader, const json_t *json, in
         WEIR_TRY(weir_arena_copy(reader->arena, text, strlen(text), &copy, reader->reterr));
         field->doc = copy;
     }
-    weir_status status = type_from_json(reader, json_object_get(json, "type"), depth + 1, &field->type);
+    weir_status status =
+        type_from_json(reader, json_object_get(json, "type"), depth + 1, &field->type);
     if (status != WEIR_OK)
         weir_error_prefix(reader->reterr, "field %.200s", field->name);
     return status;
 }
 
-static weir_status children_from_json(struct reader *reader, const json_t *json, int depth, struct weir_type *type)
+static weir_status children_from_json(struct reader *reader, const json_t *json, int depth,
+                                      struct weir_type *type)
 {
     const json_t *fields = json_object_get(json, "fields");
     if (type->id == WEIR_STRUCT && !json_is_array(fields))
@@ -195,8 +216,10 @@ static weir_status children_from_json(struct reader *reader, const json_t *json,
     size_t count = type->id == WEIR_LIST ? 1 : type->id == WEIR_MAP ? 2 : json_array_size(fields);
     reader->fields += count;
     if (reader->fields > WEIR_SCHEMA_FIELDS_MAX)
-        return weir_fail(reader->reterr, WEIR_UNSUPPORTED, "schema: more than %d fields", WEIR_SCHEMA_FIELDS_MAX);
-    WEIR_TRY(weir_arena_zero(reader->arena, count, sizeof *type->children, &type->children, reader->reterr));
+        return weir_fail(reader->reterr, WEIR_UNSUPPORTED, "schema: more than %d fields",
+                         WEIR_SCHEMA_FIELDS_MAX);
+    WEIR_TRY(weir_arena_zero(reader->arena, count, sizeof *type->children, &type->children,
+                             reader->reterr));
     type->child_count = (uint32_t)count;
     if (type->id == WEIR_LIST)
         return child_from_json(reader, json, "element", false, depth, &type->children[0]);
@@ -209,10 +232,12 @@ static weir_status children_from_json(struct reader *reader, const json_t *json,
     return WEIR_OK;
 }
 
-static weir_status type_from_json(struct reader *reader, const json_t *json, int depth, struct weir_type *ret_type)
+static weir_status type_from_json(struct reader *reader, const json_t *json, int depth,
+                                  struct weir_type *ret_type)
 {
     if (depth > WEIR_SCHEMA_DEPTH_MAX)
-        return weir_fail(reader->reterr, WEIR_UNSUPPORTED, "schema: nested deeper than %d", WEIR_SCHEMA_DEPTH_MAX);
+        return weir_fail(reader->reterr, WEIR_UNSUPPORTED, "schema: nested deeper than %d",
+                         WEIR_SCHEMA_DEPTH_MAX);
     if (json_is_string(json))
         return primitive_from_json(reader, json_string_value(json), ret_type);
     const char *name = json_string_value(json_object_get(json, "type"));
@@ -221,7 +246,8 @@ static weir_status type_from_json(struct reader *reader, const json_t *json, int
         if (strcmp(name, weir_type_name((enum weir_type_id)id)) == 0)
             type.id = (enum weir_type_id)id;
     if (type.id == WEIR_TYPE_COUNT)
-        return weir_fail(reader->reterr, WEIR_CORRUPT, "schema: a type is neither a name nor struct, list or map");
+        return weir_fail(reader->reterr, WEIR_CORRUPT,
+                         "schema: a type is neither a name nor struct, list or map");
     WEIR_TRY(children_from_json(reader, json, depth, &type));
     *ret_type = type;
     return WEIR_OK;
@@ -246,16 +272,19 @@ static int compare_ids(const void *a, const void *b)
 static weir_status check_ids(struct reader *reader, const struct weir_type *root)
 {
     int32_t *ids;
-    WEIR_TRY(weir_arena_alloc(reader->arena, (reader->fields + 1) * sizeof *ids, &ids, reader->reterr));
+    WEIR_TRY(
+        weir_arena_alloc(reader->arena, (reader->fields + 1) * sizeof *ids, &ids, reader->reterr));
     size_t count = collect_ids(root, ids);
     qsort(ids, count, sizeof *ids, compare_ids);
     for (size_t i = 1; i < count; i++)
         if (ids[i] == ids[i - 1])
-            return weir_fail(reader->reterr, WEIR_CORRUPT, "schema: field id %d is used twice", ids[i]);
+            return weir_fail(reader->reterr, WEIR_CORRUPT, "schema: field id %d is used twice",
+                             ids[i]);
     return WEIR_OK;
 }
 
-weir_status weir_schema_from_json(struct weir_arena *arena, const json_t *json, struct weir_schema *ret_schema, struct weir_error *reterr)
+weir_status weir_schema_from_json(struct weir_arena *arena, const json_t *json,
+                                  struct weir_schema *ret_schema, struct weir_error *reterr)
 {
     struct reader reader = {.arena = arena, .reterr = reterr};
     struct weir_schema schema = {0};
@@ -269,13 +298,15 @@ weir_status weir_schema_from_json(struct weir_arena *arena, const json_t *json, 
     return WEIR_OK;
 }
 
-weir_status weir_partition_spec_to_json(const struct weir_partition_spec *spec, json_t **ret_json, struct weir_error *reterr)
+weir_status weir_partition_spec_to_json(const struct weir_partition_spec *spec, json_t **ret_json,
+                                        struct weir_error *reterr)
 {
     json_t *fields = json_array();
     for (size_t i = 0; fields && i < spec->field_count; i++) {
         const struct weir_partition_field *field = &spec->fields[i];
-        json_t *one = json_pack("{s:i, s:i, s:s, s:s}", "source-id", field->source_id, "field-id", field->field_id,
-                                "transform", field->transform, "name", field->name);
+        json_t *one =
+            json_pack("{s:i, s:i, s:s, s:s}", "source-id", field->source_id, "field-id",
+                      field->field_id, "transform", field->transform, "name", field->name);
         if (!one || json_array_append_new(fields, one) != 0) {
             json_decref(fields);
             return no_memory(reterr);

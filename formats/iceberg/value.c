@@ -1,4 +1,5 @@
-/* Single-value serialisation. Spec: Iceberg "Appendix D: Single-value serialization", binary form. */
+/* Single-value serialisation. Spec: Iceberg "Appendix D: Single-value serialization", binary form.
+ */
 #include "formats/iceberg/value_int.h"
 
 #include "formats/iceberg/manifest.h"
@@ -61,16 +62,23 @@ size_t value_decimal_width(int precision)
     return value_decimal_bytes(largest, bytes);
 }
 
-int value_compare(const struct weir_type *type, const struct weir_bytes *a, const struct weir_bytes *b)
+int value_compare(const struct weir_type *type, const struct weir_bytes *a,
+                  const struct weir_bytes *b)
 {
     int64_t x, y;
     double p, q;
     switch (type->id) {
-    case WEIR_INT: case WEIR_LONG: case WEIR_DATE: case WEIR_TIME: case WEIR_TIMESTAMP: case WEIR_TIMESTAMPTZ:
+    case WEIR_INT:
+    case WEIR_LONG:
+    case WEIR_DATE:
+    case WEIR_TIME:
+    case WEIR_TIMESTAMP:
+    case WEIR_TIMESTAMPTZ:
         if (value_integer(a, &x) && value_integer(b, &y))
             return (x > y) - (x < y);
         break;
-    case WEIR_FLOAT: case WEIR_DOUBLE:
+    case WEIR_FLOAT:
+    case WEIR_DOUBLE:
         if (value_real(a, &p) && value_real(b, &q))
             return (p > q) - (p < q);
         break;
@@ -101,7 +109,8 @@ static const struct weir_vector *resolve(const struct weir_vector *values, uint3
     return values->dictionary;
 }
 
-weir_status weir_value_binary(struct weir_arena *arena, const struct weir_vector *values, uint32_t row, struct weir_bytes *ret_bytes, struct weir_error *reterr)
+weir_status weir_value_binary(struct weir_arena *arena, const struct weir_vector *values,
+                              uint32_t row, struct weir_bytes *ret_bytes, struct weir_error *reterr)
 {
     uint8_t scratch[16];
     const uint8_t *from;
@@ -117,7 +126,8 @@ weir_status weir_value_binary(struct weir_arena *arena, const struct weir_vector
         from = scratch;
         size = 1;
         break;
-    case WEIR_STRING: case WEIR_BINARY:
+    case WEIR_STRING:
+    case WEIR_BINARY:
         from = (const uint8_t *)flat->values + flat->offsets[row];
         size = (size_t)(flat->offsets[row + 1] - flat->offsets[row]);
         break;
@@ -128,8 +138,11 @@ weir_status weir_value_binary(struct weir_arena *arena, const struct weir_vector
         from = scratch + 16 - size;
         break;
     }
-    case WEIR_STRUCT: case WEIR_LIST: case WEIR_MAP:
-        return weir_fail(reterr, WEIR_USAGE, "a %s has no single-value form", weir_type_name(flat->type->id));
+    case WEIR_STRUCT:
+    case WEIR_LIST:
+    case WEIR_MAP:
+        return weir_fail(reterr, WEIR_USAGE, "a %s has no single-value form",
+                         weir_type_name(flat->type->id));
     default:
         from = (const uint8_t *)flat->values + (size_t)row * size;
     }

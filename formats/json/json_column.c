@@ -1,10 +1,13 @@
-/* The columns below a plan's nodes: grown in the caller's arena, cut back when a record turns out bad. */
+/* The columns below a plan's nodes: grown in the caller's arena, cut back when a record turns out
+ * bad. */
 #include "formats/json/json_int.h"
 
 #include <string.h>
 
 #define ROWS_FIRST 64
 #define BYTES_FIRST 1024
+#define BYTES_EXPECTED_MAX                                                                         \
+    (8u << 20) /* one batch of long strings must not make every later one large */
 
 bool json_out_of_memory(struct weir_json_decoder *decoder, weir_status status)
 {
@@ -26,7 +29,8 @@ static bool has_offsets(const struct json_node *node)
 static bool column_block(struct weir_json_decoder *decoder, void *block, size_t used, size_t size)
 {
     void *larger;
-    weir_status status = weir_arena_alloc(decoder->arena, size + JSON_PADDING, &larger, &decoder->error);
+    weir_status status =
+        weir_arena_alloc(decoder->arena, size + JSON_PADDING, &larger, &decoder->error);
 
     if (status != WEIR_OK)
         return json_out_of_memory(decoder, status);
@@ -41,15 +45,18 @@ static size_t bits_size(uint32_t count)
     return ((size_t)count + 7) / 8;
 }
 
-static bool column_resize(struct weir_json_decoder *decoder, struct json_node *node, uint32_t capacity)
+static bool column_resize(struct weir_json_decoder *decoder, struct json_node *node,
+                          uint32_t capacity)
 {
-    if (node->type == WEIR_BOOLEAN && !column_block(decoder, &node->values, bits_size(node->count), bits_size(capacity)))
+    if (node->type == WEIR_BOOLEAN &&
+        !column_block(decoder, &node->values, bits_size(node->count), bits_size(capacity)))
         return false;
-    if (node->width > 0 &&
-        !column_block(decoder, &node->values, (size_t)node->count * node->width, (size_t)capacity * node->width))
+    if (node->width > 0 && !column_block(decoder, &node->values, (size_t)node->count * node->width,
+                                         (size_t)capacity * node->width))
         return false;
-    if (has_offsets(node) && !column_block(decoder, &node->offsets, node->offsets ? ((size_t)node->count + 1) * 4 : 0,
-                                           ((size_t)capacity + 1) * 4))
+    if (has_offsets(node) &&
+        !column_block(decoder, &node->offsets, node->offsets ? ((size_t)node->count + 1) * 4 : 0,
+                      ((size_t)capacity + 1) * 4))
         return false;
     if (node->validity) {
         size_t used = bits_size(node->count), size = bits_size(capacity);
@@ -61,7 +68,8 @@ static bool column_resize(struct weir_json_decoder *decoder, struct json_node *n
     return true;
 }
 
-/* Rows to start with: known for columns of the record itself, else as many as the batch before suggests. */
+/* Rows to start with: known for columns of the record itself, else as many as the batch before
+ * suggests. */
 static uint32_t rows_expected(const struct json_node *node, uint32_t rows)
 {
     uint64_t expected = (uint64_t)rows * 2;
@@ -91,8 +99,8 @@ bool json_column_begin(struct weir_json_decoder *decoder, struct json_node *node
         if (node->last_rows > 0 && node->last_bytes < JSON_INPUT_MAX)
             bytes = node->last_bytes * rows / node->last_rows * 9 / 8 + BYTES_FIRST;
         node->bytes = 0;
-        if (bytes > JSON_INPUT_MAX)
-            bytes = JSON_INPUT_MAX;
+        if (bytes > BYTES_EXPECTED_MAX)
+            bytes = BYTES_EXPECTED_MAX;
         if (!column_block(decoder, &node->values, 0, bytes))
             return false;
         node->bytes_capacity = bytes;
@@ -106,7 +114,8 @@ bool json_column_begin(struct weir_json_decoder *decoder, struct json_node *node
 bool json_column_grow(struct weir_json_decoder *decoder, struct json_node *node)
 {
     if (node->capacity >= WEIR_LIST_ELEMENTS_MAX)
-        return json_out_of_memory(decoder, weir_fail(&decoder->error, WEIR_NO_MEMORY, "more than %u elements in one column",
+        return json_out_of_memory(decoder, weir_fail(&decoder->error, WEIR_NO_MEMORY,
+                                                     "more than %u elements in one column",
                                                      WEIR_LIST_ELEMENTS_MAX));
     return column_resize(decoder, node, node->capacity * 2);
 }
@@ -117,8 +126,9 @@ bool json_column_reserve(struct weir_json_decoder *decoder, struct json_node *no
 
     if (bytes <= capacity - node->bytes)
         return true;
-    while (capacity - node->bytes < bytes)
-        capacity *= 2;
+    capacity *= 2;
+    if (capacity - node->bytes < bytes)
+        capacity = (node->bytes + bytes) / 8 * 9 + BYTES_FIRST;
     if (!column_block(decoder, &node->values, node->bytes, capacity))
         return false;
     node->bytes_capacity = capacity;
@@ -153,7 +163,8 @@ bool json_column_null(struct weir_json_decoder *decoder, struct json_node *node)
     return true;
 }
 
-/* Children may be ahead of a struct or list that was given up half-way, so they are always looked at. */
+/* Children may be ahead of a struct or list that was given up half-way, so they are always looked
+ * at. */
 void json_column_truncate(struct json_node *node, uint32_t count)
 {
     uint32_t below = count;
@@ -175,12 +186,14 @@ void json_column_truncate(struct json_node *node, uint32_t count)
         json_column_truncate(&node->children[i], below);
 }
 
-bool json_column_vectors(struct weir_json_decoder *decoder, const struct json_node *node, struct weir_vector *vector)
+bool json_column_vectors(struct weir_json_decoder *decoder, const struct json_node *node,
+                         struct weir_vector *vector)
 {
     if (node->child_count == 0)
         return true;
-    weir_status status = weir_arena_zero(decoder->arena, node->child_count, sizeof *vector->children, &vector->children,
-                                         &decoder->error);
+    weir_status status =
+        weir_arena_zero(decoder->arena, node->child_count, sizeof *vector->children,
+                        &vector->children, &decoder->error);
     if (status != WEIR_OK)
         return json_out_of_memory(decoder, status);
     for (uint32_t i = 0; i < node->child_count; i++)

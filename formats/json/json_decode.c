@@ -1,23 +1,31 @@
-/* Decoding a call's records: each through the fast pass, the careful one if need be, into rows or a refusal. */
+/* Decoding a call's records: each through the fast pass, the careful one if need be, into rows or a
+ * refusal. */
 #include "formats/json/json_int.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define NAME_SHOWN 64 /* bytes of an unknown field's name in a message */
+#define ROOM_FIRST (16 * 1024)
+#define ROOM_KEPT (1024 * 1024) /* room for larger records is given back after the call */
 
-/* The name behind the quote at `key`, decoded; it was walked before, so nothing can be wrong with it. */
-static bool unknown_name(struct weir_json_decoder *decoder, const uint8_t *key, const char **ret_name, size_t *ret_size)
+/* The name behind the quote at `key`, decoded; it was walked before, so nothing can be wrong with
+ * it. */
+static bool unknown_name(struct weir_json_decoder *decoder, const uint8_t *key,
+                         const char **ret_name, size_t *ret_size)
 {
     const uint8_t *end = key + 1;
 
     while (*end != '"')
         end += *end == '\\' ? 2 : 1;
+    if (!json_scratch(decoder))
+        return false;
     *ret_name = (const char *)decoder->scratch;
     return json_unescape(decoder, key + 1, end, decoder->scratch, ret_size);
 }
 
-bool json_unknown_member(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *key, const uint8_t *at)
+bool json_unknown_member(struct weir_json_decoder *decoder, struct json_node *node,
+                         const uint8_t *key, const uint8_t *at)
 {
     const char *name;
     char shown[NAME_SHOWN + 1];
@@ -36,25 +44,45 @@ bool json_unknown_member(struct weir_json_decoder *decoder, struct json_node *no
     return false;
 }
 
-/* ---- one record ----------------------------------------------------------------------------------------------------------- */
+/* ---- one record
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
-static weir_status decoder_room(struct weir_json_decoder *decoder, size_t size, struct weir_error *reterr)
+/* Bytes that must be readable, as zeros, behind a record. */
+static size_t padding_size(const struct weir_json_decoder *decoder)
 {
-    size_t capacity = decoder->text_capacity > 0 ? decoder->text_capacity : 4096;
-    size_t padding = JSON_PADDING + JSON_KEY_FAST + decoder->key_longest;
+    return JSON_PADDING + JSON_KEY_FAST + decoder->key_longest;
+}
 
-    if (size <= decoder->text_capacity)
-        return WEIR_OK;
-    while (capacity < size)
-        capacity *= 2;
-    decoder->text_capacity = 0;
+static void decoder_shrink(struct weir_json_decoder *decoder)
+{
     weir_free(decoder->text);
     weir_free(decoder->scratch);
     decoder->text = decoder->scratch = NULL;
-    WEIR_TRY(weir_alloc(decoder->account, capacity + padding, &decoder->text, reterr));
-    WEIR_TRY(weir_alloc(decoder->account, capacity + padding, &decoder->scratch, reterr));
+    decoder->text_capacity = 0;
+}
+
+static weir_status decoder_room(struct weir_json_decoder *decoder, size_t size,
+                                struct weir_error *reterr)
+{
+    size_t capacity = size + size / 4 < ROOM_FIRST ? ROOM_FIRST : size + size / 4;
+
+    if (size <= decoder->text_capacity)
+        return WEIR_OK;
+    decoder_shrink(decoder);
+    WEIR_TRY(
+        weir_alloc(decoder->account, capacity + padding_size(decoder), &decoder->text, reterr));
     decoder->text_capacity = capacity;
     return WEIR_OK;
+}
+
+bool json_scratch(struct weir_json_decoder *decoder)
+{
+    if (!decoder->scratch)
+        decoder->status =
+            weir_alloc(decoder->account, decoder->text_capacity + padding_size(decoder),
+                       &decoder->scratch, &decoder->error);
+    return decoder->status == WEIR_OK;
 }
 
 static bool only_space(const uint8_t *data, size_t size)
@@ -68,7 +96,8 @@ static bool only_space(const uint8_t *data, size_t size)
 /* What can be said of a record before it is walked. */
 static bool refuse_whole(const struct weir_bytes *record, struct json_failure *failure)
 {
-    if (record->size > 0 && record->size <= WEIR_RECORD_SIZE_MAX && !only_space(record->data, record->size))
+    if (record->size > 0 && record->size <= WEIR_RECORD_SIZE_MAX &&
+        !only_space(record->data, record->size))
         return false;
     *failure = (struct json_failure){.position = UINT32_MAX, .path_at = JSON_PATH_SIZE - 1};
     if (!record->data) {
@@ -76,7 +105,8 @@ static bool refuse_whole(const struct weir_bytes *record, struct json_failure *f
         strcpy(failure->text, "null instead of a record");
     } else if (record->size > WEIR_RECORD_SIZE_MAX) {
         failure->reason = WEIR_REASON_TOO_LARGE;
-        snprintf(failure->text, sizeof failure->text, "%zu bytes, more than %u", record->size, WEIR_RECORD_SIZE_MAX);
+        snprintf(failure->text, sizeof failure->text, "%zu bytes, more than %u", record->size,
+                 WEIR_RECORD_SIZE_MAX);
     } else {
         failure->reason = WEIR_REASON_EMPTY;
         strcpy(failure->text, "empty");
@@ -96,7 +126,7 @@ static bool decode_record(struct weir_json_decoder *decoder, const struct weir_b
         return false;
     memcpy(decoder->text, record->data, record->size);
     decoder->end = decoder->text + record->size;
-    memset(decoder->text + record->size, 0, JSON_PADDING + JSON_KEY_FAST + decoder->key_longest);
+    memset(decoder->text + record->size, 0, padding_size(decoder));
     decoder->careful = false;
     if (decoder->walk(decoder))
         return true;
@@ -111,24 +141,30 @@ static bool decode_record(struct weir_json_decoder *decoder, const struct weir_b
     return false;
 }
 
-/* ---- one call -------------------------------------------------------------------------------------------------------------- */
+/* ---- one call
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
-static weir_status refusal_make(struct weir_json_decoder *decoder, uint32_t record, struct weir_refusal *refusal,
-                                struct weir_error *reterr)
+static weir_status refusal_make(struct weir_json_decoder *decoder, uint32_t record,
+                                struct weir_refusal *refusal, struct weir_error *reterr)
 {
     const struct json_failure *failure = &decoder->failure;
     const char *path = failure->path + failure->path_at;
     char *message;
 
-    WEIR_TRY(weir_arena_print(decoder->arena, &message, reterr, "%s%s%s", path, *path ? ": " : "", failure->text));
-    *refusal = (struct weir_refusal){
-        .record = record, .reason = failure->reason, .position = failure->position, .message = message};
+    WEIR_TRY(weir_arena_print(decoder->arena, &message, reterr, "%s%s%s", path, *path ? ": " : "",
+                              failure->text));
+    *refusal = (struct weir_refusal){.record = record,
+                                     .reason = failure->reason,
+                                     .position = failure->position,
+                                     .message = message};
     return WEIR_OK;
 }
 
 /* Refusals are few: the array doubles. */
-static weir_status refusal_add(struct weir_json_decoder *decoder, uint32_t record, struct weir_refusal **refusals,
-                               uint32_t *count, uint32_t *capacity, struct weir_error *reterr)
+static weir_status refusal_add(struct weir_json_decoder *decoder, uint32_t record,
+                               struct weir_refusal **refusals, uint32_t *count, uint32_t *capacity,
+                               struct weir_error *reterr)
 {
     if (*count == *capacity) {
         struct weir_refusal *larger;
@@ -144,7 +180,8 @@ static weir_status refusal_add(struct weir_json_decoder *decoder, uint32_t recor
     return WEIR_OK;
 }
 
-static weir_status check_total(const struct weir_bytes *records, uint32_t count, struct weir_error *reterr)
+static weir_status check_total(const struct weir_bytes *records, uint32_t count,
+                               struct weir_error *reterr)
 {
     uint64_t total = 0;
 
@@ -152,13 +189,13 @@ static weir_status check_total(const struct weir_bytes *records, uint32_t count,
         if (records[i].size <= WEIR_RECORD_SIZE_MAX)
             total += records[i].size;
     if (total > JSON_INPUT_MAX)
-        return weir_fail(reterr, WEIR_USAGE, "%llu bytes of JSON in one call, more than %u", (unsigned long long)total,
-                         JSON_INPUT_MAX);
+        return weir_fail(reterr, WEIR_USAGE, "%llu bytes of JSON in one call, more than %u",
+                         (unsigned long long)total, JSON_INPUT_MAX);
     return WEIR_OK;
 }
 
-static weir_status finish(struct weir_json_decoder *decoder, uint32_t records, struct weir_batch *batch,
-                          struct weir_error *reterr)
+static weir_status finish(struct weir_json_decoder *decoder, uint32_t records,
+                          struct weir_batch *batch, struct weir_error *reterr)
 {
     struct weir_vector root = {0};
 
@@ -168,12 +205,14 @@ static weir_status finish(struct weir_json_decoder *decoder, uint32_t records, s
         return decoder->status;
     }
     json_column_finish(decoder->root, records, &root);
-    *batch = (struct weir_batch){.type = decoder->root->declared, .count = decoder->root->count, .columns = root.children};
+    *batch = (struct weir_batch){
+        .type = decoder->root->declared, .count = decoder->root->count, .columns = root.children};
     return WEIR_OK;
 }
 
-weir_status weir_json_decode(struct weir_json_decoder *decoder, const struct weir_bytes *records, uint32_t count,
-                             struct weir_arena *arena, struct weir_decoded *ret_decoded, struct weir_error *reterr)
+weir_status weir_json_decode(struct weir_json_decoder *decoder, const struct weir_bytes *records,
+                             uint32_t count, struct weir_arena *arena,
+                             struct weir_decoded *ret_decoded, struct weir_error *reterr)
 {
     struct weir_decoded decoded = {0};
     struct weir_refusal *refusals = NULL;
@@ -190,9 +229,12 @@ weir_status weir_json_decode(struct weir_json_decoder *decoder, const struct wei
             else if (decoder->status != WEIR_OK)
                 break;
             else
-                WEIR_TRY(refusal_add(decoder, i, &refusals, &refusal_count, &refusal_capacity, reterr));
+                WEIR_TRY(
+                    refusal_add(decoder, i, &refusals, &refusal_count, &refusal_capacity, reterr));
         }
     }
+    if (decoder->text_capacity > ROOM_KEPT)
+        decoder_shrink(decoder);
     if (decoder->status != WEIR_OK) {
         if (reterr)
             *reterr = decoder->error;
@@ -208,7 +250,8 @@ weir_status weir_json_decode(struct weir_json_decoder *decoder, const struct wei
     return WEIR_OK;
 }
 
-const struct weir_json_unknown *weir_json_unknowns(const struct weir_json_decoder *decoder, size_t *ret_count)
+const struct weir_json_unknown *weir_json_unknowns(const struct weir_json_decoder *decoder,
+                                                   size_t *ret_count)
 {
     *ret_count = decoder->unknown_count;
     return decoder->unknowns;

@@ -1,11 +1,13 @@
-/* What is wrong with a record, in words that name the place and what was wanted, never what the record holds. */
+/* What is wrong with a record, in words that name the place and what was wanted, never what the
+ * record holds. */
 #include "formats/json/json_int.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-const uint8_t *json_fail(struct weir_json_decoder *decoder, enum weir_reason reason, const uint8_t *at, const char *format, ...)
+const uint8_t *json_fail(struct weir_json_decoder *decoder, enum weir_reason reason,
+                         const uint8_t *at, const char *format, ...)
 {
     struct json_failure *failure = &decoder->failure;
     va_list arguments;
@@ -23,10 +25,12 @@ const uint8_t *json_fail(struct weir_json_decoder *decoder, enum weir_reason rea
     return NULL;
 }
 
-const uint8_t *json_fail_syntax(struct weir_json_decoder *decoder, const uint8_t *at, const char *wanted)
+const uint8_t *json_fail_syntax(struct weir_json_decoder *decoder, const uint8_t *at,
+                                const char *wanted)
 {
     if (at >= decoder->end)
-        return json_fail(decoder, WEIR_REASON_SYNTAX, decoder->end, "cut off: want %s, found the end", wanted);
+        return json_fail(decoder, WEIR_REASON_SYNTAX, decoder->end,
+                         "cut off: want %s, found the end", wanted);
     if (*at == 0)
         return json_fail(decoder, WEIR_REASON_SYNTAX, at, "want %s, found a NUL byte", wanted);
     return json_fail(decoder, WEIR_REASON_SYNTAX, at, "want %s, found something else", wanted);
@@ -51,7 +55,8 @@ static const char *kind_of_value(uint8_t c)
     }
 }
 
-const uint8_t *json_fail_type(struct weir_json_decoder *decoder, const struct json_node *node, const uint8_t *at)
+const uint8_t *json_fail_type(struct weir_json_decoder *decoder, const struct json_node *node,
+                              const uint8_t *at)
 {
     const char *found = kind_of_value(*at);
 
@@ -60,7 +65,8 @@ const uint8_t *json_fail_type(struct weir_json_decoder *decoder, const struct js
     return json_fail(decoder, WEIR_REASON_TYPE, at, "want %s, found %s", node->wanted, found);
 }
 
-const uint8_t *json_fail_range(struct weir_json_decoder *decoder, const struct json_node *node, const uint8_t *at)
+const uint8_t *json_fail_range(struct weir_json_decoder *decoder, const struct json_node *node,
+                               const uint8_t *at)
 {
     return json_fail(decoder, WEIR_REASON_RANGE, at, "does not fit %s", node->wanted);
 }

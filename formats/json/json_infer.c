@@ -3,7 +3,8 @@
 
 #define INFER_RECORDS 2048 /* a call's worth */
 
-static weir_status infer_records(struct weir_json_decoder *decoder, const struct weir_bytes *records, size_t count,
+static weir_status infer_records(struct weir_json_decoder *decoder,
+                                 const struct weir_bytes *records, size_t count,
                                  struct weir_arena *scratch, struct weir_error *reterr)
 {
     for (size_t at = 0; at < count;) {
@@ -18,17 +19,18 @@ static weir_status infer_records(struct weir_json_decoder *decoder, const struct
         }
         WEIR_TRY(weir_json_decode(decoder, records + at, step, scratch, &decoded, reterr));
         if (decoded.refusal_count > 0)
-            return weir_fail(reterr, WEIR_USAGE, "record %zu, byte %u: %s", at + decoded.refusals[0].record + 1,
-                             decoded.refusals[0].position == UINT32_MAX ? 0 : decoded.refusals[0].position,
-                             decoded.refusals[0].message);
+            return weir_fail(
+                reterr, WEIR_USAGE, "record %zu, byte %u: %s", at + decoded.refusals[0].record + 1,
+                decoded.refusals[0].position == UINT32_MAX ? 0 : decoded.refusals[0].position,
+                decoded.refusals[0].message);
         weir_arena_reset(scratch);
         at += step;
     }
     return WEIR_OK;
 }
 
-weir_status weir_json_infer(struct weir_arena *arena, const struct weir_bytes *records, size_t count,
-                            struct weir_type *ret_schema, struct weir_error *reterr)
+weir_status weir_json_infer(struct weir_arena *arena, const struct weir_bytes *records,
+                            size_t count, struct weir_type *ret_schema, struct weir_error *reterr)
 {
     static const struct weir_type nothing = {.id = WEIR_STRUCT};
     static const struct weir_json_options options = {.unknown_fields = WEIR_UNKNOWN_EVOLVE};

@@ -1,4 +1,5 @@
-/* Repeated keys of one map: found by comparing the key column's rows, by hashing when there are many. */
+/* Repeated keys of one map: found by comparing the key column's rows, by hashing when there are
+ * many. */
 #include "formats/json/json_int.h"
 
 #include <string.h>
@@ -47,9 +48,10 @@ static bool table_ready(struct weir_json_decoder *decoder, size_t entries, size_
     return true;
 }
 
-/* Marks overridden entries in dead[] (may be NULL: then stops at the first). *ret_repeats: whether there are any. */
-static bool find_repeats(struct weir_json_decoder *decoder, const struct json_node *key, uint32_t start, uint8_t *dead,
-                         bool *ret_repeats)
+/* Marks overridden entries in dead[] (may be NULL: then stops at the first). *ret_repeats: whether
+ * there are any. */
+static bool find_repeats(struct weir_json_decoder *decoder, const struct json_node *key,
+                         uint32_t start, uint8_t *dead, bool *ret_repeats)
 {
     size_t mask;
 
@@ -60,7 +62,8 @@ static bool find_repeats(struct weir_json_decoder *decoder, const struct json_no
         size_t size;
         const uint8_t *bytes = key_bytes(key, row, &size);
         size_t slot = json_hash(decoder->seed, bytes, size) & mask;
-        while (decoder->map_table[slot] != UINT32_MAX && !same_key(key, decoder->map_table[slot], row))
+        while (decoder->map_table[slot] != UINT32_MAX &&
+               !same_key(key, decoder->map_table[slot], row))
             slot = (slot + 1) & mask;
         if (decoder->map_table[slot] != UINT32_MAX) {
             *ret_repeats = true;
@@ -73,7 +76,8 @@ static bool find_repeats(struct weir_json_decoder *decoder, const struct json_no
     return true;
 }
 
-bool json_map_repeats(struct weir_json_decoder *decoder, const struct json_node *key, uint32_t start)
+bool json_map_repeats(struct weir_json_decoder *decoder, const struct json_node *key,
+                      uint32_t start)
 {
     bool repeats;
 
@@ -86,7 +90,8 @@ bool json_map_repeats(struct weir_json_decoder *decoder, const struct json_node 
     return false;
 }
 
-bool json_map_dead(struct weir_json_decoder *decoder, const struct json_node *key, uint32_t start, size_t *ret_base)
+bool json_map_dead(struct weir_json_decoder *decoder, const struct json_node *key, uint32_t start,
+                   size_t *ret_base)
 {
     size_t base = decoder->map_dead_size, count = key->count - start;
     bool repeats;

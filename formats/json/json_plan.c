@@ -1,4 +1,5 @@
-/* From a schema to a plan: the tree of nodes that walkers follow, its key tables, and the choice of walker. */
+/* From a schema to a plan: the tree of nodes that walkers follow, its key tables, and the choice of
+ * walker. */
 #include "formats/json/json_int.h"
 
 #include <stdio.h>
@@ -35,7 +36,8 @@ struct json_node *json_plan_find(const struct json_node *node, const char *name,
     return NULL;
 }
 
-static weir_status plan_key(struct weir_arena *arena, struct json_node *node, struct weir_error *reterr)
+static weir_status plan_key(struct weir_arena *arena, struct json_node *node,
+                            struct weir_error *reterr)
 {
     char *key;
     bool plain = true;
@@ -54,7 +56,8 @@ static weir_status plan_key(struct weir_arena *arena, struct json_node *node, st
     return WEIR_OK;
 }
 
-static weir_status plan_table(struct weir_arena *arena, struct json_node *node, struct weir_error *reterr)
+static weir_status plan_table(struct weir_arena *arena, struct json_node *node,
+                              struct weir_error *reterr)
 {
     uint32_t slots = 4;
 
@@ -82,7 +85,8 @@ static bool type_is_time(enum weir_type_id id)
 
 static bool type_is_key(enum weir_type_id id)
 {
-    return id == WEIR_STRING || id == WEIR_INT || id == WEIR_LONG || id == WEIR_DECIMAL || id == WEIR_UUID || type_is_time(id);
+    return id == WEIR_STRING || id == WEIR_INT || id == WEIR_LONG || id == WEIR_DECIMAL ||
+           id == WEIR_UUID || type_is_time(id);
 }
 
 /* What messages say is wanted: the type, short for nested ones. */
@@ -107,11 +111,11 @@ struct plan_place {
     unsigned depth;
 };
 
-static weir_status plan_node(const struct plan_place *place, const struct weir_type *type, struct json_node *node,
-                             struct weir_error *reterr);
+static weir_status plan_node(const struct plan_place *place, const struct weir_type *type,
+                             struct json_node *node, struct weir_error *reterr);
 
-static weir_status plan_field(const struct plan_place *place, const struct weir_field *field, struct json_node *node,
-                              struct weir_error *reterr)
+static weir_status plan_field(const struct plan_place *place, const struct weir_field *field,
+                              struct json_node *node, struct weir_error *reterr)
 {
     node->name = field->name ? field->name : "";
     node->name_size = (uint32_t)strlen(node->name);
@@ -122,16 +126,16 @@ static weir_status plan_field(const struct plan_place *place, const struct weir_
         if (place->options->times[i].field_id != field->id || field->id == 0)
             continue;
         if (!type_is_time(field->type.id))
-            return weir_fail(reterr, WEIR_USAGE, "%s: a time unit is declared, but its type is %s", node->name,
-                             weir_type_name(field->type.id));
+            return weir_fail(reterr, WEIR_USAGE, "%s: a time unit is declared, but its type is %s",
+                             node->name, weir_type_name(field->type.id));
         node->unit = place->options->times[i].unit;
     }
     WEIR_TRY(plan_key(&place->decoder->plan, node, reterr));
     return plan_node(place, &field->type, node, reterr);
 }
 
-static weir_status plan_node(const struct plan_place *place, const struct weir_type *type, struct json_node *node,
-                             struct weir_error *reterr)
+static weir_status plan_node(const struct plan_place *place, const struct weir_type *type,
+                             struct json_node *node, struct weir_error *reterr)
 {
     struct plan_place below = *place;
 
@@ -143,7 +147,8 @@ static weir_status plan_node(const struct plan_place *place, const struct weir_t
     node->in_list = place->in_list;
     node->child_count = type->child_count;
     plan_wanted(node, type);
-    WEIR_TRY(weir_arena_zero(&place->decoder->plan, 1, sizeof *node->failure, &node->failure, reterr));
+    WEIR_TRY(
+        weir_arena_zero(&place->decoder->plan, 1, sizeof *node->failure, &node->failure, reterr));
     if (!weir_type_is_nested(type->id))
         return WEIR_OK;
     if (type->id == WEIR_MAP && !type_is_key(type->children[0].type.id))
@@ -151,9 +156,10 @@ static weir_status plan_node(const struct plan_place *place, const struct weir_t
                          weir_type_name(type->children[0].type.id));
     if (type->id != WEIR_STRUCT)
         below.in_list = true;
-    /* one more than there are: an empty struct still has a first child to compare with, which matches nothing */
-    WEIR_TRY(weir_arena_zero(&place->decoder->plan, (size_t)type->child_count + 1, sizeof *node->children, &node->children,
-                             reterr));
+    /* one more than there are: an empty struct still has a first child to compare with, which
+     * matches nothing */
+    WEIR_TRY(weir_arena_zero(&place->decoder->plan, (size_t)type->child_count + 1,
+                             sizeof *node->children, &node->children, reterr));
     for (uint32_t i = 0; i < type->child_count; i++) {
         node->children[i].parent = node;
         WEIR_TRY(plan_field(&below, &type->children[i], &node->children[i], reterr));
@@ -170,7 +176,8 @@ static json_walk choose_walk(void)
 
     __builtin_cpu_init();
     has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi");
-    has_avx512 = has_avx2 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+    has_avx512 =
+        has_avx2 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
     if (level && strcmp(level, "plain") == 0)
         return json_walk_plain;
     if (level && strcmp(level, "avx512") == 0 && has_avx512)
@@ -182,8 +189,8 @@ static json_walk choose_walk(void)
 }
 
 weir_status weir_json_decoder_new(struct weir_account *account, const struct weir_type *schema,
-                                  const struct weir_json_options *options, struct weir_json_decoder **ret_decoder,
-                                  struct weir_error *reterr)
+                                  const struct weir_json_options *options,
+                                  struct weir_json_decoder **ret_decoder, struct weir_error *reterr)
 {
     static const struct weir_json_options defaults = {0};
     struct weir_json_decoder *decoder;
@@ -191,7 +198,8 @@ weir_status weir_json_decoder_new(struct weir_account *account, const struct wei
     weir_status status;
 
     if (schema->id != WEIR_STRUCT)
-        return weir_fail(reterr, WEIR_USAGE, "a schema must be a struct, not %s", weir_type_name(schema->id));
+        return weir_fail(reterr, WEIR_USAGE, "a schema must be a struct, not %s",
+                         weir_type_name(schema->id));
     WEIR_TRY(weir_alloc_zero(account, 1, sizeof *decoder, &decoder, reterr));
     decoder->account = account;
     decoder->unknown_fields = place.options->unknown_fields;

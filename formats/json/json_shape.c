@@ -1,5 +1,5 @@
-/* Shapes: what values were seen where no schema says what to want, and the types that hold them all. Serves
- * unknown_fields: evolve, and weir_json_infer, which is the same on an empty schema. */
+/* Shapes: what values were seen where no schema says what to want, and the types that hold them
+ * all. Serves unknown_fields: evolve, and weir_json_infer, which is the same on an empty schema. */
 #include "formats/json/json_int.h"
 
 #include "engine/base/text.h"
@@ -29,20 +29,21 @@ enum {
 };
 
 struct json_shape {
-    const char *name;          /* as a member */
+    const char *name; /* as a member */
     uint32_t name_size;
     uint32_t seen;
-    uint64_t objects;          /* times it was an object */
-    uint64_t present;          /* times it was there, as a member */
+    uint64_t objects; /* times it was an object */
+    uint64_t present; /* times it was there, as a member */
     uint32_t member_count;
-    bool is_map;               /* had too many keys: `element` is the value */
+    bool is_map; /* had too many keys: `element` is the value */
     struct json_shape *members, *last, *cursor, *next_member;
     struct json_shape *element;
 };
 
 static bool shape_new(struct weir_json_decoder *decoder, struct json_shape **ret_shape)
 {
-    weir_status status = weir_arena_zero(&decoder->shapes, 1, sizeof **ret_shape, ret_shape, &decoder->error);
+    weir_status status =
+        weir_arena_zero(&decoder->shapes, 1, sizeof **ret_shape, ret_shape, &decoder->error);
 
     decoder->shape_count++;
     return status == WEIR_OK || json_out_of_memory(decoder, status);
@@ -56,9 +57,10 @@ static void shape_see(struct weir_json_decoder *decoder, struct json_shape *shap
     }
 }
 
-/* The member of that name, made if it is new; *ret_member = NULL when there are too many to remember. */
-static bool shape_member(struct weir_json_decoder *decoder, struct json_shape *shape, const char *name, size_t size,
-                         struct json_shape **ret_member)
+/* The member of that name, made if it is new; *ret_member = NULL when there are too many to
+ * remember. */
+static bool shape_member(struct weir_json_decoder *decoder, struct json_shape *shape,
+                         const char *name, size_t size, struct json_shape **ret_member)
 {
     struct json_shape *member = shape->cursor ? shape->cursor->next_member : shape->members;
     char *copy;
@@ -69,7 +71,8 @@ static bool shape_member(struct weir_json_decoder *decoder, struct json_shape *s
                 break;
     if (!member) {
         *ret_member = NULL;
-        if (decoder->shape_count >= WEIR_SCHEMA_FIELDS_MAX || size > WEIR_NAME_SIZE_MAX || memchr(name, 0, size))
+        if (decoder->shape_count >= WEIR_SCHEMA_FIELDS_MAX || size > WEIR_NAME_SIZE_MAX ||
+            memchr(name, 0, size))
             return true;
         if (!shape_new(decoder, &member))
             return false;
@@ -88,7 +91,9 @@ static bool shape_member(struct weir_json_decoder *decoder, struct json_shape *s
     return true;
 }
 
-/* ---- looking at values ------------------------------------------------------------------------------------------------ */
+/* ---- looking at values
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static const uint8_t *skip_space(const uint8_t *at)
 {
@@ -142,7 +147,8 @@ static uint32_t number_kind(const char *text, size_t size)
     return weir_text_decimal(text, size, 38, 0, &wide) ? SEEN_WIDE : SEEN_REAL;
 }
 
-static const uint8_t *shape_value(struct weir_json_decoder *decoder, struct json_shape *shape, const uint8_t *at);
+static const uint8_t *shape_value(struct weir_json_decoder *decoder, struct json_shape *shape,
+                                  const uint8_t *at);
 
 /* Too many keys: what the members saw becomes what the map's value saw. */
 static bool shape_to_map(struct weir_json_decoder *decoder, struct json_shape *shape)
@@ -154,10 +160,11 @@ static bool shape_to_map(struct weir_json_decoder *decoder, struct json_shape *s
     return true;
 }
 
-static bool shape_merge(struct weir_json_decoder *decoder, struct json_shape *into, const struct json_shape *from, unsigned depth);
+static bool shape_merge(struct weir_json_decoder *decoder, struct json_shape *into,
+                        const struct json_shape *from, unsigned depth);
 
-static bool shape_merge_members(struct weir_json_decoder *decoder, struct json_shape *into, const struct json_shape *from,
-                                unsigned depth)
+static bool shape_merge_members(struct weir_json_decoder *decoder, struct json_shape *into,
+                                const struct json_shape *from, unsigned depth)
 {
     for (const struct json_shape *member = from->members; member; member = member->next_member) {
         struct json_shape *same = into->element;
@@ -169,7 +176,8 @@ static bool shape_merge_members(struct weir_json_decoder *decoder, struct json_s
     return true;
 }
 
-static bool shape_merge(struct weir_json_decoder *decoder, struct json_shape *into, const struct json_shape *from, unsigned depth)
+static bool shape_merge(struct weir_json_decoder *decoder, struct json_shape *into,
+                        const struct json_shape *from, unsigned depth)
 {
     if (depth > WEIR_JSON_DEPTH_MAX)
         return true;
@@ -191,7 +199,8 @@ static bool shape_merge(struct weir_json_decoder *decoder, struct json_shape *in
     return true;
 }
 
-static const uint8_t *shape_object(struct weir_json_decoder *decoder, struct json_shape *shape, const uint8_t *at)
+static const uint8_t *shape_object(struct weir_json_decoder *decoder, struct json_shape *shape,
+                                   const uint8_t *at)
 {
     shape->objects++;
     shape->cursor = NULL;
@@ -203,7 +212,8 @@ static const uint8_t *shape_object(struct weir_json_decoder *decoder, struct jso
         const uint8_t *end = string_behind(at, &escapes);
         size_t size = (size_t)(end - at) - 2;
         if (escapes) {
-            if (!json_unescape(decoder, at + 1, end - 1, decoder->scratch, &size))
+            if (!json_scratch(decoder) ||
+                !json_unescape(decoder, at + 1, end - 1, decoder->scratch, &size))
                 return NULL;
             name = (const char *)decoder->scratch;
         }
@@ -228,7 +238,8 @@ static const uint8_t *shape_object(struct weir_json_decoder *decoder, struct jso
     return at + 1;
 }
 
-static const uint8_t *shape_array(struct weir_json_decoder *decoder, struct json_shape *shape, const uint8_t *at)
+static const uint8_t *shape_array(struct weir_json_decoder *decoder, struct json_shape *shape,
+                                  const uint8_t *at)
 {
     if (!shape->element && !shape_new(decoder, &shape->element))
         return NULL;
@@ -245,7 +256,8 @@ static const uint8_t *shape_array(struct weir_json_decoder *decoder, struct json
 }
 
 /* Recursion is bounded: the value was walked before, within WEIR_JSON_DEPTH_MAX. */
-static const uint8_t *shape_value(struct weir_json_decoder *decoder, struct json_shape *shape, const uint8_t *at)
+static const uint8_t *shape_value(struct weir_json_decoder *decoder, struct json_shape *shape,
+                                  const uint8_t *at)
 {
     const uint8_t *end;
     bool escapes;
@@ -275,7 +287,8 @@ static const uint8_t *shape_value(struct weir_json_decoder *decoder, struct json
     }
 }
 
-bool json_shape_note(struct weir_json_decoder *decoder, struct json_node *node, const char *name, size_t size, const uint8_t *at)
+bool json_shape_note(struct weir_json_decoder *decoder, struct json_node *node, const char *name,
+                     size_t size, const uint8_t *at)
 {
     struct json_shape *member;
 
@@ -289,16 +302,18 @@ bool json_shape_note(struct weir_json_decoder *decoder, struct json_node *node, 
     return shape_value(decoder, member, at) != NULL;
 }
 
-/* ---- from shapes to types --------------------------------------------------------------------------------------------- */
+/* ---- from shapes to types
+ * --------------------------------------------------------------------------------------------- */
 
 struct resolve {
     struct weir_arena *arena;
     struct weir_error *reterr;
-    bool strict; /* infer: conflicts are errors, what is unknown is a string, required where always there */
+    bool strict; /* infer: conflicts are errors, what is unknown is a string, required where always
+                    there */
 };
 
-static weir_status resolve_type(const struct resolve *resolve, const struct json_shape *shape, struct weir_type *ret_type,
-                                bool *ret_known);
+static weir_status resolve_type(const struct resolve *resolve, const struct json_shape *shape,
+                                struct weir_type *ret_type, bool *ret_known);
 
 static enum weir_type_id scalar_type(uint32_t seen)
 {
@@ -325,14 +340,14 @@ static enum weir_type_id scalar_type(uint32_t seen)
     }
 }
 
-static weir_status resolve_members(const struct resolve *resolve, const struct json_shape *shape, uint64_t objects,
-                                   struct weir_type *ret_type, bool *ret_known)
+static weir_status resolve_members(const struct resolve *resolve, const struct json_shape *shape,
+                                   uint64_t objects, struct weir_type *ret_type, bool *ret_known)
 {
     struct weir_type type = {.id = WEIR_STRUCT};
     bool known;
 
-    WEIR_TRY(weir_arena_zero(resolve->arena, (size_t)shape->member_count + 1, sizeof *type.children, &type.children,
-                             resolve->reterr));
+    WEIR_TRY(weir_arena_zero(resolve->arena, (size_t)shape->member_count + 1, sizeof *type.children,
+                             &type.children, resolve->reterr));
     for (const struct json_shape *member = shape->members; member; member = member->next_member) {
         struct weir_field *field = &type.children[type.child_count];
         char *name;
@@ -343,9 +358,11 @@ static weir_status resolve_members(const struct resolve *resolve, const struct j
         }
         if (!known)
             continue;
-        WEIR_TRY(weir_arena_copy(resolve->arena, member->name, member->name_size, &name, resolve->reterr));
+        WEIR_TRY(weir_arena_copy(resolve->arena, member->name, member->name_size, &name,
+                                 resolve->reterr));
         field->name = name;
-        field->required = resolve->strict && member->present >= objects && !(member->seen & SEEN_NULL);
+        field->required =
+            resolve->strict && member->present >= objects && !(member->seen & SEEN_NULL);
         type.child_count++;
     }
     *ret_known = type.child_count > 0;
@@ -353,11 +370,12 @@ static weir_status resolve_members(const struct resolve *resolve, const struct j
     return WEIR_OK;
 }
 
-static weir_status resolve_element(const struct resolve *resolve, const struct json_shape *element, const char *name,
-                                   struct weir_field *field, bool *ret_known)
+static weir_status resolve_element(const struct resolve *resolve, const struct json_shape *element,
+                                   const char *name, struct weir_field *field, bool *ret_known)
 {
     field->name = name;
-    field->required = resolve->strict && element && element->seen != 0 && !(element->seen & SEEN_NULL);
+    field->required =
+        resolve->strict && element && element->seen != 0 && !(element->seen & SEEN_NULL);
     if (!element) {
         field->type = (struct weir_type){.id = WEIR_STRING};
         *ret_known = resolve->strict;
@@ -366,25 +384,29 @@ static weir_status resolve_element(const struct resolve *resolve, const struct j
     return resolve_type(resolve, element, &field->type, ret_known);
 }
 
-static weir_status resolve_nested(const struct resolve *resolve, const struct json_shape *shape, struct weir_type *ret_type,
-                                  bool *ret_known)
+static weir_status resolve_nested(const struct resolve *resolve, const struct json_shape *shape,
+                                  struct weir_type *ret_type, bool *ret_known)
 {
     struct weir_type type = {.id = shape->seen & SEEN_ARRAY ? WEIR_LIST : WEIR_MAP};
     uint32_t at = 0;
 
-    WEIR_TRY(weir_arena_zero(resolve->arena, 2, sizeof *type.children, &type.children, resolve->reterr));
+    WEIR_TRY(
+        weir_arena_zero(resolve->arena, 2, sizeof *type.children, &type.children, resolve->reterr));
     if (type.id == WEIR_MAP)
-        type.children[at++] = (struct weir_field){.name = "key", .required = true, .type = {.id = WEIR_STRING}};
-    WEIR_TRY(resolve_element(resolve, shape->element, at ? "value" : "element", &type.children[at], ret_known));
+        type.children[at++] =
+            (struct weir_field){.name = "key", .required = true, .type = {.id = WEIR_STRING}};
+    WEIR_TRY(resolve_element(resolve, shape->element, at ? "value" : "element", &type.children[at],
+                             ret_known));
     type.child_count = at + 1;
     *ret_type = type;
     return WEIR_OK;
 }
 
-static weir_status resolve_type(const struct resolve *resolve, const struct json_shape *shape, struct weir_type *ret_type,
-                                bool *ret_known)
+static weir_status resolve_type(const struct resolve *resolve, const struct json_shape *shape,
+                                struct weir_type *ret_type, bool *ret_known)
 {
-    static const uint32_t classes[] = {CLASS_NUMBER, CLASS_TEXT, SEEN_BOOLEAN, SEEN_OBJECT, SEEN_ARRAY};
+    static const uint32_t classes[] = {CLASS_NUMBER, CLASS_TEXT, SEEN_BOOLEAN, SEEN_OBJECT,
+                                       SEEN_ARRAY};
     uint32_t seen = shape->seen & ~(uint32_t)SEEN_NULL;
     int different = 0;
 
@@ -392,12 +414,14 @@ static weir_status resolve_type(const struct resolve *resolve, const struct json
         different += (seen & classes[i]) != 0;
     *ret_known = false;
     if (different > 1 && resolve->strict)
-        return weir_fail(resolve->reterr, WEIR_USAGE, "values of different types that no one type holds");
+        return weir_fail(resolve->reterr, WEIR_USAGE,
+                         "values of different types that no one type holds");
     if (different > 1 || (seen == 0 && !resolve->strict))
         return WEIR_OK;
     if (seen == SEEN_OBJECT && !shape->is_map && (shape->members || !resolve->strict))
         return resolve_members(resolve, shape, shape->objects, ret_type, ret_known);
-    if (seen == SEEN_ARRAY || seen == SEEN_OBJECT) /* an object that was always empty is a map, too */
+    if (seen == SEEN_ARRAY ||
+        seen == SEEN_OBJECT) /* an object that was always empty is a map, too */
         return resolve_nested(resolve, shape, ret_type, ret_known);
     *ret_type = (struct weir_type){.id = scalar_type(seen)};
     if (ret_type->id == WEIR_DECIMAL)
@@ -406,8 +430,9 @@ static weir_status resolve_type(const struct resolve *resolve, const struct json
     return WEIR_OK;
 }
 
-weir_status json_shape_fields(const struct weir_json_decoder *decoder, uint64_t records, struct weir_arena *arena,
-                              struct weir_type *ret_type, struct weir_error *reterr)
+weir_status json_shape_fields(const struct weir_json_decoder *decoder, uint64_t records,
+                              struct weir_arena *arena, struct weir_type *ret_type,
+                              struct weir_error *reterr)
 {
     const struct resolve resolve = {.arena = arena, .reterr = reterr, .strict = true};
     bool known;
@@ -417,7 +442,8 @@ weir_status json_shape_fields(const struct weir_json_decoder *decoder, uint64_t 
     return resolve_members(&resolve, decoder->root->unknown, records, ret_type, &known);
 }
 
-static weir_status path_print(const struct json_node *node, struct weir_buffer *out, struct weir_error *reterr)
+static weir_status path_print(const struct json_node *node, struct weir_buffer *out,
+                              struct weir_error *reterr)
 {
     if (!node->parent)
         return WEIR_OK;
@@ -434,7 +460,8 @@ static uint32_t unknown_total(const struct json_node *node)
     return total;
 }
 
-static weir_status unknown_list(struct weir_json_decoder *decoder, const struct json_node *node, struct weir_error *reterr)
+static weir_status unknown_list(struct weir_json_decoder *decoder, const struct json_node *node,
+                                struct weir_error *reterr)
 {
     const struct resolve resolve = {.arena = &decoder->lists, .reterr = reterr};
 
@@ -443,7 +470,8 @@ static weir_status unknown_list(struct weir_json_decoder *decoder, const struct 
         char *parent;
         WEIR_TRY(path_print(node, &path, reterr));
         WEIR_TRY(weir_arena_copy(&decoder->lists, path.data, path.size, &parent, reterr));
-        for (const struct json_shape *member = node->unknown->members; member; member = member->next_member) {
+        for (const struct json_shape *member = node->unknown->members; member;
+             member = member->next_member) {
             struct weir_json_unknown *unknown = &decoder->unknowns[decoder->unknown_count];
             bool known;
             WEIR_TRY(resolve_type(&resolve, member, &unknown->type, &known));
@@ -462,8 +490,8 @@ weir_status json_shape_list(struct weir_json_decoder *decoder, struct weir_error
     decoder->unknown_count = 0;
     decoder->unknowns = NULL;
     weir_arena_reset(&decoder->lists);
-    WEIR_TRY(weir_arena_zero(&decoder->lists, (size_t)unknown_total(decoder->root) + 1, sizeof *decoder->unknowns,
-                             &decoder->unknowns, reterr));
+    WEIR_TRY(weir_arena_zero(&decoder->lists, (size_t)unknown_total(decoder->root) + 1,
+                             sizeof *decoder->unknowns, &decoder->unknowns, reterr));
     WEIR_TRY(unknown_list(decoder, decoder->root, reterr));
     decoder->shapes_changed = false;
     return WEIR_OK;

@@ -1,4 +1,5 @@
-/* Values from their text: everything but the walkers' fastest paths. Refuses by json_fail and false. */
+/* Values from their text: everything but the walkers' fastest paths. Refuses by json_fail and
+ * false. */
 #include "formats/json/json_int.h"
 
 #include "engine/base/text.h"
@@ -7,8 +8,9 @@
 
 #define SECOND_MICROS INT64_C(1000000)
 #define DAY_MICROS (86400 * SECOND_MICROS)
-#define TIMESTAMP_FIRST (INT64_C(-62135596800) * SECOND_MICROS)       /* 0001-01-01, as text can say */
-#define TIMESTAMP_LAST (INT64_C(253402300800) * SECOND_MICROS - 1)    /* 9999-12-31T23:59:59.999999 */
+#define TIMESTAMP_FIRST (INT64_C(-62135596800) * SECOND_MICROS)    /* 0001-01-01, as text can say */
+#define TIMESTAMP_LAST (INT64_C(253402300800) * SECOND_MICROS - 1) /* 9999-12-31T23:59:59.999999   \
+                                                                    */
 
 static inline bool is_digit(uint8_t c)
 {
@@ -53,9 +55,11 @@ bool json_check_utf8(struct weir_json_decoder *decoder, const uint8_t *from, con
     return false;
 }
 
-/* ---- escapes (RFC 8259 section 7) ---------------------------------------------------------------------------------- */
+/* ---- escapes (RFC 8259 section 7)
+ * ---------------------------------------------------------------------------------- */
 
-/* Four hex digits, or -1. Reads nothing behind a byte that is none, so the NUL at the end stops it. */
+/* Four hex digits, or -1. Reads nothing behind a byte that is none, so the NUL at the end stops it.
+ */
 static int32_t read_hex4(const uint8_t *at)
 {
     int32_t value = 0;
@@ -97,8 +101,8 @@ static size_t put_utf8(uint8_t *out, uint32_t code)
 }
 
 /* \uXXXX at `at`, perhaps a pair; *ret_used bytes of it. */
-static bool unescape_unicode(struct weir_json_decoder *decoder, const uint8_t *at, uint8_t *out, size_t *ret_size,
-                             size_t *ret_used)
+static bool unescape_unicode(struct weir_json_decoder *decoder, const uint8_t *at, uint8_t *out,
+                             size_t *ret_size, size_t *ret_used)
 {
     int32_t code = read_hex4(at + 2), low;
 
@@ -142,7 +146,8 @@ static uint8_t simple_escape(uint8_t c)
     }
 }
 
-bool json_unescape(struct weir_json_decoder *decoder, const uint8_t *from, const uint8_t *to, uint8_t *out, size_t *ret_size)
+bool json_unescape(struct weir_json_decoder *decoder, const uint8_t *from, const uint8_t *to,
+                   uint8_t *out, size_t *ret_size)
 {
     size_t size = 0;
 
@@ -174,7 +179,9 @@ bool json_unescape(struct weir_json_decoder *decoder, const uint8_t *from, const
     return true;
 }
 
-/* ---- columns ---------------------------------------------------------------------------------------------------------- */
+/* ---- columns
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static bool put_fixed(struct weir_json_decoder *decoder, struct json_node *node, const void *value)
 {
@@ -184,28 +191,32 @@ static bool put_fixed(struct weir_json_decoder *decoder, struct json_node *node,
     return true;
 }
 
-static bool refuse_range(struct weir_json_decoder *decoder, const struct json_node *node, const uint8_t *at)
+static bool refuse_range(struct weir_json_decoder *decoder, const struct json_node *node,
+                         const uint8_t *at)
 {
     json_fail_range(decoder, node, at);
     return false;
 }
 
-static bool refuse_type(struct weir_json_decoder *decoder, const struct json_node *node, const uint8_t *at)
+static bool refuse_type(struct weir_json_decoder *decoder, const struct json_node *node,
+                        const uint8_t *at)
 {
     json_fail_type(decoder, node, at);
     return false;
 }
 
 /* A number that is no int64: out of range if it is whole, else another type. */
-static bool refuse_integer(struct weir_json_decoder *decoder, const struct json_node *node, const uint8_t *at, size_t size)
+static bool refuse_integer(struct weir_json_decoder *decoder, const struct json_node *node,
+                           const uint8_t *at, size_t size)
 {
     double value;
     weir_int128 whole;
 
-    if (weir_text_decimal((const char *)at, size, 38, 0, &whole) || !weir_text_double((const char *)at, size, &value) ||
-        value >= 1e18 || value <= -1e18)
+    if (weir_text_decimal((const char *)at, size, 38, 0, &whole) ||
+        !weir_text_double((const char *)at, size, &value) || value >= 1e18 || value <= -1e18)
         return refuse_range(decoder, node, at);
-    json_fail(decoder, WEIR_REASON_TYPE, at, "want %s, found a number with a fraction", node->wanted);
+    json_fail(decoder, WEIR_REASON_TYPE, at, "want %s, found a number with a fraction",
+              node->wanted);
     return false;
 }
 
@@ -217,11 +228,14 @@ static bool floor_divide(int64_t value, int64_t by, int64_t *ret_quotient)
     return value % by == 0;
 }
 
-/* A count of the declared unit as the column's own; times have no more than microseconds, so nanoseconds are cut. */
-static bool put_time_number(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at, size_t size)
+/* A count of the declared unit as the column's own; times have no more than microseconds, so
+ * nanoseconds are cut. */
+static bool put_time_number(struct weir_json_decoder *decoder, struct json_node *node,
+                            const uint8_t *at, size_t size)
 {
     int64_t value, micros, days;
-    static const int64_t factors[] = {[WEIR_TIME_SECONDS] = SECOND_MICROS, [WEIR_TIME_MILLIS] = 1000, [WEIR_TIME_MICROS] = 1};
+    static const int64_t factors[] = {
+        [WEIR_TIME_SECONDS] = SECOND_MICROS, [WEIR_TIME_MILLIS] = 1000, [WEIR_TIME_MICROS] = 1};
 
     if (!weir_text_exact_int64((const char *)at, size, &value))
         return refuse_integer(decoder, node, at, size);
@@ -246,7 +260,8 @@ static bool put_time_number(struct weir_json_decoder *decoder, struct json_node 
     return put_fixed(decoder, node, &micros);
 }
 
-bool json_put_number(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at, size_t size)
+bool json_put_number(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at,
+                     size_t size)
 {
     const char *text = (const char *)at;
     int64_t whole;
@@ -276,7 +291,8 @@ bool json_put_number(struct weir_json_decoder *decoder, struct json_node *node, 
             return refuse_range(decoder, node, at);
         return put_fixed(decoder, node, &real);
     case WEIR_DECIMAL:
-        if (!weir_text_decimal(text, size, node->declared->precision, node->declared->scale, &unscaled))
+        if (!weir_text_decimal(text, size, node->declared->precision, node->declared->scale,
+                               &unscaled))
             return refuse_range(decoder, node, at);
         return put_fixed(decoder, node, &unscaled);
     case WEIR_DATE:
@@ -291,40 +307,48 @@ bool json_put_number(struct weir_json_decoder *decoder, struct json_node *node, 
     }
 }
 
-/* Whether text has the form of a date or a time, digits aside: then it is impossible, else it is none. */
+/* Whether text has the form of a date or a time, digits aside: then it is impossible, else it is
+ * none. */
 static bool looks_like_time(const struct json_node *node, const char *text, size_t size)
 {
-    const char *form = node->type == WEIR_TIME ? "00:00:00" : node->type == WEIR_DATE ? "0000-00-00" : "0000-00-00T00:00:00";
+    const char *form = node->type == WEIR_TIME   ? "00:00:00"
+                       : node->type == WEIR_DATE ? "0000-00-00"
+                                                 : "0000-00-00T00:00:00";
     size_t form_size = strlen(form);
 
     if (size < form_size || (node->type == WEIR_DATE && size > form_size))
         return false;
     for (size_t i = 0; i < form_size; i++) {
-        char c = is_digit((uint8_t)text[i]) ? '0' : text[i] == ' ' || text[i] == 't' ? 'T' : text[i];
+        char c = is_digit((uint8_t)text[i])         ? '0'
+                 : text[i] == ' ' || text[i] == 't' ? 'T'
+                                                    : text[i];
         if (c != form[i])
             return false;
     }
     return true;
 }
 
-static bool refuse_time(struct weir_json_decoder *decoder, const struct json_node *node, const uint8_t *at, const char *text,
-                        size_t size)
+static bool refuse_time(struct weir_json_decoder *decoder, const struct json_node *node,
+                        const uint8_t *at, const char *text, size_t size)
 {
     int64_t other;
 
     if (node->type == WEIR_TIMESTAMPTZ && weir_text_timestamp(text, size, &other))
-        json_fail(decoder, WEIR_REASON_TYPE, at, "want %s, found a time without an offset", node->wanted);
+        json_fail(decoder, WEIR_REASON_TYPE, at, "want %s, found a time without an offset",
+                  node->wanted);
     else if (node->type == WEIR_TIMESTAMP && weir_text_timestamptz(text, size, &other))
-        json_fail(decoder, WEIR_REASON_TYPE, at, "want %s, found a time with an offset", node->wanted);
+        json_fail(decoder, WEIR_REASON_TYPE, at, "want %s, found a time with an offset",
+                  node->wanted);
     else if (looks_like_time(node, text, size))
         json_fail(decoder, WEIR_REASON_RANGE, at, "want %s, found an impossible one", node->wanted);
     else
-        json_fail(decoder, WEIR_REASON_TYPE, at, "want %s in ISO 8601, found another text", node->wanted);
+        json_fail(decoder, WEIR_REASON_TYPE, at, "want %s in ISO 8601, found another text",
+                  node->wanted);
     return false;
 }
 
-static bool put_time_text(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at, const char *text,
-                          size_t size)
+static bool put_time_text(struct weir_json_decoder *decoder, struct json_node *node,
+                          const uint8_t *at, const char *text, size_t size)
 {
     int64_t micros;
     int32_t days;
@@ -332,14 +356,15 @@ static bool put_time_text(struct weir_json_decoder *decoder, struct json_node *n
     if (node->type == WEIR_DATE)
         return weir_text_date(text, size, &days) ? put_fixed(decoder, node, &days)
                                                  : refuse_time(decoder, node, at, text, size);
-    if (node->type == WEIR_TIME ? weir_text_time(text, size, &micros)
+    if (node->type == WEIR_TIME        ? weir_text_time(text, size, &micros)
         : node->type == WEIR_TIMESTAMP ? weir_text_timestamp(text, size, &micros)
                                        : weir_text_timestamptz(text, size, &micros))
         return put_fixed(decoder, node, &micros);
     return refuse_time(decoder, node, at, text, size);
 }
 
-static bool put_bytes(struct weir_json_decoder *decoder, struct json_node *node, const void *bytes, size_t size)
+static bool put_bytes(struct weir_json_decoder *decoder, struct json_node *node, const void *bytes,
+                      size_t size)
 {
     if (!json_room(decoder, node) || !json_column_reserve(decoder, node, size))
         return false;
@@ -351,15 +376,16 @@ static bool put_bytes(struct weir_json_decoder *decoder, struct json_node *node,
     return true;
 }
 
-static bool put_binary(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at, const char *text,
-                       size_t size)
+static bool put_binary(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at,
+                       const char *text, size_t size)
 {
     size_t decoded;
 
     if (!json_room(decoder, node) || !json_column_reserve(decoder, node, size / 4 * 3 + 3))
         return false;
     if (!weir_base64_decode(text, size, node->values + node->bytes, &decoded)) {
-        json_fail(decoder, WEIR_REASON_TYPE, at, "want %s as base64, found another text", node->wanted);
+        json_fail(decoder, WEIR_REASON_TYPE, at, "want %s as base64, found another text",
+                  node->wanted);
         return false;
     }
     node->bytes += decoded;
@@ -368,25 +394,30 @@ static bool put_binary(struct weir_json_decoder *decoder, struct json_node *node
     return true;
 }
 
-static bool put_fixed_base64(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at, const char *text,
-                             size_t size)
+static bool put_fixed_base64(struct weir_json_decoder *decoder, struct json_node *node,
+                             const uint8_t *at, const char *text, size_t size)
 {
     size_t decoded;
 
+    if (!json_scratch(decoder))
+        return false;
     /* base64 may be decoded in place: three bytes out never overtake four in */
     memmove(decoder->scratch, text, size);
     if (!weir_base64_decode((const char *)decoder->scratch, size, decoder->scratch, &decoded)) {
-        json_fail(decoder, WEIR_REASON_TYPE, at, "want %s as base64, found another text", node->wanted);
+        json_fail(decoder, WEIR_REASON_TYPE, at, "want %s as base64, found another text",
+                  node->wanted);
         return false;
     }
     if (decoded != node->width) {
-        json_fail(decoder, WEIR_REASON_RANGE, at, "want %s, found base64 of %zu bytes", node->wanted, decoded);
+        json_fail(decoder, WEIR_REASON_RANGE, at, "want %s, found base64 of %zu bytes",
+                  node->wanted, decoded);
         return false;
     }
     return put_fixed(decoder, node, decoder->scratch);
 }
 
-bool json_put_text(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at, const char *text, size_t size)
+bool json_put_text(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at,
+                   const char *text, size_t size)
 {
     uint8_t uuid[16];
 
@@ -413,7 +444,8 @@ bool json_put_text(struct weir_json_decoder *decoder, struct json_node *node, co
 }
 
 /* A member's name as the key of a map: numbers and booleans are read from it. */
-bool json_put_key(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at, const char *text, size_t size)
+bool json_put_key(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at,
+                  const char *text, size_t size)
 {
     int64_t whole;
     int32_t narrow;
@@ -432,7 +464,8 @@ bool json_put_key(struct weir_json_decoder *decoder, struct json_node *node, con
             return put_fixed(decoder, node, &whole);
         break;
     case WEIR_DECIMAL:
-        if (weir_text_decimal(text, size, node->declared->precision, node->declared->scale, &unscaled))
+        if (weir_text_decimal(text, size, node->declared->precision, node->declared->scale,
+                              &unscaled))
             return put_fixed(decoder, node, &unscaled);
         break;
     default:

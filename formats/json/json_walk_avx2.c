@@ -1,4 +1,5 @@
-/* The walker with 32-byte vectors. Compiled with AVX2 and BMI allowed; chosen only where the processor has them. */
+/* The walker with 32-byte vectors. Compiled with AVX2 and BMI allowed; chosen only where the
+ * processor has them. */
 #include "formats/json/json_int.h"
 
 #include <immintrin.h>
@@ -13,7 +14,8 @@ static inline uint32_t stop_mask(__m256i text)
     __m256i escapes = _mm256_cmpeq_epi8(text, _mm256_set1_epi8('\\'));
     __m256i controls = _mm256_cmpeq_epi8(_mm256_min_epu8(text, _mm256_set1_epi8(0x1F)), text);
 
-    return (uint32_t)_mm256_movemask_epi8(_mm256_or_si256(_mm256_or_si256(quotes, escapes), controls));
+    return (uint32_t)_mm256_movemask_epi8(
+        _mm256_or_si256(_mm256_or_si256(quotes, escapes), controls));
 }
 
 static inline const uint8_t *scan_stop(const uint8_t *at, bool *high)
@@ -30,7 +32,8 @@ static inline const uint8_t *scan_stop(const uint8_t *at, bool *high)
     }
 }
 
-static inline void scan_block(const uint8_t *at, uint8_t *out, uint64_t *ret_stops, uint64_t *ret_highs)
+static inline void scan_block(const uint8_t *at, uint8_t *out, uint64_t *ret_stops,
+                              uint64_t *ret_highs)
 {
     __m256i text = _mm256_loadu_si256((const __m256i *)at);
 

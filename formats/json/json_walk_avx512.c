@@ -1,4 +1,5 @@
-/* The walker with 64-byte vectors, whose comparisons give bit masks at once. Needs AVX-512 BW and VL. */
+/* The walker with 64-byte vectors, whose comparisons give bit masks at once. Needs AVX-512 BW and
+ * VL. */
 #include "formats/json/json_int.h"
 
 #include <immintrin.h>
@@ -9,7 +10,8 @@
 
 static inline uint64_t stop_mask(__m512i text)
 {
-    return _mm512_cmpeq_epi8_mask(text, _mm512_set1_epi8('"')) | _mm512_cmpeq_epi8_mask(text, _mm512_set1_epi8('\\')) |
+    return _mm512_cmpeq_epi8_mask(text, _mm512_set1_epi8('"')) |
+           _mm512_cmpeq_epi8_mask(text, _mm512_set1_epi8('\\')) |
            _mm512_cmplt_epu8_mask(text, _mm512_set1_epi8(0x20));
 }
 
@@ -27,7 +29,8 @@ static inline const uint8_t *scan_stop(const uint8_t *at, bool *high)
     }
 }
 
-static inline void scan_block(const uint8_t *at, uint8_t *out, uint64_t *ret_stops, uint64_t *ret_highs)
+static inline void scan_block(const uint8_t *at, uint8_t *out, uint64_t *ret_stops,
+                              uint64_t *ret_highs)
 {
     __m512i text = _mm512_loadu_si512(at);
 

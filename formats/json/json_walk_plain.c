@@ -9,16 +9,19 @@
 #define ONES UINT64_C(0x0101010101010101)
 #define HIGHS UINT64_C(0x8080808080808080)
 
-/* The top bit of each byte of `word` that is zero; exact up to the first one, which is all that is asked. */
+/* The top bit of each byte of `word` that is zero; exact up to the first one, which is all that is
+ * asked. */
 static inline uint64_t zero_bytes(uint64_t word)
 {
     return (word - ONES) & ~word & HIGHS;
 }
 
-/* Bit 7 of each byte that ends plain text. Bytes above 0x7F are never below 0x20 here: ~word keeps them out. */
+/* Bit 7 of each byte that ends plain text. Bytes above 0x7F are never below 0x20 here: ~word keeps
+ * them out. */
 static inline uint64_t stop_bits(uint64_t word)
 {
-    return zero_bytes(word ^ ONES * '"') | zero_bytes(word ^ ONES * '\\') | ((word - ONES * 0x20) & ~word & HIGHS);
+    return zero_bytes(word ^ ONES * '"') | zero_bytes(word ^ ONES * '\\') |
+           ((word - ONES * 0x20) & ~word & HIGHS);
 }
 
 static inline const uint8_t *scan_stop(const uint8_t *at, bool *high)
@@ -38,7 +41,8 @@ static inline const uint8_t *scan_stop(const uint8_t *at, bool *high)
     }
 }
 
-static inline void scan_block(const uint8_t *at, uint8_t *out, uint64_t *ret_stops, uint64_t *ret_highs)
+static inline void scan_block(const uint8_t *at, uint8_t *out, uint64_t *ret_stops,
+                              uint64_t *ret_highs)
 {
     uint64_t word, stops;
 

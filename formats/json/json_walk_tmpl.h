@@ -1,23 +1,27 @@
-/* The walker: one pass over a record along the plan, values straight into columns. Included once per vector width, with
- *   JSON_WALK_NAME  the exported function
- *   scan_stop(at, &high)  first byte at or behind `at` that ends plain text: a quote, a backslash or a control
- *                         character; *high is set when a byte before it is not ASCII. Reads up to JSON_PADDING behind it.
- *   JSON_BLOCK            bytes that scan_block(at, out, &stops, &highs) copies and examines at once
- * Records end in a NUL, which is a control character and no structure, so no loop here checks for the end. Every
- * function gets the place where its part begins and returns the one behind it, or NULL: refused, or no memory. */
+/* The walker: one pass over a record along the plan, values straight into columns. Included once
+ * per vector width, with JSON_WALK_NAME  the exported function scan_stop(at, &high)  first byte at
+ * or behind `at` that ends plain text: a quote, a backslash or a control character; *high is set
+ * when a byte before it is not ASCII. Reads up to JSON_PADDING behind it. JSON_BLOCK bytes that
+ * scan_block(at, out, &stops, &highs) copies and examines at once Records end in a NUL, which is a
+ * control character and no structure, so no loop here checks for the end. Every function gets the
+ * place where its part begins and returns the one behind it, or NULL: refused, or no memory. */
 
-static const uint8_t *walk_value(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at, unsigned depth);
-static const uint8_t *skip_value(struct weir_json_decoder *decoder, const uint8_t *at, unsigned depth);
+static const uint8_t *walk_value(struct weir_json_decoder *decoder, struct json_node *node,
+                                 const uint8_t *at, unsigned depth);
+static const uint8_t *skip_value(struct weir_json_decoder *decoder, const uint8_t *at,
+                                 unsigned depth);
 
 static inline const uint8_t *skip_space(const uint8_t *at)
 {
-    while (__builtin_expect(*at <= ' ', 0) && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
+    while (__builtin_expect(*at <= ' ', 0) &&
+           (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
         at++;
     return at;
 }
 
 /* From behind the opening quote to the closing one, over escapes, unchecked; or NULL. */
-static const uint8_t *string_end(struct weir_json_decoder *decoder, const uint8_t *at, bool *ret_high, bool *ret_escapes)
+static const uint8_t *string_end(struct weir_json_decoder *decoder, const uint8_t *at,
+                                 bool *ret_high, bool *ret_escapes)
 {
     bool high = false, escapes = false;
 
@@ -28,7 +32,8 @@ static const uint8_t *string_end(struct weir_json_decoder *decoder, const uint8_
         if (*at != '\\') {
             if (at >= decoder->end)
                 return json_fail_syntax(decoder, at, "the end of a string");
-            return json_fail(decoder, WEIR_REASON_SYNTAX, at, "a control character inside a string");
+            return json_fail(decoder, WEIR_REASON_SYNTAX, at,
+                             "a control character inside a string");
         }
         escapes = true;
         if (at[1] == 0)
@@ -40,8 +45,10 @@ static const uint8_t *string_end(struct weir_json_decoder *decoder, const uint8_
     return at;
 }
 
-/* The decoded text of the string at `at` (its quote): in the record, or in scratch if there are escapes. */
-static const uint8_t *walk_text(struct weir_json_decoder *decoder, const uint8_t *at, const char **ret_text, size_t *ret_size)
+/* The decoded text of the string at `at` (its quote): in the record, or in scratch if there are
+ * escapes. */
+static const uint8_t *walk_text(struct weir_json_decoder *decoder, const uint8_t *at,
+                                const char **ret_text, size_t *ret_size)
 {
     bool high, escapes;
     const uint8_t *from = at + 1, *end = string_end(decoder, from, &high, &escapes);
@@ -49,7 +56,8 @@ static const uint8_t *walk_text(struct weir_json_decoder *decoder, const uint8_t
     if (!end)
         return NULL;
     if (escapes) {
-        if (!json_unescape(decoder, from, end, decoder->scratch, ret_size))
+        if (!json_scratch(decoder) ||
+            !json_unescape(decoder, from, end, decoder->scratch, ret_size))
             return NULL;
         *ret_text = (const char *)decoder->scratch;
     } else {
@@ -61,7 +69,8 @@ static const uint8_t *walk_text(struct weir_json_decoder *decoder, const uint8_t
     return end + 1;
 }
 
-/* ---- values nobody wants: checked, not kept --------------------------------------------------------------------------- */
+/* ---- values nobody wants: checked, not kept
+ * --------------------------------------------------------------------------- */
 
 static const uint8_t *skip_literal(struct weir_json_decoder *decoder, const uint8_t *at)
 {
@@ -103,8 +112,10 @@ static const uint8_t *skip_key(struct weir_json_decoder *decoder, const uint8_t 
     return skip_space(at + 1);
 }
 
-/* A value of any shape, without recursion: a bit per open container says whether it is an object. */
-static const uint8_t *skip_value(struct weir_json_decoder *decoder, const uint8_t *at, unsigned depth)
+/* A value of any shape, without recursion: a bit per open container says whether it is an object.
+ */
+static const uint8_t *skip_value(struct weir_json_decoder *decoder, const uint8_t *at,
+                                 unsigned depth)
 {
     unsigned __int128 objects = 0;
     unsigned level = 0;
@@ -113,7 +124,8 @@ static const uint8_t *skip_value(struct weir_json_decoder *decoder, const uint8_
         if (*at == '{' || *at == '[') {
             bool object = *at == '{';
             if (depth + level >= WEIR_JSON_DEPTH_MAX)
-                return json_fail(decoder, WEIR_REASON_DEPTH, at, "nested deeper than %d", WEIR_JSON_DEPTH_MAX);
+                return json_fail(decoder, WEIR_REASON_DEPTH, at, "nested deeper than %d",
+                                 WEIR_JSON_DEPTH_MAX);
             objects = objects << 1 | object;
             level++;
             at = skip_space(at + 1);
@@ -144,9 +156,12 @@ static const uint8_t *skip_value(struct weir_json_decoder *decoder, const uint8_
     }
 }
 
-/* ---- single values -------------------------------------------------------------------------------------------------------- */
+/* ---- single values
+ * --------------------------------------------------------------------------------------------------------
+ */
 
-static const uint8_t *walk_string_slow(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at)
+static const uint8_t *walk_string_slow(struct weir_json_decoder *decoder, struct json_node *node,
+                                       const uint8_t *at)
 {
     bool high, escapes;
     const uint8_t *from = at + 1, *end = string_end(decoder, from, &high, &escapes);
@@ -171,8 +186,10 @@ static const uint8_t *walk_string_slow(struct weir_json_decoder *decoder, struct
     return end + 1;
 }
 
-/* Most strings are short plain ASCII: one block is copied before it is known where the string ends. */
-static inline const uint8_t *walk_string(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at)
+/* Most strings are short plain ASCII: one block is copied before it is known where the string ends.
+ */
+static inline const uint8_t *walk_string(struct weir_json_decoder *decoder, struct json_node *node,
+                                         const uint8_t *at)
 {
     uint64_t stops, highs;
 
@@ -191,7 +208,8 @@ static inline const uint8_t *walk_string(struct weir_json_decoder *decoder, stru
     return walk_string_slow(decoder, node, at);
 }
 
-static const uint8_t *walk_number_slow(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at)
+static const uint8_t *walk_number_slow(struct weir_json_decoder *decoder, struct json_node *node,
+                                       const uint8_t *at)
 {
     const uint8_t *end = json_number_end(at);
 
@@ -202,7 +220,8 @@ static const uint8_t *walk_number_slow(struct weir_json_decoder *decoder, struct
 
 static inline bool ends_number(uint8_t c)
 {
-    return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n' || c == '\r' || c == '\t' || c == 0;
+    return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n' || c == '\r' || c == '\t' ||
+           c == 0;
 }
 
 /* Up to 18 digits and nothing else; the rest goes the slow way, which knows every form. */
@@ -217,14 +236,16 @@ static inline bool fast_integer(const uint8_t *at, int64_t *ret_value, const uin
         value = value * 10 + digit;
         end++;
     }
-    if (end == first || end - first > 18 || (*first == '0' && end - first > 1) || !ends_number(*end))
+    if (end == first || end - first > 18 || (*first == '0' && end - first > 1) ||
+        !ends_number(*end))
         return false;
     *ret_value = negative ? -(int64_t)value : (int64_t)value;
     *ret_end = end;
     return true;
 }
 
-static inline const uint8_t *walk_integer(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at)
+static inline const uint8_t *walk_integer(struct weir_json_decoder *decoder, struct json_node *node,
+                                          const uint8_t *at)
 {
     int64_t value;
     const uint8_t *end;
@@ -244,9 +265,11 @@ static inline const uint8_t *walk_integer(struct weir_json_decoder *decoder, str
 }
 
 /* At most 15 digits with a point and no exponent: an exact quotient, so one rounding. */
-static inline const uint8_t *walk_double(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at)
+static inline const uint8_t *walk_double(struct weir_json_decoder *decoder, struct json_node *node,
+                                         const uint8_t *at)
 {
-    static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    static const double powers[] = {1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
     bool negative = *at == '-';
     const uint8_t *first = at + negative, *end = first, *point;
     uint64_t mantissa = 0;
@@ -269,7 +292,9 @@ static inline const uint8_t *walk_double(struct weir_json_decoder *decoder, stru
         if (fraction == 0)
             return walk_number_slow(decoder, node, at);
     }
-    if (__builtin_expect(whole == 0 || whole + fraction > 15 || (*first == '0' && whole > 1) || !ends_number(*end), 0))
+    if (__builtin_expect(whole == 0 || whole + fraction > 15 || (*first == '0' && whole > 1) ||
+                             !ends_number(*end),
+                         0))
         return walk_number_slow(decoder, node, at);
     if (!json_room(decoder, node))
         return NULL;
@@ -278,12 +303,14 @@ static inline const uint8_t *walk_double(struct weir_json_decoder *decoder, stru
     return end;
 }
 
-static const uint8_t *walk_boolean(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at)
+static const uint8_t *walk_boolean(struct weir_json_decoder *decoder, struct json_node *node,
+                                   const uint8_t *at)
 {
     bool value = *at == 't';
 
     if (value ? memcmp(at, "true", 4) != 0 : memcmp(at, "false", 5) != 0)
-        return *at == 't' || *at == 'f' ? json_fail_syntax(decoder, at, "a value") : json_fail_type(decoder, node, at);
+        return *at == 't' || *at == 'f' ? json_fail_syntax(decoder, at, "a value")
+                                        : json_fail_type(decoder, node, at);
     if (!json_room(decoder, node))
         return NULL;
     if (value)
@@ -294,7 +321,8 @@ static const uint8_t *walk_boolean(struct weir_json_decoder *decoder, struct jso
     return at + (value ? 4 : 5);
 }
 
-static const uint8_t *walk_other_text(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at)
+static const uint8_t *walk_other_text(struct weir_json_decoder *decoder, struct json_node *node,
+                                      const uint8_t *at)
 {
     const char *text;
     size_t size;
@@ -305,7 +333,8 @@ static const uint8_t *walk_other_text(struct weir_json_decoder *decoder, struct 
     return end;
 }
 
-static const uint8_t *walk_null(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at)
+static const uint8_t *walk_null(struct weir_json_decoder *decoder, struct json_node *node,
+                                const uint8_t *at)
 {
     if (memcmp(at, "null", 4) != 0)
         return json_fail_syntax(decoder, at, "a value");
@@ -314,9 +343,12 @@ static const uint8_t *walk_null(struct weir_json_decoder *decoder, struct json_n
     return json_column_null(decoder, node) ? at + 4 : NULL;
 }
 
-/* ---- nested values ---------------------------------------------------------------------------------------------------------- */
+/* ---- nested values
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
-static const uint8_t *walk_list(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at, unsigned depth)
+static const uint8_t *walk_list(struct weir_json_decoder *decoder, struct json_node *node,
+                                const uint8_t *at, unsigned depth)
 {
     struct json_node *element = &node->children[0];
     uint32_t start = element->count;
@@ -324,7 +356,8 @@ static const uint8_t *walk_list(struct weir_json_decoder *decoder, struct json_n
     if (*at != '[')
         return json_fail_type(decoder, node, at);
     if (depth >= WEIR_JSON_DEPTH_MAX)
-        return json_fail(decoder, WEIR_REASON_DEPTH, at, "nested deeper than %d", WEIR_JSON_DEPTH_MAX);
+        return json_fail(decoder, WEIR_REASON_DEPTH, at, "nested deeper than %d",
+                         WEIR_JSON_DEPTH_MAX);
     if (!json_room(decoder, node))
         return NULL;
     at = skip_space(at + 1);
@@ -350,7 +383,8 @@ static const uint8_t *walk_list(struct weir_json_decoder *decoder, struct json_n
 }
 
 /* "key": of a map into its key column; to the value. */
-static const uint8_t *walk_map_key(struct weir_json_decoder *decoder, struct json_node *key, const uint8_t *at)
+static const uint8_t *walk_map_key(struct weir_json_decoder *decoder, struct json_node *key,
+                                   const uint8_t *at)
 {
     const char *text;
     size_t size;
@@ -374,8 +408,8 @@ static const uint8_t *walk_map_key(struct weir_json_decoder *decoder, struct jso
 }
 
 /* Careful pass: which entries of the map at `at` are overridden by later ones. */
-static bool map_survey(struct weir_json_decoder *decoder, struct json_node *key, const uint8_t *at, unsigned depth,
-                       size_t *ret_base)
+static bool map_survey(struct weir_json_decoder *decoder, struct json_node *key, const uint8_t *at,
+                       unsigned depth, size_t *ret_base)
 {
     uint32_t start = key->count;
     bool done;
@@ -402,8 +436,8 @@ static bool map_survey(struct weir_json_decoder *decoder, struct json_node *key,
     return done;
 }
 
-static const uint8_t *map_entries(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at, unsigned depth,
-                                  size_t dead_base)
+static const uint8_t *map_entries(struct weir_json_decoder *decoder, struct json_node *node,
+                                  const uint8_t *at, unsigned depth, size_t dead_base)
 {
     struct json_node *key = &node->children[0], *value = &node->children[1];
 
@@ -431,7 +465,8 @@ static const uint8_t *map_entries(struct weir_json_decoder *decoder, struct json
     return *at == '}' ? at : json_fail_syntax(decoder, at, "a comma or }");
 }
 
-static const uint8_t *walk_map(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at, unsigned depth)
+static const uint8_t *walk_map(struct weir_json_decoder *decoder, struct json_node *node,
+                               const uint8_t *at, unsigned depth)
 {
     struct json_node *key = &node->children[0];
     uint32_t start = key->count;
@@ -440,7 +475,8 @@ static const uint8_t *walk_map(struct weir_json_decoder *decoder, struct json_no
     if (*at != '{')
         return json_fail_type(decoder, node, at);
     if (depth >= WEIR_JSON_DEPTH_MAX)
-        return json_fail(decoder, WEIR_REASON_DEPTH, at, "nested deeper than %d", WEIR_JSON_DEPTH_MAX);
+        return json_fail(decoder, WEIR_REASON_DEPTH, at, "nested deeper than %d",
+                         WEIR_JSON_DEPTH_MAX);
     if (!json_room(decoder, node))
         return NULL;
     if (decoder->careful && !map_survey(decoder, key, at, depth, &dead_base))
@@ -466,7 +502,8 @@ static inline bool key_equal(const struct json_node *node, const uint8_t *at)
     uint64_t words[JSON_KEY_WORDS], differ;
 
     memcpy(words, at, sizeof words);
-    differ = ((words[0] ^ node->key_words[0]) & node->key_masks[0]) | ((words[1] ^ node->key_words[1]) & node->key_masks[1]);
+    differ = ((words[0] ^ node->key_words[0]) & node->key_masks[0]) |
+             ((words[1] ^ node->key_words[1]) & node->key_masks[1]);
     if (__builtin_expect(node->key_size > 16, 0)) {
         differ |= ((words[2] ^ node->key_words[2]) & node->key_masks[2]) |
                   ((words[3] ^ node->key_words[3]) & node->key_masks[3]);
@@ -477,8 +514,8 @@ static inline bool key_equal(const struct json_node *node, const uint8_t *at)
 }
 
 /* A key that was not the one expected: found by hash, or *ret_child = NULL. To behind its quote. */
-static const uint8_t *walk_key(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at,
-                               struct json_node **ret_child)
+static const uint8_t *walk_key(struct weir_json_decoder *decoder, struct json_node *node,
+                               const uint8_t *at, struct json_node **ret_child)
 {
     const char *name;
     size_t size;
@@ -492,8 +529,8 @@ static const uint8_t *walk_key(struct weir_json_decoder *decoder, struct json_no
     return end;
 }
 
-static const uint8_t *walk_unknown(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *key,
-                                   const uint8_t *at, unsigned depth)
+static const uint8_t *walk_unknown(struct weir_json_decoder *decoder, struct json_node *node,
+                                   const uint8_t *key, const uint8_t *at, unsigned depth)
 {
     const uint8_t *end = skip_value(decoder, at, depth);
 
@@ -502,16 +539,19 @@ static const uint8_t *walk_unknown(struct weir_json_decoder *decoder, struct jso
     return json_unknown_member(decoder, node, key, at) ? end : NULL;
 }
 
-/* After a member's value failed. In the careful pass the member is left null for now: a later one may override it. */
-static __attribute__((noinline)) const uint8_t *rescue_member(struct weir_json_decoder *decoder, struct json_node *child,
-                                                              uint32_t row, const uint8_t *at, unsigned depth)
+/* After a member's value failed. In the careful pass the member is left null for now: a later one
+ * may override it. */
+static __attribute__((noinline)) const uint8_t *rescue_member(struct weir_json_decoder *decoder,
+                                                              struct json_node *child, uint32_t row,
+                                                              const uint8_t *at, unsigned depth)
 {
     enum weir_reason reason = decoder->failure.reason;
 
     if (!decoder->careful || decoder->status != WEIR_OK)
         return NULL;
     json_path_member(&decoder->failure, child->name);
-    if (reason == WEIR_REASON_SYNTAX || reason == WEIR_REASON_ENCODING || reason == WEIR_REASON_DEPTH)
+    if (reason == WEIR_REASON_SYNTAX || reason == WEIR_REASON_ENCODING ||
+        reason == WEIR_REASON_DEPTH)
         return NULL;
     *child->failure = decoder->failure;
     child->pending = true;
@@ -537,7 +577,8 @@ static bool settle_members(struct weir_json_decoder *decoder, const struct json_
     return false;
 }
 
-static __attribute__((noinline)) bool fill_missing(struct weir_json_decoder *decoder, struct json_node *node, uint32_t row,
+static __attribute__((noinline)) bool fill_missing(struct weir_json_decoder *decoder,
+                                                   struct json_node *node, uint32_t row,
                                                    const uint8_t *open)
 {
     for (uint32_t i = 0; i < node->child_count; i++) {
@@ -556,8 +597,9 @@ static __attribute__((noinline)) bool fill_missing(struct weir_json_decoder *dec
     return true;
 }
 
-static inline const uint8_t *walk_member(struct weir_json_decoder *decoder, struct json_node *node, struct json_node *child,
-                                         const uint8_t *at, uint32_t row, unsigned depth, uint32_t *seen)
+static inline const uint8_t *walk_member(struct weir_json_decoder *decoder, struct json_node *node,
+                                         struct json_node *child, const uint8_t *at, uint32_t row,
+                                         unsigned depth, uint32_t *seen)
 {
     const uint8_t *end;
 
@@ -582,7 +624,8 @@ static inline const uint8_t *walk_colon(struct weir_json_decoder *decoder, const
     return skip_space(at + 1);
 }
 
-static const uint8_t *walk_struct(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at, unsigned depth)
+static const uint8_t *walk_struct(struct weir_json_decoder *decoder, struct json_node *node,
+                                  const uint8_t *at, unsigned depth)
 {
     const uint8_t *open = at;
     uint32_t row = node->count, seen = 0, *guess = &node->first;
@@ -590,7 +633,8 @@ static const uint8_t *walk_struct(struct weir_json_decoder *decoder, struct json
     if (*at != '{')
         return json_fail_type(decoder, node, at);
     if (depth >= WEIR_JSON_DEPTH_MAX)
-        return json_fail(decoder, WEIR_REASON_DEPTH, at, "nested deeper than %d", WEIR_JSON_DEPTH_MAX);
+        return json_fail(decoder, WEIR_REASON_DEPTH, at, "nested deeper than %d",
+                         WEIR_JSON_DEPTH_MAX);
     if (!json_room(decoder, node))
         return NULL;
     if (decoder->careful)
@@ -637,7 +681,8 @@ static const uint8_t *walk_struct(struct weir_json_decoder *decoder, struct json
     return at + 1;
 }
 
-static const uint8_t *walk_value(struct weir_json_decoder *decoder, struct json_node *node, const uint8_t *at, unsigned depth)
+static const uint8_t *walk_value(struct weir_json_decoder *decoder, struct json_node *node,
+                                 const uint8_t *at, unsigned depth)
 {
     if (__builtin_expect(*at == 'n', 0))
         return walk_null(decoder, node, at);
@@ -683,7 +728,8 @@ static bool check_record(struct weir_json_decoder *decoder, const uint8_t *at)
     return false;
 }
 
-/* The record in decoder->text as one more row of the root. The caller has made sure that it is not empty. */
+/* The record in decoder->text as one more row of the root. The caller has made sure that it is not
+ * empty. */
 bool JSON_WALK_NAME(struct weir_json_decoder *decoder)
 {
     const uint8_t *at = skip_space(decoder->text);

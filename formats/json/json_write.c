@@ -1,5 +1,5 @@
-/* Rows back to JSON. What weir_json_decode makes of the result is the rows again (doubles that are no numbers aside:
- * JSON has no word for them, so they are null). */
+/* Rows back to JSON. What weir_json_decode makes of the result is the rows again (doubles that are
+ * no numbers aside: JSON has no word for them, so they are null). */
 #include "formats/json/json.h"
 
 #include "engine/base/text.h"
@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static weir_status write_text(struct weir_buffer *out, const char *text, size_t size, struct weir_error *reterr)
+static weir_status write_text(struct weir_buffer *out, const char *text, size_t size,
+                              struct weir_error *reterr)
 {
     size_t from = 0;
 
@@ -22,7 +23,10 @@ static weir_status write_text(struct weir_buffer *out, const char *text, size_t 
         if (c == '"' || c == '\\')
             WEIR_TRY(weir_buffer_print(out, reterr, "\\%c", c));
         else if (c == '\n' || c == '\t' || c == '\r')
-            WEIR_TRY(weir_buffer_print(out, reterr, "\\%c", c == '\n' ? 'n' : c == '\t' ? 't' : 'r'));
+            WEIR_TRY(weir_buffer_print(out, reterr, "\\%c",
+                                       c == '\n'   ? 'n'
+                                       : c == '\t' ? 't'
+                                                   : 'r'));
         else
             WEIR_TRY(weir_buffer_print(out, reterr, "\\u%04x", c));
     }
@@ -30,7 +34,8 @@ static weir_status write_text(struct weir_buffer *out, const char *text, size_t 
     return weir_buffer_append(out, "\"", 1, reterr);
 }
 
-static weir_status write_base64(struct weir_buffer *out, const uint8_t *bytes, size_t size, struct weir_error *reterr)
+static weir_status write_base64(struct weir_buffer *out, const uint8_t *bytes, size_t size,
+                                struct weir_error *reterr)
 {
     size_t encoded = weir_base64_size(size);
 
@@ -66,7 +71,8 @@ static size_t print_scalar(const struct weir_vector *vector, size_t row, char ou
     case WEIR_FLOAT:
         if (!isfinite(single[row]))
             return 0;
-        for (int precision = 6; precision <= 9; precision++) { /* the shortest that reads back as this float */
+        for (int precision = 6; precision <= 9;
+             precision++) { /* the shortest that reads back as this float */
             double rounded = single[row];
             char text[32];
             snprintf(text, sizeof text, "%.*e", precision - 1, rounded);
@@ -98,14 +104,16 @@ static size_t print_scalar(const struct weir_vector *vector, size_t row, char ou
 
 static bool is_quoted(enum weir_type_id id)
 {
-    return id == WEIR_DATE || id == WEIR_TIME || id == WEIR_TIMESTAMP || id == WEIR_TIMESTAMPTZ || id == WEIR_UUID;
+    return id == WEIR_DATE || id == WEIR_TIME || id == WEIR_TIMESTAMP || id == WEIR_TIMESTAMPTZ ||
+           id == WEIR_UUID;
 }
 
-static weir_status write_value(struct weir_buffer *out, const struct weir_vector *vector, size_t row, bool as_key,
-                               struct weir_error *reterr);
+static weir_status write_value(struct weir_buffer *out, const struct weir_vector *vector,
+                               size_t row, bool as_key, struct weir_error *reterr);
 
-static weir_status write_members(struct weir_buffer *out, const struct weir_type *type, const struct weir_vector *children,
-                                 size_t row, struct weir_error *reterr)
+static weir_status write_members(struct weir_buffer *out, const struct weir_type *type,
+                                 const struct weir_vector *children, size_t row,
+                                 struct weir_error *reterr)
 {
     WEIR_TRY(weir_buffer_append(out, "{", 1, reterr));
     for (uint32_t i = 0; i < type->child_count; i++) {
@@ -118,7 +126,8 @@ static weir_status write_members(struct weir_buffer *out, const struct weir_type
     return weir_buffer_append(out, "}", 1, reterr);
 }
 
-static weir_status write_entries(struct weir_buffer *out, const struct weir_vector *vector, size_t row, struct weir_error *reterr)
+static weir_status write_entries(struct weir_buffer *out, const struct weir_vector *vector,
+                                 size_t row, struct weir_error *reterr)
 {
     bool map = vector->type->id == WEIR_MAP;
 
@@ -135,8 +144,8 @@ static weir_status write_entries(struct weir_buffer *out, const struct weir_vect
     return weir_buffer_append(out, map ? "}" : "]", 1, reterr);
 }
 
-static weir_status write_flat(struct weir_buffer *out, const struct weir_vector *vector, size_t row, bool as_key,
-                              struct weir_error *reterr)
+static weir_status write_flat(struct weir_buffer *out, const struct weir_vector *vector, size_t row,
+                              bool as_key, struct weir_error *reterr)
 {
     const char *bytes = vector->values;
     char text[66];
@@ -144,12 +153,14 @@ static weir_status write_flat(struct weir_buffer *out, const struct weir_vector 
 
     switch (vector->type->id) {
     case WEIR_STRING:
-        return write_text(out, bytes + vector->offsets[row], (size_t)(vector->offsets[row + 1] - vector->offsets[row]), reterr);
+        return write_text(out, bytes + vector->offsets[row],
+                          (size_t)(vector->offsets[row + 1] - vector->offsets[row]), reterr);
     case WEIR_BINARY:
         return write_base64(out, (const uint8_t *)bytes + vector->offsets[row],
                             (size_t)(vector->offsets[row + 1] - vector->offsets[row]), reterr);
     case WEIR_FIXED:
-        return write_base64(out, (const uint8_t *)bytes + row * vector->type->length, vector->type->length, reterr);
+        return write_base64(out, (const uint8_t *)bytes + row * vector->type->length,
+                            vector->type->length, reterr);
     case WEIR_STRUCT:
         return write_members(out, vector->type, vector->children, row, reterr);
     case WEIR_LIST:
@@ -167,8 +178,8 @@ static weir_status write_flat(struct weir_buffer *out, const struct weir_vector 
     return weir_buffer_append(out, text, size + 2, reterr);
 }
 
-static weir_status write_value(struct weir_buffer *out, const struct weir_vector *vector, size_t row, bool as_key,
-                               struct weir_error *reterr)
+static weir_status write_value(struct weir_buffer *out, const struct weir_vector *vector,
+                               size_t row, bool as_key, struct weir_error *reterr)
 {
     if (!weir_vector_valid(vector, row))
         return weir_buffer_append(out, "null", 4, reterr);
@@ -177,7 +188,8 @@ static weir_status write_value(struct weir_buffer *out, const struct weir_vector
     return write_flat(out, vector, vector->kind == WEIR_CONSTANT ? 0 : row, as_key, reterr);
 }
 
-weir_status weir_json_write_rows(const struct weir_batch *batch, struct weir_buffer *out, struct weir_error *reterr)
+weir_status weir_json_write_rows(const struct weir_batch *batch, struct weir_buffer *out,
+                                 struct weir_error *reterr)
 {
     for (uint32_t row = 0; row < batch->count; row++) {
         WEIR_TRY(write_members(out, batch->type, batch->columns, row, reterr));

@@ -482,15 +482,6 @@ static weir_status attempt_prepare(struct attempt *attempt, const json_t *base_s
 
 enum verdict { VERDICT_LANDED, VERDICT_RETEST, VERDICT_ABANDON };
 
-static weir_status reload(struct weir_lake *lake, struct weir_table **table, struct weir_error *reterr)
-{
-    struct weir_table *fresh;
-    WEIR_TRY(lake->catalog.operations->load(lake->catalog.self, (*table)->name, &fresh, reterr));
-    weir_table_free(*table);
-    *table = fresh;
-    return WEIR_OK;
-}
-
 static bool is_sequence_taken(const struct attempt *attempt, const struct weir_metadata *now)
 {
     size_t at;

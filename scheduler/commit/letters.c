@@ -217,14 +217,15 @@ static weir_status is_equal(struct weir_lake *lake, const struct weir_table *qua
     return WEIR_OK;
 }
 
-/* One try: *ret_done when the quarantine table holds what the list says. */
-static weir_status sync_to(struct weir_lake *lake, struct weir_table **quarantine, struct weir_arena *arena, const json_t *list, bool *ret_done, struct weir_error *reterr)
+/* One try: *ret_done when the quarantine table holds what the list says. look_only: no try, just the question. */
+static weir_status sync_to(struct weir_lake *lake, struct weir_table **quarantine, struct weir_arena *arena, const json_t *list, bool look_only, bool *ret_done,
+                           struct weir_error *reterr)
 {
     struct weir_data_file *files;
     size_t count;
     WEIR_TRY(list_files(arena, list, &files, &count, reterr));
     WEIR_TRY(is_equal(lake, *quarantine, arena, files, count, ret_done, reterr));
-    if (*ret_done)
+    if (*ret_done || look_only)
         return WEIR_OK;
     int32_t spec_id = weir_metadata_spec((*quarantine)->metadata)->id;
     for (size_t i = 0; i < count; i++)
@@ -284,7 +285,7 @@ weir_status weir_quarantine_sync(struct weir_lake *lake, const struct weir_table
     if (!*quarantine)
         WEIR_TRY_OUT(status, load_quarantine(lake, birth, needed, quarantine, reterr));
     for (int i = 0; *quarantine && !done && i < 5; i++) {
-        if (i) { /* lost a race: the quarantine's head first, then the data's, so that an older list never follows a newer one */
+        if (i) { /* the quarantine's head first, then the data's, so that an older list never follows a newer one */
             weir_table_free(fresh);
             fresh = NULL;
             json_decref(list);
@@ -293,7 +294,7 @@ weir_status weir_quarantine_sync(struct weir_lake *lake, const struct weir_table
             WEIR_TRY_OUT(status, lake->catalog.operations->load(lake->catalog.self, data->name, &fresh, reterr));
             WEIR_TRY_OUT(status, head_list(lake, fresh->metadata, &list, reterr));
         }
-        WEIR_TRY_OUT(status, sync_to(lake, quarantine, &arena, list, &done, reterr));
+        WEIR_TRY_OUT(status, sync_to(lake, quarantine, &arena, list, i == 0, &done, reterr));
     }
 out:
     weir_table_free(fresh);

@@ -1,5 +1,6 @@
-/* Reads a file of newline-delimited JSON into memory, decodes it as the reference workload's schema, and prints the rate:
- *     json_bench FILE [ROUNDS] [TYPE]     TYPE: struct<...> as in a pipeline file */
+/* Reads a file of newline-delimited JSON into memory, decodes it as the reference workload's
+ * schema, and prints the rate: json_bench FILE [ROUNDS] [TYPE]     TYPE: struct<...> as in a
+ * pipeline file */
 #include "formats/json/json.h"
 
 #include "engine/base/limits.h"
@@ -10,11 +11,14 @@
 #include <time.h>
 
 static const char inventory[] =
-    "struct<record_id: string, tenant_id: string, device_id: string, hostname: string, site: string, "
-    "os: struct<name: string, version: string, build: int>, cpu: struct<model: string, cores: int, usage_pct: double>, "
+    "struct<record_id: string, tenant_id: string, device_id: string, hostname: string, site: "
+    "string, "
+    "os: struct<name: string, version: string, build: int>, cpu: struct<model: string, cores: int, "
+    "usage_pct: double>, "
     "memory: struct<total_mb: long, used_mb: long>, "
     "disks: list<struct<mount: string, total_gb: double, free_gb: double, encrypted: boolean>>, "
-    "software: list<struct<name: string, version: string>>, agent_version: string, last_boot: timestamptz, "
+    "software: list<struct<name: string, version: string>>, agent_version: string, last_boot: "
+    "timestamptz, "
     "collected_at: timestamptz, tags: map<string, string>>";
 
 static double seconds(clockid_t clock)
@@ -48,8 +52,9 @@ struct totals {
     uint64_t rows, refusals, bytes;
 };
 
-static weir_status decode_all(struct weir_json_decoder *decoder, const struct weir_buffer *input, struct weir_arena *arena,
-                              struct totals *totals, struct weir_error *reterr)
+static weir_status decode_all(struct weir_json_decoder *decoder, const struct weir_buffer *input,
+                              struct weir_arena *arena, struct totals *totals,
+                              struct weir_error *reterr)
 {
     struct weir_bytes records[WEIR_BATCH_ROWS];
     const uint8_t *at = input->data, *end = at + input->size;
@@ -72,7 +77,8 @@ static weir_status decode_all(struct weir_json_decoder *decoder, const struct we
     return WEIR_OK;
 }
 
-static weir_status run(const char *name, int rounds, const char *type_text, struct weir_error *reterr)
+static weir_status run(const char *name, int rounds, const char *type_text,
+                       struct weir_error *reterr)
 {
     struct weir_account account;
     struct weir_arena arena;
@@ -94,9 +100,11 @@ static weir_status run(const char *name, int rounds, const char *type_text, stru
         WEIR_TRY_OUT(status, decode_all(decoder, &input, &arena, &totals, reterr));
         wall = seconds(CLOCK_MONOTONIC) - wall;
         cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-        printf("%.0f MB/s wall, %.0f MB/s cpu, %.3f cpu s, %llu rows, %llu refused, %.0f bytes a record\n",
-               (double)totals.bytes / 1e6 / wall, (double)totals.bytes / 1e6 / cpu, cpu, (unsigned long long)totals.rows,
-               (unsigned long long)totals.refusals, (double)totals.bytes / (double)(totals.rows + totals.refusals + !totals.rows));
+        printf("%.0f MB/s wall, %.0f MB/s cpu, %.3f cpu s, %llu rows, %llu refused, %.0f bytes a "
+               "record\n",
+               (double)totals.bytes / 1e6 / wall, (double)totals.bytes / 1e6 / cpu, cpu,
+               (unsigned long long)totals.rows, (unsigned long long)totals.refusals,
+               (double)totals.bytes / (double)(totals.rows + totals.refusals + !totals.rows));
     }
 out:
     weir_json_decoder_free(decoder);
@@ -113,7 +121,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: json_bench FILE [ROUNDS] [TYPE]\n");
         return 2;
     }
-    if (run(argv[1], argc > 2 ? atoi(argv[2]) : 3, argc > 3 ? argv[3] : inventory, &error) != WEIR_OK) {
+    if (run(argv[1], argc > 2 ? atoi(argv[2]) : 3, argc > 3 ? argv[3] : inventory, &error) !=
+        WEIR_OK) {
         fprintf(stderr, "json_bench: %s\n", error.text);
         return 1;
     }

@@ -25,13 +25,23 @@ Test(text, int64)
         bool good;
         int64_t value;
     } cases[] = {
-        {"0", true, 0}, {"-0", true, 0}, {"9223372036854775807", true, INT64_MAX}, {"-9223372036854775808", true, INT64_MIN},
-        {"9223372036854775808", false, 0}, {"-9223372036854775809", false, 0}, {"", false, 0}, {"-", false, 0}, {"1 ", false, 0},
-        {"+1", false, 0}, {"1.0", false, 0}, {"99999999999999999999999", false, 0},
+        {"0", true, 0},
+        {"-0", true, 0},
+        {"9223372036854775807", true, INT64_MAX},
+        {"-9223372036854775808", true, INT64_MIN},
+        {"9223372036854775808", false, 0},
+        {"-9223372036854775809", false, 0},
+        {"", false, 0},
+        {"-", false, 0},
+        {"1 ", false, 0},
+        {"+1", false, 0},
+        {"1.0", false, 0},
+        {"99999999999999999999999", false, 0},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         int64_t value = 77;
-        cr_assert_eq(weir_text_int64(cases[i].text, strlen(cases[i].text), &value), cases[i].good, "%s", cases[i].text);
+        cr_assert_eq(weir_text_int64(cases[i].text, strlen(cases[i].text), &value), cases[i].good,
+                     "%s", cases[i].text);
         cr_assert_eq(value, cases[i].good ? cases[i].value : 77, "%s", cases[i].text);
     }
 }
@@ -43,15 +53,31 @@ Test(text, exact_int64)
         bool good;
         int64_t value;
     } cases[] = {
-        {"1.0", true, 1}, {"1e3", true, 1000}, {"12.50e1", true, 125}, {"-9.223372036854775808e18", true, INT64_MIN},
-        {"9007199254740993", true, 9007199254740993}, {"0e999999999999999999999", true, 0}, {"-0.000", true, 0},
-        {"100e-2", true, 1}, {"1.5", false, 0}, {"1e-1", false, 0}, {"1e19", false, 0}, {"9223372036854775808", false, 0},
-        {"01", false, 0}, {"1.", false, 0}, {".5", false, 0}, {"1e", false, 0}, {"1e+", false, 0}, {"0x1", false, 0}, {"", false, 0},
+        {"1.0", true, 1},
+        {"1e3", true, 1000},
+        {"12.50e1", true, 125},
+        {"-9.223372036854775808e18", true, INT64_MIN},
+        {"9007199254740993", true, 9007199254740993},
+        {"0e999999999999999999999", true, 0},
+        {"-0.000", true, 0},
+        {"100e-2", true, 1},
+        {"1.5", false, 0},
+        {"1e-1", false, 0},
+        {"1e19", false, 0},
+        {"9223372036854775808", false, 0},
+        {"01", false, 0},
+        {"1.", false, 0},
+        {".5", false, 0},
+        {"1e", false, 0},
+        {"1e+", false, 0},
+        {"0x1", false, 0},
+        {"", false, 0},
         {"1e99999999999999999999", false, 0},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         int64_t value = 77;
-        cr_assert_eq(weir_text_exact_int64(cases[i].text, strlen(cases[i].text), &value), cases[i].good, "%s", cases[i].text);
+        cr_assert_eq(weir_text_exact_int64(cases[i].text, strlen(cases[i].text), &value),
+                     cases[i].good, "%s", cases[i].text);
         cr_assert_eq(value, cases[i].good ? cases[i].value : 77, "%s", cases[i].text);
     }
 }
@@ -63,16 +89,27 @@ Test(text, decimal)
         int precision, scale;
         const char *printed; /* NULL: refused */
     } cases[] = {
-        {"1.5", 9, 2, "1.50"}, {"-0.01", 9, 2, "-0.01"}, {"1.500", 9, 1, "1.5"}, {"1.55", 9, 1, NULL}, {"99.9", 3, 1, "99.9"},
-        {"100", 3, 1, NULL}, {"1e2", 3, 0, "100"}, {"0", 1, 1, "0.0"}, {"1e-38", 38, 38, "0.00000000000000000000000000000000000001"},
+        {"1.5", 9, 2, "1.50"},
+        {"-0.01", 9, 2, "-0.01"},
+        {"1.500", 9, 1, "1.5"},
+        {"1.55", 9, 1, NULL},
+        {"99.9", 3, 1, "99.9"},
+        {"100", 3, 1, NULL},
+        {"1e2", 3, 0, "100"},
+        {"0", 1, 1, "0.0"},
+        {"1e-38", 38, 38, "0.00000000000000000000000000000000000001"},
         {"99999999999999999999999999999999999999", 38, 0, "99999999999999999999999999999999999999"},
-        {"-99999999999999999999999999999999999999", 38, 0, "-99999999999999999999999999999999999999"},
-        {"100000000000000000000000000000000000000", 38, 0, NULL}, {"0.000e5", 5, 2, "0.00"}, {"abc", 5, 2, NULL},
+        {"-99999999999999999999999999999999999999", 38, 0,
+         "-99999999999999999999999999999999999999"},
+        {"100000000000000000000000000000000000000", 38, 0, NULL},
+        {"0.000e5", 5, 2, "0.00"},
+        {"abc", 5, 2, NULL},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         weir_int128 value;
         char out[48];
-        bool good = weir_text_decimal(cases[i].text, strlen(cases[i].text), cases[i].precision, cases[i].scale, &value);
+        bool good = weir_text_decimal(cases[i].text, strlen(cases[i].text), cases[i].precision,
+                                      cases[i].scale, &value);
         cr_assert_eq(good, cases[i].printed != NULL, "%s", cases[i].text);
         if (good) {
             cr_assert_eq(weir_print_decimal(out, value, cases[i].scale), strlen(cases[i].printed));
@@ -84,18 +121,41 @@ Test(text, decimal)
 Test(text, hard_doubles)
 {
     static const char *const cases[] = {
-        "0", "-0.0", "5e-324", "2.4703282292062327e-324", "2.4703282292062328e-324", "2.2250738585072011e-308",
-        "2.2250738585072014e-308", "1.7976931348623157e308", "1.7976931348623158e308", "9007199254740993", "9007199254740993.0000000001",
-        "1e23", "8.41e21", "9.5e-300", "1e-400", "0.1", "123456789012345678901234567890", "1.00000000000000011102230246251565404",
-        "1.00000000000000011102230246251565404236316680908203125", "1.00000000000000011102230246251565404236316680908203126",
-        "7.2057594037927933e16", "6929495644600919.5", "3.571e266", "4.8726570057e288", "30078505129381147446200",
+        "0",
+        "-0.0",
+        "5e-324",
+        "2.4703282292062327e-324",
+        "2.4703282292062328e-324",
+        "2.2250738585072011e-308",
+        "2.2250738585072014e-308",
+        "1.7976931348623157e308",
+        "1.7976931348623158e308",
+        "9007199254740993",
+        "9007199254740993.0000000001",
+        "1e23",
+        "8.41e21",
+        "9.5e-300",
+        "1e-400",
+        "0.1",
+        "123456789012345678901234567890",
+        "1.00000000000000011102230246251565404",
+        "1.00000000000000011102230246251565404236316680908203125",
+        "1.00000000000000011102230246251565404236316680908203126",
+        "7.2057594037927933e16",
+        "6929495644600919.5",
+        "3.571e266",
+        "4.8726570057e288",
+        "30078505129381147446200",
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         double value, want = strtod(cases[i], NULL);
         cr_assert(weir_text_double(cases[i], strlen(cases[i]), &value), "%s", cases[i]);
-        cr_assert_eq(memcmp(&value, &want, sizeof want), 0, "%s: %a, want %a", cases[i], value, want);
+        cr_assert_eq(memcmp(&value, &want, sizeof want), 0, "%s: %a, want %a", cases[i], value,
+                     want);
     }
-    static const char *const bad[] = {"1e400", "-1e309", "1.7976931348623159e308", "NaN", "Infinity", "", "-", "01", "1e", "0x1p3", "1,5"};
+    static const char *const bad[] = {
+        "1e400", "-1e309", "1.7976931348623159e308", "NaN", "Infinity", "", "-", "01", "1e",
+        "0x1p3", "1,5"};
     for (size_t i = 0; i < COUNT(bad); i++) {
         double value = 77;
         cr_assert_not(weir_text_double(bad[i], strlen(bad[i]), &value), "%s", bad[i]);
@@ -131,26 +191,30 @@ Test(text, random_doubles)
         if (i % 4 == 0)
             snprintf(text, sizeof text, "%.16e", random);
         else if (i % 4 == 1)
-            snprintf(text, sizeof text, "%llue%d", (unsigned long long)(bits >> (i % 60)), (int)(next_random(&state) % 660) - 345);
+            snprintf(text, sizeof text, "%llue%d", (unsigned long long)(bits >> (i % 60)),
+                     (int)(next_random(&state) % 660) - 345);
         else if (i % 4 == 2)
             snprintf(text, sizeof text, "%.25e", random);
         else
-            snprintf(text, sizeof text, "%llu.%llue%d", (unsigned long long)bits, (unsigned long long)next_random(&state),
-                     (int)(next_random(&state) % 70) - 40);
+            snprintf(text, sizeof text, "%llu.%llue%d", (unsigned long long)bits,
+                     (unsigned long long)next_random(&state), (int)(next_random(&state) % 70) - 40);
         if (strchr(text, 'n'))
             continue; /* nan, inf */
         want = strtod(text, NULL);
         want_single = strtof(text, NULL);
         cr_assert_eq(weir_text_double(text, strlen(text), &value), isfinite(want) != 0, "%s", text);
-        cr_assert_eq(weir_text_float(text, strlen(text), &single), isfinite(want_single) != 0, "%s", text);
+        cr_assert_eq(weir_text_float(text, strlen(text), &single), isfinite(want_single) != 0, "%s",
+                     text);
         if (isfinite(want_single))
-            cr_assert_eq(memcmp(&single, &want_single, sizeof single), 0, "%s: %a, want %a", text, single, want_single);
+            cr_assert_eq(memcmp(&single, &want_single, sizeof single), 0, "%s: %a, want %a", text,
+                         single, want_single);
         if (!isfinite(want))
             continue;
         cr_assert_eq(memcmp(&value, &want, sizeof want), 0, "%s: %a, want %a", text, value, want);
         size_t size = weir_print_double(printed, value);
         cr_assert_eq(size, strlen(printed));
-        cr_assert(weir_text_double(printed, size, &back) && memcmp(&back, &value, sizeof back) == 0, "%s", printed);
+        cr_assert(weir_text_double(printed, size, &back) && memcmp(&back, &value, sizeof back) == 0,
+                  "%s", printed);
     }
 }
 
@@ -159,8 +223,18 @@ Test(text, print_double)
     static const struct {
         double value;
         const char *text;
-    } cases[] = {{0, "0"}, {-0.0, "-0"}, {1, "1"}, {0.1, "0.1"}, {1e16, "10000000000000000"}, {1e17, "1e17"}, {1e-5, "0.00001"},
-                 {1e-6, "1e-6"}, {12345.678, "12345.678"}, {-1.5e300, "-1.5e300"}, {INFINITY, "inf"}, {-INFINITY, "-inf"}};
+    } cases[] = {{0, "0"},
+                 {-0.0, "-0"},
+                 {1, "1"},
+                 {0.1, "0.1"},
+                 {1e16, "10000000000000000"},
+                 {1e17, "1e17"},
+                 {1e-5, "0.00001"},
+                 {1e-6, "1e-6"},
+                 {12345.678, "12345.678"},
+                 {-1.5e300, "-1.5e300"},
+                 {INFINITY, "inf"},
+                 {-INFINITY, "-inf"}};
     char out[32];
     for (size_t i = 0; i < COUNT(cases); i++) {
         cr_assert_eq(weir_print_double(out, cases[i].value), strlen(cases[i].text));
@@ -188,21 +262,44 @@ Test(text, dates_and_times)
         int64_t value;
         const char *printed; /* NULL: the same */
     } cases[] = {
-        {"1970-01-01", 'd', true, 0, NULL}, {"2024-02-29", 'd', true, 19782, NULL}, {"0001-01-01", 'd', true, -719162, NULL},
-        {"9999-12-31", 'd', true, 2932896, NULL}, {"2023-02-29", 'd', false, 0, NULL}, {"1900-02-29", 'd', false, 0, NULL},
-        {"2000-02-29", 'd', true, 11016, NULL}, {"0000-01-01", 'd', false, 0, NULL}, {"2024-13-01", 'd', false, 0, NULL},
-        {"2024-00-01", 'd', false, 0, NULL}, {"2024-04-31", 'd', false, 0, NULL}, {"2024-04-00", 'd', false, 0, NULL},
-        {"2024-4-1", 'd', false, 0, NULL}, {"2024-04-01 ", 'd', false, 0, NULL}, {"2024/04/01", 'd', false, 0, NULL},
-        {"00:00:00", 't', true, 0, NULL}, {"23:59:59.999999", 't', true, 86399999999, NULL}, {"24:00:00", 't', false, 0, NULL},
-        {"12:00:60", 't', false, 0, NULL}, {"12:00", 't', false, 0, NULL}, {"12:00:00.", 't', false, 0, NULL},
-        {"12:00:00.5", 't', true, 43200500000, NULL}, {"12:00:00.1234567", 't', true, 43200123456, "12:00:00.123456"},
-        {"1970-01-01T00:00:00", 's', true, 0, NULL}, {"1969-12-31 23:59:59.999999", 's', true, -1, "1969-12-31T23:59:59.999999"},
-        {"1970-01-01T00:00:00Z", 's', false, 0, NULL}, {"1970-01-01", 's', false, 0, NULL},
-        {"1970-01-01T00:00:00Z", 'z', true, 0, NULL}, {"1970-01-01T01:00:00+01:00", 'z', true, 0, "1970-01-01T00:00:00Z"},
-        {"1969-12-31T18:30:00-0530", 'z', true, 0, "1970-01-01T00:00:00Z"}, {"1970-01-01T02:00:00+02", 'z', true, 0, "1970-01-01T00:00:00Z"},
-        {"1970-01-01T00:00:00", 'z', false, 0, NULL}, {"1970-01-01T00:00:00+24:00", 'z', false, 0, NULL},
-        {"1970-01-01T00:00:00+1", 'z', false, 0, NULL}, {"1970-01-01T00:00:00+01:0", 'z', false, 0, NULL},
-        {"2025-13-45T99:00:00Z", 'z', false, 0, NULL}, {"", 'z', false, 0, NULL}, {"Z", 'z', false, 0, NULL},
+        {"1970-01-01", 'd', true, 0, NULL},
+        {"2024-02-29", 'd', true, 19782, NULL},
+        {"0001-01-01", 'd', true, -719162, NULL},
+        {"9999-12-31", 'd', true, 2932896, NULL},
+        {"2023-02-29", 'd', false, 0, NULL},
+        {"1900-02-29", 'd', false, 0, NULL},
+        {"2000-02-29", 'd', true, 11016, NULL},
+        {"0000-01-01", 'd', false, 0, NULL},
+        {"2024-13-01", 'd', false, 0, NULL},
+        {"2024-00-01", 'd', false, 0, NULL},
+        {"2024-04-31", 'd', false, 0, NULL},
+        {"2024-04-00", 'd', false, 0, NULL},
+        {"2024-4-1", 'd', false, 0, NULL},
+        {"2024-04-01 ", 'd', false, 0, NULL},
+        {"2024/04/01", 'd', false, 0, NULL},
+        {"00:00:00", 't', true, 0, NULL},
+        {"23:59:59.999999", 't', true, 86399999999, NULL},
+        {"24:00:00", 't', false, 0, NULL},
+        {"12:00:60", 't', false, 0, NULL},
+        {"12:00", 't', false, 0, NULL},
+        {"12:00:00.", 't', false, 0, NULL},
+        {"12:00:00.5", 't', true, 43200500000, NULL},
+        {"12:00:00.1234567", 't', true, 43200123456, "12:00:00.123456"},
+        {"1970-01-01T00:00:00", 's', true, 0, NULL},
+        {"1969-12-31 23:59:59.999999", 's', true, -1, "1969-12-31T23:59:59.999999"},
+        {"1970-01-01T00:00:00Z", 's', false, 0, NULL},
+        {"1970-01-01", 's', false, 0, NULL},
+        {"1970-01-01T00:00:00Z", 'z', true, 0, NULL},
+        {"1970-01-01T01:00:00+01:00", 'z', true, 0, "1970-01-01T00:00:00Z"},
+        {"1969-12-31T18:30:00-0530", 'z', true, 0, "1970-01-01T00:00:00Z"},
+        {"1970-01-01T02:00:00+02", 'z', true, 0, "1970-01-01T00:00:00Z"},
+        {"1970-01-01T00:00:00", 'z', false, 0, NULL},
+        {"1970-01-01T00:00:00+24:00", 'z', false, 0, NULL},
+        {"1970-01-01T00:00:00+1", 'z', false, 0, NULL},
+        {"1970-01-01T00:00:00+01:0", 'z', false, 0, NULL},
+        {"2025-13-45T99:00:00Z", 'z', false, 0, NULL},
+        {"", 'z', false, 0, NULL},
+        {"Z", 'z', false, 0, NULL},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         int64_t value = 77;
@@ -263,18 +360,41 @@ Test(text, durations_and_sizes)
     static const struct {
         const char *text;
         int64_t value; /* -1: refused */
-    } durations[] = {{"30d", 2592000000}, {"15m", 900000}, {"4s", 4000}, {"500ms", 500}, {"1h30m", 5400000}, {"", -1}, {"5", -1},
-                     {"1m1m", -1}, {"1s1h", -1}, {"h", -1}, {"-1h", -1}, {"1 h", -1}, {"999999999999999999w", -1}, {"1w", 604800000}},
-      sizes[] = {{"64MiB", 64 << 20}, {"1GB", 1000000000}, {"512", 512}, {"1.5 KiB", 1536}, {"0", 0}, {"", -1}, {"KiB", -1},
-                 {"1.5", -1}, {"-1", -1}, {"1XB", -1}, {"99999999999999999999TiB", -1}};
+    } durations[] = {{"30d", 2592000000},
+                     {"15m", 900000},
+                     {"4s", 4000},
+                     {"500ms", 500},
+                     {"1h30m", 5400000},
+                     {"", -1},
+                     {"5", -1},
+                     {"1m1m", -1},
+                     {"1s1h", -1},
+                     {"h", -1},
+                     {"-1h", -1},
+                     {"1 h", -1},
+                     {"999999999999999999w", -1},
+                     {"1w", 604800000}},
+      sizes[] = {{"64MiB", 64 << 20},
+                 {"1GB", 1000000000},
+                 {"512", 512},
+                 {"1.5 KiB", 1536},
+                 {"0", 0},
+                 {"", -1},
+                 {"KiB", -1},
+                 {"1.5", -1},
+                 {"-1", -1},
+                 {"1XB", -1},
+                 {"99999999999999999999TiB", -1}};
     for (size_t i = 0; i < COUNT(durations); i++) {
         int64_t value = -1;
-        cr_assert_eq(weir_text_duration_ms(durations[i].text, strlen(durations[i].text), &value), durations[i].value >= 0, "%s", durations[i].text);
+        cr_assert_eq(weir_text_duration_ms(durations[i].text, strlen(durations[i].text), &value),
+                     durations[i].value >= 0, "%s", durations[i].text);
         cr_assert_eq(value, durations[i].value, "%s", durations[i].text);
     }
     for (size_t i = 0; i < COUNT(sizes); i++) {
         uint64_t value = (uint64_t)-1;
-        cr_assert_eq(weir_text_size(sizes[i].text, strlen(sizes[i].text), &value), sizes[i].value >= 0, "%s", sizes[i].text);
+        cr_assert_eq(weir_text_size(sizes[i].text, strlen(sizes[i].text), &value),
+                     sizes[i].value >= 0, "%s", sizes[i].text);
         cr_assert_eq(value, (uint64_t)sizes[i].value, "%s", sizes[i].text);
     }
     char out[32];
@@ -288,7 +408,13 @@ Test(text, base64)
 {
     static const struct {
         const char *plain, *text;
-    } cases[] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+    } cases[] = {{"", ""},
+                 {"f", "Zg=="},
+                 {"fo", "Zm8="},
+                 {"foo", "Zm9v"},
+                 {"foob", "Zm9vYg=="},
+                 {"fooba", "Zm9vYmE="},
+                 {"foobar", "Zm9vYmFy"}};
     uint8_t out[32];
     char text[32];
     size_t size;
@@ -300,12 +426,14 @@ Test(text, base64)
         while (text_size > padding && cases[i].text[text_size - 1 - padding] == '=')
             padding++;
         for (int bare = 0; bare < 2; bare++) { /* padded, and without */
-            cr_assert(weir_base64_decode(cases[i].text, text_size - (bare ? padding : 0), out, &size));
+            cr_assert(
+                weir_base64_decode(cases[i].text, text_size - (bare ? padding : 0), out, &size));
             cr_assert_eq(size, strlen(cases[i].plain));
             cr_assert_eq(memcmp(out, cases[i].plain, size), 0);
         }
     }
-    static const char *const bad[] = {"Z", "Zg=", "Zh==", "Zm9=", "Zm9v====", "====", "=", "Zm 9v", "Zm9v\n", "Zm-_", "Z===", "Zm8=Zm8="};
+    static const char *const bad[] = {"Z", "Zg=",   "Zh==",   "Zm9=", "Zm9v====", "====",
+                                      "=", "Zm 9v", "Zm9v\n", "Zm-_", "Z===",     "Zm8=Zm8="};
     for (size_t i = 0; i < COUNT(bad); i++)
         cr_assert_not(weir_base64_decode(bad[i], strlen(bad[i]), out, &size), "%s", bad[i]);
 }
@@ -323,10 +451,28 @@ Test(text, utf8)
         const char *text;
         size_t size, invalid;
     } cases[] = {
-        {"", 0, 0}, {"plain", 5, 5}, {"Z\xC3\xBCrich", 7, 7}, {"\xE6\x9D\xB1\xE4\xBA\xAC", 6, 6}, {"\xF0\x9F\x9A\x80", 4, 4},
-        {"a\x80", 2, 1}, {"\xC0\xAF", 2, 0}, {"\xC1\xBF", 2, 0}, {"\xE0\x80\x80", 3, 0}, {"\xE0\x9F\xBF", 3, 0}, {"\xED\xA0\x80", 3, 0},
-        {"\xED\x9F\xBF", 3, 3}, {"\xEF\xBF\xBF", 3, 3}, {"\xF0\x8F\xBF\xBF", 4, 0}, {"\xF4\x8F\xBF\xBF", 4, 4}, {"\xF4\x90\x80\x80", 4, 0},
-        {"\xF5\x80\x80\x80", 4, 0}, {"\xC3", 1, 0}, {"ab\xE6\x9D", 4, 2}, {"\xF0\x9F\x9A", 3, 0}, {"\xFF", 1, 0}, {"\xC3(", 2, 0},
+        {"", 0, 0},
+        {"plain", 5, 5},
+        {"Z\xC3\xBCrich", 7, 7},
+        {"\xE6\x9D\xB1\xE4\xBA\xAC", 6, 6},
+        {"\xF0\x9F\x9A\x80", 4, 4},
+        {"a\x80", 2, 1},
+        {"\xC0\xAF", 2, 0},
+        {"\xC1\xBF", 2, 0},
+        {"\xE0\x80\x80", 3, 0},
+        {"\xE0\x9F\xBF", 3, 0},
+        {"\xED\xA0\x80", 3, 0},
+        {"\xED\x9F\xBF", 3, 3},
+        {"\xEF\xBF\xBF", 3, 3},
+        {"\xF0\x8F\xBF\xBF", 4, 0},
+        {"\xF4\x8F\xBF\xBF", 4, 4},
+        {"\xF4\x90\x80\x80", 4, 0},
+        {"\xF5\x80\x80\x80", 4, 0},
+        {"\xC3", 1, 0},
+        {"ab\xE6\x9D", 4, 2},
+        {"\xF0\x9F\x9A", 3, 0},
+        {"\xFF", 1, 0},
+        {"\xC3(", 2, 0},
         {"a\0b", 3, 3},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -335,7 +481,8 @@ Test(text, utf8)
             uint8_t text[80];
             memset(text, 'x', sizeof text);
             memcpy(text + before, cases[i].text, cases[i].size);
-            cr_assert_eq(weir_utf8_invalid(text, before + cases[i].size), before + cases[i].invalid, "case %zu at %zu", i, before);
+            cr_assert_eq(weir_utf8_invalid(text, before + cases[i].size), before + cases[i].invalid,
+                         "case %zu at %zu", i, before);
         }
     }
 }

@@ -1,4 +1,5 @@
-/* An object store in memory for the catalogs' tests: strict conditions, etags, and answers that go wrong on demand. */
+/* An object store in memory for the catalogs' tests: strict conditions, etags, and answers that go
+ * wrong on demand. */
 #ifndef WEIR_TESTS_UNIT_CATALOG_MEMORY_STORE_H
 #define WEIR_TESTS_UNIT_CATALOG_MEMORY_STORE_H
 
@@ -22,7 +23,8 @@ struct memory_store {
     struct memory_object objects[OBJECTS_MAX];
     size_t count;
     unsigned etag;
-    /* The next put whose name contains `fail_name`: answers fail_status; done all the same if fail_done. */
+    /* The next put whose name contains `fail_name`: answers fail_status; done all the same if
+     * fail_done. */
     const char *fail_name;
     weir_status fail_status;
     bool fail_done;
@@ -45,7 +47,8 @@ static void memory_info(const struct memory_object *object, struct weir_object_i
     info->size = object->size;
 }
 
-static weir_status memory_head(void *self, const char *name, struct weir_object_info *ret_info, struct weir_error *reterr)
+static weir_status memory_head(void *self, const char *name, struct weir_object_info *ret_info,
+                               struct weir_error *reterr)
 {
     struct memory_store *store = self;
     pthread_mutex_lock(&store->mutex);
@@ -56,13 +59,17 @@ static weir_status memory_head(void *self, const char *name, struct weir_object_
     return object ? WEIR_OK : weir_fail(reterr, WEIR_NOT_FOUND, "no %s", name);
 }
 
-static weir_status memory_get(void *self, const char *name, uint64_t offset, uint64_t size, struct weir_buffer *out, struct weir_object_info *ret_info, struct weir_error *reterr)
+static weir_status memory_get(void *self, const char *name, uint64_t offset, uint64_t size,
+                              struct weir_buffer *out, struct weir_object_info *ret_info,
+                              struct weir_error *reterr)
 {
     struct memory_store *store = self;
     WEIR_TRY(memory_head(self, name, ret_info, reterr));
     pthread_mutex_lock(&store->mutex);
     struct memory_object *object = memory_find(store, name);
-    weir_status status = offset == 0 && size == UINT64_MAX ? weir_buffer_append(out, object->data, object->size, reterr) : weir_fail(reterr, WEIR_INTERNAL, "ranges are not faked");
+    weir_status status = offset == 0 && size == UINT64_MAX
+                             ? weir_buffer_append(out, object->data, object->size, reterr)
+                             : weir_fail(reterr, WEIR_INTERNAL, "ranges are not faked");
     pthread_mutex_unlock(&store->mutex);
     return status;
 }
@@ -81,14 +88,18 @@ static void memory_set(struct memory_store *store, const char *name, const void 
     object->etag = ++store->etag;
 }
 
-static weir_status memory_put(void *self, const char *name, const void *data, size_t size, enum weir_put_mode mode, const char *etag, char ret_etag[WEIR_ETAG_SIZE], struct weir_error *reterr)
+static weir_status memory_put(void *self, const char *name, const void *data, size_t size,
+                              enum weir_put_mode mode, const char *etag,
+                              char ret_etag[WEIR_ETAG_SIZE], struct weir_error *reterr)
 {
     struct memory_store *store = self;
     weir_status status = WEIR_OK;
     pthread_mutex_lock(&store->mutex);
     struct memory_object *object = memory_find(store, name);
     bool fails = store->fail_name && strstr(name, store->fail_name);
-    if ((mode == WEIR_PUT_IF_ABSENT && object) || (mode == WEIR_PUT_IF_MATCH && (!object || (unsigned)strtoul(etag, NULL, 10) != object->etag)))
+    if ((mode == WEIR_PUT_IF_ABSENT && object) ||
+        (mode == WEIR_PUT_IF_MATCH &&
+         (!object || (unsigned)strtoul(etag, NULL, 10) != object->etag)))
         status = weir_fail(reterr, WEIR_PRECONDITION, "%s", name);
     else if (!fails || store->fail_done)
         memory_set(store, name, data, size);
@@ -103,9 +114,15 @@ static weir_status memory_put(void *self, const char *name, const void *data, si
     return status;
 }
 
-static int memory_compare(const void *a, const void *b) { return strcmp(((const struct memory_object *)a)->name, ((const struct memory_object *)b)->name); }
+static int memory_compare(const void *a, const void *b)
+{
+    return strcmp(((const struct memory_object *)a)->name, ((const struct memory_object *)b)->name);
+}
 
-static weir_status memory_list(void *self, const char *prefix, weir_status (*visit)(void *argument, const struct weir_object_info *info), void *argument, struct weir_error *reterr)
+static weir_status memory_list(void *self, const char *prefix,
+                               weir_status (*visit)(void *argument,
+                                                    const struct weir_object_info *info),
+                               void *argument, struct weir_error *reterr)
 {
     struct memory_store *store = self;
     struct weir_object_info info;
@@ -136,7 +153,12 @@ __attribute__((unused)) static void memory_remove(struct memory_store *store, co
     memset(&store->objects[store->count], 0, sizeof *object);
 }
 
-static const struct weir_object_store_operations memory_operations = {.kind = "memory", .get = memory_get, .head = memory_head, .put = memory_put, .list = memory_list, .settle = memory_settle};
+static const struct weir_object_store_operations memory_operations = {.kind = "memory",
+                                                                      .get = memory_get,
+                                                                      .head = memory_head,
+                                                                      .put = memory_put,
+                                                                      .list = memory_list,
+                                                                      .settle = memory_settle};
 
 static void memory_init(struct memory_store *store, struct weir_object_store *ret_store)
 {

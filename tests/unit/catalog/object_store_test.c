@@ -82,7 +82,8 @@ static void expect_corrupt(const char *word)
 Test(object_catalog, versions_are_made_one_after_another)
 {
     struct weir_table *table;
-    cr_assert_eq(catalog.operations->load(catalog.self, "bronze.t", &table, &error), WEIR_NOT_FOUND);
+    cr_assert_eq(catalog.operations->load(catalog.self, "bronze.t", &table, &error),
+                 WEIR_NOT_FOUND);
     build(12);
     cr_assert_str_eq(content(FOLDER "version-hint.text"), "12");
     expect_head(12);
@@ -123,7 +124,8 @@ static void *race(void *argument)
     for (int done = 0; done < 5;) {
         if (catalog.operations->load(catalog.self, "bronze.t", &table, NULL) != WEIR_OK)
             return NULL;
-        weir_status status = append(&catalog, table, (int64_t)(weir_random_u64(&context) >> 1), &next, NULL);
+        weir_status status =
+            append(&catalog, table, (int64_t)(weir_random_u64(&context) >> 1), &next, NULL);
         weir_table_free(table);
         if (status == WEIR_OK) {
             weir_table_free(next);
@@ -146,7 +148,8 @@ Test(object_catalog, threads_lose_no_commit)
         cr_assert_eq(racers[i].wins, 5);
     }
     restart();
-    cr_assert_eq(catalog.operations->load(catalog.self, "bronze.t", &table, &error), WEIR_OK, "%s", error.text);
+    cr_assert_eq(catalog.operations->load(catalog.self, "bronze.t", &table, &error), WEIR_OK, "%s",
+                 error.text);
     cr_assert_str_eq(table->pointer_token, "21");
     cr_assert_eq(weir_metadata_last_sequence_number(table->metadata), 21);
     weir_table_free(table);
@@ -163,7 +166,8 @@ Test(object_catalog, unknown_outcomes_are_said_and_not_hidden)
     cr_assert_eq(append(&catalog, table, 2, &next, &error), WEIR_UNKNOWN_OUTCOME);
     cr_assert_null(next);
     expect_head(2);
-    cr_assert_eq(append(&catalog, table, 2, &next, &error), WEIR_PRECONDITION, "the same again cannot land twice");
+    cr_assert_eq(append(&catalog, table, 2, &next, &error), WEIR_PRECONDITION,
+                 "the same again cannot land twice");
     weir_table_free(table);
     cr_assert_eq(catalog.operations->load(catalog.self, "bronze.t", &table, &error), WEIR_OK);
     context.effects.kill_at = atomic_load(&context.effects.count) + 1;
@@ -183,7 +187,8 @@ Test(object_catalog, unknown_outcomes_are_said_and_not_hidden)
 
 Test(object_catalog, the_hint_is_mended_and_never_trusted)
 {
-    static const char *const hints[] = {"1", "2\n", "", "nonsense", "-4", "0", "99999999999999999999"};
+    static const char *const hints[] = {
+        "1", "2\n", "", "nonsense", "-4", "0", "99999999999999999999"};
     build(3);
     for (size_t i = 0; i < sizeof hints / sizeof *hints; i++) {
         restart();
@@ -199,7 +204,8 @@ Test(object_catalog, the_hint_is_mended_and_never_trusted)
     memory.fail_status = WEIR_UNAVAILABLE;
     struct weir_table *table, *next;
     cr_assert_eq(catalog.operations->load(catalog.self, "bronze.t", &table, &error), WEIR_OK);
-    cr_assert_eq(append(&catalog, table, 4, &next, &error), WEIR_OK, "a hint that fails fails no commit");
+    cr_assert_eq(append(&catalog, table, 4, &next, &error), WEIR_OK,
+                 "a hint that fails fails no commit");
     weir_table_free(next);
     weir_table_free(table);
     expect_head(4);
@@ -221,7 +227,8 @@ Test(object_catalog, a_gap_above_what_this_process_saw)
 {
     build(2);
     expect_head(2);
-    memory_set(&memory, FOLDER "v4.metadata.json", content(FOLDER "v2.metadata.json"), strlen(content(FOLDER "v2.metadata.json")));
+    memory_set(&memory, FOLDER "v4.metadata.json", content(FOLDER "v2.metadata.json"),
+               strlen(content(FOLDER "v2.metadata.json")));
     expect_corrupt("gap");
 }
 
@@ -237,23 +244,29 @@ Test(object_catalog, the_current_version_is_gone)
 Test(object_catalog, tombstones_below_are_fine_and_above_are_errors)
 {
     build(4);
-    memory_set(&memory, FOLDER "v1.metadata.json", WEIR_CATALOG_TOMBSTONE, strlen(WEIR_CATALOG_TOMBSTONE));
-    memory_set(&memory, FOLDER "v2.metadata.json", WEIR_CATALOG_TOMBSTONE, strlen(WEIR_CATALOG_TOMBSTONE));
+    memory_set(&memory, FOLDER "v1.metadata.json", WEIR_CATALOG_TOMBSTONE,
+               strlen(WEIR_CATALOG_TOMBSTONE));
+    memory_set(&memory, FOLDER "v2.metadata.json", WEIR_CATALOG_TOMBSTONE,
+               strlen(WEIR_CATALOG_TOMBSTONE));
     restart();
     expect_head(4);
-    memory_set(&memory, FOLDER "v3.metadata.json", WEIR_CATALOG_TOMBSTONE, strlen(WEIR_CATALOG_TOMBSTONE));
+    memory_set(&memory, FOLDER "v3.metadata.json", WEIR_CATALOG_TOMBSTONE,
+               strlen(WEIR_CATALOG_TOMBSTONE));
     restart();
     expect_head(4);
-    memory_set(&memory, FOLDER "v5.metadata.json", WEIR_CATALOG_TOMBSTONE, strlen(WEIR_CATALOG_TOMBSTONE));
+    memory_set(&memory, FOLDER "v5.metadata.json", WEIR_CATALOG_TOMBSTONE,
+               strlen(WEIR_CATALOG_TOMBSTONE));
     expect_corrupt("tombstone");
     restart();
     expect_corrupt("tombstone");
     memory_remove(&memory, FOLDER "v5.metadata.json");
-    memory_set(&memory, FOLDER "v4.metadata.json", WEIR_CATALOG_TOMBSTONE, strlen(WEIR_CATALOG_TOMBSTONE));
+    memory_set(&memory, FOLDER "v4.metadata.json", WEIR_CATALOG_TOMBSTONE,
+               strlen(WEIR_CATALOG_TOMBSTONE));
     restart();
     expect_corrupt("tombstone");
     struct weir_table *table;
-    cr_assert_eq(create_table(&catalog, "bronze.t", 9, &table, &error), WEIR_PRECONDITION, "its name is not free again");
+    cr_assert_eq(create_table(&catalog, "bronze.t", 9, &table, &error), WEIR_PRECONDITION,
+                 "its name is not free again");
 }
 
 /* Replaces `from` by `to` (same length) in an object. */
@@ -264,13 +277,17 @@ static void edit(const char *name, const char *from, const char *to)
     memcpy(at, to, strlen(to));
 }
 
-static char *uuid_at(const char *name) { return strstr(memory_find(&memory, name)->data, "\"table-uuid\":\"") + 14; }
+static char *uuid_at(const char *name)
+{
+    return strstr(memory_find(&memory, name)->data, "\"table-uuid\":\"") + 14;
+}
 
 Test(object_catalog, another_uuid_is_an_error)
 {
     build(2);
     expect_head(2);
-    uuid_at(FOLDER "v2.metadata.json")[0] = uuid_at(FOLDER "v2.metadata.json")[0] == 'a' ? 'b' : 'a';
+    uuid_at(FOLDER "v2.metadata.json")[0] =
+        uuid_at(FOLDER "v2.metadata.json")[0] == 'a' ? 'b' : 'a';
     expect_corrupt("uuid");
     restart();
     expect_corrupt("uuid"); /* the version before has another one */
@@ -291,20 +308,24 @@ Test(object_catalog, created_only_where_no_table_was)
     cr_assert_eq(create_table(&catalog, "bronze.t", 1, &table, &error), WEIR_OK);
     weir_table_free(table);
     cr_assert_eq(create_table(&catalog, "bronze.t", 2, &table, &error), WEIR_PRECONDITION);
-    static const char *const remains[] = {"bronze/a/metadata/version-hint.text", "bronze/b/metadata/v7.metadata.json", "bronze/c/metadata/00000-x.metadata.json"};
+    static const char *const remains[] = {"bronze/a/metadata/version-hint.text",
+                                          "bronze/b/metadata/v7.metadata.json",
+                                          "bronze/c/metadata/00000-x.metadata.json"};
     for (int i = 0; i < 3; i++) {
         char name[] = {'b', 'r', 'o', 'n', 'z', 'e', '.', (char)('a' + i), '\0'};
         memory_set(&memory, remains[i], "x", 1);
         cr_assert_eq(create_table(&catalog, name, 2, &table, &error), WEIR_REFUSED, "%s", name);
     }
     memory_set(&memory, "bronze/d/metadata/snap-1.avro", "x", 1);
-    cr_assert_eq(create_table(&catalog, "bronze.d", 2, &table, &error), WEIR_OK, "litter of an attempt that died is no table: %s", error.text);
+    cr_assert_eq(create_table(&catalog, "bronze.d", 2, &table, &error), WEIR_OK,
+                 "litter of an attempt that died is no table: %s", error.text);
     weir_table_free(table);
     memory.fail_name = "bronze/e/metadata/v1.metadata.json";
     memory.fail_status = WEIR_UNKNOWN_OUTCOME;
     memory.fail_done = true;
     cr_assert_eq(create_table(&catalog, "bronze.e", 2, &table, &error), WEIR_UNKNOWN_OUTCOME);
-    cr_assert_eq(catalog.operations->load(catalog.self, "bronze.e", &table, &error), WEIR_OK, "%s", error.text);
+    cr_assert_eq(catalog.operations->load(catalog.self, "bronze.e", &table, &error), WEIR_OK, "%s",
+                 error.text);
     weir_table_free(table);
 }
 
@@ -321,12 +342,14 @@ Test(object_catalog, tables_are_listed)
         weir_table_free(table);
     }
     build(3);
-    cr_assert_eq(catalog.operations->list(catalog.self, "", &arena, &names, &count, &error), WEIR_OK);
+    cr_assert_eq(catalog.operations->list(catalog.self, "", &arena, &names, &count, &error),
+                 WEIR_OK);
     cr_assert_eq(count, 4);
     cr_assert_str_eq(names[0], "bronze.a");
     cr_assert_str_eq(names[1], "bronze.t");
     cr_assert_str_eq(names[3], "silver.b");
-    cr_assert_eq(catalog.operations->list(catalog.self, "silver", &arena, &names, &count, &error), WEIR_OK);
+    cr_assert_eq(catalog.operations->list(catalog.self, "silver", &arena, &names, &count, &error),
+                 WEIR_OK);
     cr_assert_eq(count, 1);
     weir_arena_done(&arena);
 }

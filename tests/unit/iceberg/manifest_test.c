@@ -1,4 +1,5 @@
-/* Manifests and manifest lists: round trips, inheritance, summaries, other writers' shapes, hostile bytes. */
+/* Manifests and manifest lists: round trips, inheritance, summaries, other writers' shapes, hostile
+ * bytes. */
 #include "formats/iceberg/manifest.h"
 
 #include "formats/avro/avro.h"
@@ -23,10 +24,14 @@ static struct weir_field fields[] = {
     {.name = "code", .id = 8, .type = {.id = WEIR_FIXED, .length = 3}},
     {.name = "cost", .id = 9, .type = {.id = WEIR_DECIMAL, .precision = 9, .scale = 2}},
 };
-static const struct weir_schema schema = {.id = 3, .root = {.id = WEIR_STRUCT, .child_count = 9, .children = fields}};
+static const struct weir_schema schema = {
+    .id = 3, .root = {.id = WEIR_STRUCT, .child_count = 9, .children = fields}};
 static const struct weir_partition_field partition_fields[] = {
-    {1, 1000, "at_day", "day"}, {2, 1001, "si te/\303\244", "identity"}, {3, 1002, "price", "identity"}, {4, 1003, "load", "identity"}, {5, 1004, "device", "identity"},
-    {6, 1005, "total", "identity"}, {7, 1006, "flag", "identity"}, {8, 1007, "code", "identity"}, {9, 1008, "cost", "truncate[100]"}, {5, 1009, "device_bucket", "bucket[8]"},
+    {1, 1000, "at_day", "day"},         {2, 1001, "si te/\303\244", "identity"},
+    {3, 1002, "price", "identity"},     {4, 1003, "load", "identity"},
+    {5, 1004, "device", "identity"},    {6, 1005, "total", "identity"},
+    {7, 1006, "flag", "identity"},      {8, 1007, "code", "identity"},
+    {9, 1008, "cost", "truncate[100]"}, {5, 1009, "device_bucket", "bucket[8]"},
     {2, 1010, "gone", "void"},
 };
 #define PARTS (sizeof partition_fields / sizeof *partition_fields)
@@ -46,49 +51,100 @@ static void teardown(void)
 
 TestSuite(manifest, .init = setup, .fini = teardown);
 
-#define BYTES(text) {(const uint8_t *)text, sizeof text - 1}
+#define BYTES(text)                            \
+    {                                          \
+        (const uint8_t *)text, sizeof text - 1 \
+    }
 
 static const struct weir_bytes values[PARTS] = {
-    BYTES("\x2c\x51\0\0"), BYTES("a b"), BYTES("\xfa\x74"), BYTES("\0\0\0\0\0\0\xf8\x3f"), BYTES("0123456789abcdef"), BYTES("\xff\xff\xff\xff\xff\xff\xff\xff"),
-    BYTES("\1"), BYTES("xyz"), BYTES("\5\xdc"), BYTES("\7\0\0\0"), {NULL, 0},
+    BYTES("\x2c\x51\0\0"),
+    BYTES("a b"),
+    BYTES("\xfa\x74"),
+    BYTES("\0\0\0\0\0\0\xf8\x3f"),
+    BYTES("0123456789abcdef"),
+    BYTES("\xff\xff\xff\xff\xff\xff\xff\xff"),
+    BYTES("\1"),
+    BYTES("xyz"),
+    BYTES("\5\xdc"),
+    BYTES("\7\0\0\0"),
+    {NULL, 0},
 };
 static const struct weir_bytes others[PARTS] = {
-    BYTES("\x2d\x51\0\0"), BYTES(""), {NULL, 0}, BYTES("\0\0\0\0\0\0\xf8\x7f") /* NaN */, {NULL, 0}, BYTES("\1\0\0\0") /* an int, before the column was widened */,
-    {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0},
+    BYTES("\x2d\x51\0\0"),
+    BYTES(""),
+    {NULL, 0},
+    BYTES("\0\0\0\0\0\0\xf8\x7f") /* NaN */,
+    {NULL, 0},
+    BYTES("\1\0\0\0") /* an int, before the column was widened */,
+    {NULL, 0},
+    {NULL, 0},
+    {NULL, 0},
+    {NULL, 0},
+    {NULL, 0},
 };
 static const struct weir_id_count counts[] = {{1, 10}, {2, INT64_MAX}};
 static const struct weir_id_bound lower[] = {{1, BYTES("\1\0\0\0\0\0\0\0")}, {2, BYTES("")}};
 static const int64_t splits[] = {4, 1000};
 static const int32_t equality[] = {2, 6};
 
-static struct weir_manifest_entry entry(enum weir_entry_status status, const struct weir_bytes *partition)
+static struct weir_manifest_entry entry(enum weir_entry_status status,
+                                        const struct weir_bytes *partition)
 {
     bool added = status == WEIR_ENTRY_ADDED;
-    return (struct weir_manifest_entry){
-        .status = status, .snapshot_id = added ? -1 : 5, .sequence_number = added ? -1 : 6, .file_sequence_number = added ? -1 : 4,
-        .file = {.content = 0, .path = "s3://b/t/data/f.parquet", .format = "PARQUET", .spec_id = 2, .partition = partition, .record_count = 10, .file_size = 12345,
-                 .column_sizes = counts, .column_size_count = 2, .value_counts = counts, .value_count_count = 2, .null_counts = counts, .null_count_count = 1,
-                 .lower = lower, .lower_count = 2, .upper = lower, .upper_count = 2, .split_offsets = splits, .split_count = 2, .sort_order_id = 0,
-                 .equality_ids = equality, .equality_id_count = 2, .key_metadata = BYTES("key"), .referenced_data_file = "s3://b/other"}};
+    return (struct weir_manifest_entry){.status = status,
+                                        .snapshot_id = added ? -1 : 5,
+                                        .sequence_number = added ? -1 : 6,
+                                        .file_sequence_number = added ? -1 : 4,
+                                        .file = {.content = 0,
+                                                 .path = "s3://b/t/data/f.parquet",
+                                                 .format = "PARQUET",
+                                                 .spec_id = 2,
+                                                 .partition = partition,
+                                                 .record_count = 10,
+                                                 .file_size = 12345,
+                                                 .column_sizes = counts,
+                                                 .column_size_count = 2,
+                                                 .value_counts = counts,
+                                                 .value_count_count = 2,
+                                                 .null_counts = counts,
+                                                 .null_count_count = 1,
+                                                 .lower = lower,
+                                                 .lower_count = 2,
+                                                 .upper = lower,
+                                                 .upper_count = 2,
+                                                 .split_offsets = splits,
+                                                 .split_count = 2,
+                                                 .sort_order_id = 0,
+                                                 .equality_ids = equality,
+                                                 .equality_id_count = 2,
+                                                 .key_metadata = BYTES("key"),
+                                                 .referenced_data_file = "s3://b/other"}};
 }
 
 static struct weir_manifest write(struct weir_buffer *out)
 {
     struct weir_manifest manifest;
-    struct weir_manifest_entry entries[] = {entry(WEIR_ENTRY_ADDED, values), entry(WEIR_ENTRY_EXISTING, others), entry(WEIR_ENTRY_DELETED, values)};
-    cr_assert_eq(weir_manifest_write(&arena, &schema, &spec, 0, 77, 9, entries, 3, out, &manifest, &error), WEIR_OK, "%s", error.text);
+    struct weir_manifest_entry entries[] = {entry(WEIR_ENTRY_ADDED, values),
+                                            entry(WEIR_ENTRY_EXISTING, others),
+                                            entry(WEIR_ENTRY_DELETED, values)};
+    cr_assert_eq(
+        weir_manifest_write(&arena, &schema, &spec, 0, 77, 9, entries, 3, out, &manifest, &error),
+        WEIR_OK, "%s", error.text);
     manifest.path = "s3://b/t/metadata/77-m0.avro";
     return manifest;
 }
 
 Test(manifest, entries_there_and_back)
 {
-    WEIR_AUTO(weir_buffer) out = {.account = &account};
+    WEIR_AUTO(weir_buffer)
+    out = {.account = &account};
     struct weir_manifest manifest = write(&out);
     struct weir_manifest_entry *entries;
     size_t count;
     cr_assert_eq(manifest.length, out.size);
-    cr_assert_eq(weir_manifest_read(&arena, out.data, out.size, &manifest, &entries, &count, &error), WEIR_OK, "%s", error.text);
+    cr_assert_eq(
+        weir_manifest_read(&arena, out.data, out.size, &manifest, &entries, &count, &error),
+        WEIR_OK, "%s", error.text);
     cr_assert_eq(count, 3);
     cr_assert_eq(entries[0].snapshot_id, 77, "inherited");
     cr_assert_eq(entries[0].sequence_number, 9);
@@ -104,7 +160,9 @@ Test(manifest, entries_there_and_back)
     for (size_t i = 0; i < PARTS; i++) {
         cr_assert_eq(file->partition[i].size, values[i].size, "partition %zu", i);
         cr_assert_eq(file->partition[i].data == NULL, values[i].data == NULL, "partition %zu", i);
-        cr_assert(values[i].size == 0 || memcmp(file->partition[i].data, values[i].data, values[i].size) == 0, "partition %zu", i);
+        cr_assert(values[i].size == 0 ||
+                      memcmp(file->partition[i].data, values[i].data, values[i].size) == 0,
+                  "partition %zu", i);
     }
     cr_assert_eq(entries[1].file.partition[5].size, 8, "widened on the way");
     cr_assert_eq(file->value_count_count, 2);
@@ -121,8 +179,10 @@ Test(manifest, entries_there_and_back)
 
 Test(manifest, summary_counts_and_bounds)
 {
-    WEIR_AUTO(weir_buffer) out = {.account = &account};
-    WEIR_AUTO(weir_buffer) list = {.account = &account};
+    WEIR_AUTO(weir_buffer)
+    out = {.account = &account};
+    WEIR_AUTO(weir_buffer)
+    list = {.account = &account};
     struct weir_manifest manifest = write(&out), *back;
     size_t count;
     cr_assert_eq(manifest.added_files, 1);
@@ -130,8 +190,10 @@ Test(manifest, summary_counts_and_bounds)
     cr_assert_eq(manifest.deleted_files, 1);
     cr_assert_eq(manifest.min_sequence_number, 6);
     cr_assert_eq(manifest.sequence_number, 9);
-    cr_assert_eq(weir_manifest_list_write(77, -1, 9, &manifest, 1, &list, &error), WEIR_OK, "%s", error.text);
-    cr_assert_eq(weir_manifest_list_read(&arena, list.data, list.size, &back, &count, &error), WEIR_OK, "%s", error.text);
+    cr_assert_eq(weir_manifest_list_write(77, -1, 9, &manifest, 1, &list, &error), WEIR_OK, "%s",
+                 error.text);
+    cr_assert_eq(weir_manifest_list_read(&arena, list.data, list.size, &back, &count, &error),
+                 WEIR_OK, "%s", error.text);
     cr_assert_eq(count, 1);
     cr_assert_str_eq(back->path, manifest.path);
     cr_assert_eq(back->length, manifest.length);
@@ -155,12 +217,19 @@ Test(manifest, summary_counts_and_bounds)
 
 Test(manifest, header_and_schema_as_the_spec_wants_them)
 {
-    WEIR_AUTO(weir_buffer) out = {.account = &account};
+    WEIR_AUTO(weir_buffer)
+    out = {.account = &account};
     struct weir_avro_reader *reader;
     struct weir_bytes bytes;
     write(&out);
-    cr_assert_eq(weir_avro_reader_open(&arena, out.data, out.size, &reader, &error), WEIR_OK, "%s", error.text);
-    static const struct { const char *key, *value; } headers[] = {{"schema-id", "3"}, {"partition-spec-id", "2"}, {"format-version", "2"}, {"content", "data"}};
+    cr_assert_eq(weir_avro_reader_open(&arena, out.data, out.size, &reader, &error), WEIR_OK, "%s",
+                 error.text);
+    static const struct {
+        const char *key, *value;
+    } headers[] = {{"schema-id", "3"},
+                   {"partition-spec-id", "2"},
+                   {"format-version", "2"},
+                   {"content", "data"}};
     for (size_t i = 0; i < 4; i++) {
         cr_assert(weir_avro_reader_metadata(reader, headers[i].key, &bytes));
         cr_assert_str_eq((const char *)bytes.data, headers[i].value);
@@ -172,8 +241,12 @@ Test(manifest, header_and_schema_as_the_spec_wants_them)
     cr_assert_str_eq(partition->fields[0].type->fields[1].type->logical_type, "date");
     cr_assert_str_eq(partition->fields[1].name, "si_x20te_x2F_xC3_xA4");
     cr_assert_eq(partition->fields[2].type->fields[1].type->size, 4);
-    static const struct { int id, key, value; const char *name; } maps[] = {
-        {108, 117, 118, "column_sizes"}, {109, 119, 120, "value_counts"}, {110, 121, 122, "null_value_counts"}, {137, 138, 139, "nan_value_counts"}, {125, 126, 127, "lower_bounds"}, {128, 129, 130, "upper_bounds"}};
+    static const struct {
+        int id, key, value;
+        const char *name;
+    } maps[] = {{108, 117, 118, "column_sizes"},      {109, 119, 120, "value_counts"},
+                {110, 121, 122, "null_value_counts"}, {137, 138, 139, "nan_value_counts"},
+                {125, 126, 127, "lower_bounds"},      {128, 129, 130, "upper_bounds"}};
     for (size_t i = 0; i < 6; i++) {
         const struct weir_avro_field *field = &file->fields[weir_avro_find(file, maps[i].id, "")];
         const struct weir_avro_type *map = field->type->fields[1].type;
@@ -189,15 +262,18 @@ Test(manifest, an_empty_list_and_many_manifests)
 {
     struct weir_manifest *back, many[3000] = {0};
     size_t count = 9;
-    WEIR_AUTO(weir_buffer) list = {.account = &account};
+    WEIR_AUTO(weir_buffer)
+    list = {.account = &account};
     cr_assert_eq(weir_manifest_list_write(1, -1, 1, NULL, 0, &list, &error), WEIR_OK);
-    cr_assert_eq(weir_manifest_list_read(&arena, list.data, list.size, &back, &count, &error), WEIR_OK, "%s", error.text);
+    cr_assert_eq(weir_manifest_list_read(&arena, list.data, list.size, &back, &count, &error),
+                 WEIR_OK, "%s", error.text);
     cr_assert_eq(count, 0);
     weir_buffer_clear(&list);
     for (int i = 0; i < 3000; i++)
         many[i] = (struct weir_manifest){.path = "p", .length = i, .content = i % 2};
     cr_assert_eq(weir_manifest_list_write(1, 2, 1, many, 3000, &list, &error), WEIR_OK);
-    cr_assert_eq(weir_manifest_list_read(&arena, list.data, list.size, &back, &count, &error), WEIR_OK, "%s", error.text);
+    cr_assert_eq(weir_manifest_list_read(&arena, list.data, list.size, &back, &count, &error),
+                 WEIR_OK, "%s", error.text);
     cr_assert_eq(count, 3000);
     cr_assert_eq(back[2999].length, 2999);
     cr_assert_eq(back[2999].content, 1);
@@ -207,14 +283,21 @@ Test(manifest, an_empty_list_and_many_manifests)
 Test(manifest, lists_of_version_1_without_ids)
 {
     static const char text[] =
-        "{\"type\":\"record\",\"name\":\"manifest_file\",\"fields\":[{\"name\":\"manifest_path\",\"type\":\"string\"},{\"name\":\"manifest_length\",\"type\":\"long\"},"
-        "{\"name\":\"partition_spec_id\",\"type\":\"int\"},{\"name\":\"added_snapshot_id\",\"type\":[\"null\",\"long\"]},{\"name\":\"added_data_files_count\",\"type\":[\"null\",\"int\"]},"
-        "{\"name\":\"surprise\",\"type\":{\"type\":\"map\",\"values\":{\"type\":\"array\",\"items\":\"string\"}}}]}";
-    WEIR_AUTO(weir_buffer) file = {.account = &account};
+        "{\"type\":\"record\",\"name\":\"manifest_file\",\"fields\":[{\"name\":\"manifest_path\","
+        "\"type\":\"string\"},{\"name\":\"manifest_length\",\"type\":\"long\"},"
+        "{\"name\":\"partition_spec_id\",\"type\":\"int\"},{\"name\":\"added_snapshot_id\","
+        "\"type\":[\"null\",\"long\"]},{\"name\":\"added_data_files_count\",\"type\":[\"null\","
+        "\"int\"]},"
+        "{\"name\":\"surprise\",\"type\":{\"type\":\"map\",\"values\":{\"type\":\"array\","
+        "\"items\":\"string\"}}}]}";
+    WEIR_AUTO(weir_buffer)
+    file = {.account = &account};
     struct weir_avro_writer writer;
     struct weir_manifest *back;
     size_t count;
-    cr_assert_eq(weir_avro_writer_begin(&writer, &file, text, NULL, 0, false, (const uint8_t *)"0123456789abcdef", NULL), WEIR_OK);
+    cr_assert_eq(weir_avro_writer_begin(&writer, &file, text, NULL, 0, false,
+                                        (const uint8_t *)"0123456789abcdef", NULL),
+                 WEIR_OK);
     cr_assert_eq(weir_avro_put_bytes(&writer.block, "s3://m", 6, NULL), WEIR_OK);
     const int64_t numbers[] = {100, 0, 1, 55, 1, 2 /* two files */, 1 /* one key */};
     for (size_t i = 0; i < 7; i++)
@@ -225,7 +308,8 @@ Test(manifest, lists_of_version_1_without_ids)
     cr_assert_eq(weir_avro_writer_record(&writer, NULL), WEIR_OK);
     cr_assert_eq(weir_avro_writer_finish(&writer, NULL), WEIR_OK);
     weir_avro_writer_done(&writer);
-    cr_assert_eq(weir_manifest_list_read(&arena, file.data, file.size, &back, &count, &error), WEIR_OK, "%s", error.text);
+    cr_assert_eq(weir_manifest_list_read(&arena, file.data, file.size, &back, &count, &error),
+                 WEIR_OK, "%s", error.text);
     cr_assert_eq(back[0].added_files, 2);
     cr_assert_eq(back[0].added_snapshot_id, 55);
     cr_assert_eq(back[0].sequence_number, 0);
@@ -234,13 +318,18 @@ Test(manifest, lists_of_version_1_without_ids)
 
 Test(manifest, what_may_not_be_written)
 {
-    WEIR_AUTO(weir_buffer) out = {.account = &account};
+    WEIR_AUTO(weir_buffer)
+    out = {.account = &account};
     struct weir_manifest manifest;
     struct weir_manifest_entry one = entry(WEIR_ENTRY_EXISTING, values);
     one.sequence_number = -1;
-    cr_assert_eq(weir_manifest_write(&arena, &schema, &spec, 0, 77, 9, &one, 1, &out, &manifest, &error), WEIR_INTERNAL, "existing files do not inherit");
+    cr_assert_eq(
+        weir_manifest_write(&arena, &schema, &spec, 0, 77, 9, &one, 1, &out, &manifest, &error),
+        WEIR_INTERNAL, "existing files do not inherit");
     one = entry(WEIR_ENTRY_ADDED, NULL);
-    cr_assert_eq(weir_manifest_write(&arena, &schema, &spec, 0, 77, 9, &one, 1, &out, &manifest, &error), WEIR_INTERNAL);
+    cr_assert_eq(
+        weir_manifest_write(&arena, &schema, &spec, 0, 77, 9, &one, 1, &out, &manifest, &error),
+        WEIR_INTERNAL);
     struct weir_bytes wrong[PARTS];
     for (size_t i = 0; i < PARTS - 1; i++) {
         memcpy(wrong, values, sizeof values);
@@ -248,13 +337,16 @@ Test(manifest, what_may_not_be_written)
             continue;
         wrong[i] = (struct weir_bytes)BYTES("12345678901234567");
         one = entry(WEIR_ENTRY_ADDED, wrong);
-        cr_assert_eq(weir_manifest_write(&arena, &schema, &spec, 0, 77, 9, &one, 1, &out, &manifest, &error), WEIR_INTERNAL, "partition %zu", i);
+        cr_assert_eq(
+            weir_manifest_write(&arena, &schema, &spec, 0, 77, 9, &one, 1, &out, &manifest, &error),
+            WEIR_INTERNAL, "partition %zu", i);
     }
 }
 
 Test(manifest, every_changed_byte_ends_in_a_status)
 {
-    WEIR_AUTO(weir_buffer) out = {.account = &account};
+    WEIR_AUTO(weir_buffer)
+    out = {.account = &account};
     struct weir_manifest manifest = write(&out), *lists;
     struct weir_manifest_entry *entries;
     size_t count;
@@ -263,8 +355,11 @@ Test(manifest, every_changed_byte_ends_in_a_status)
             struct weir_arena own;
             weir_arena_init(&own, &account);
             out.data[at] ^= (uint8_t)(1 << bit);
-            weir_status status = weir_manifest_read(&own, out.data, out.size, &manifest, &entries, &count, &error);
-            cr_assert(status == WEIR_OK || status == WEIR_CORRUPT || status == WEIR_UNSUPPORTED || status == WEIR_NO_MEMORY, "%s", error.text);
+            weir_status status =
+                weir_manifest_read(&own, out.data, out.size, &manifest, &entries, &count, &error);
+            cr_assert(status == WEIR_OK || status == WEIR_CORRUPT || status == WEIR_UNSUPPORTED ||
+                          status == WEIR_NO_MEMORY,
+                      "%s", error.text);
             status = weir_manifest_list_read(&own, out.data, out.size, &lists, &count, &error);
             cr_assert_neq(status, WEIR_OK, "a manifest is no manifest list");
             out.data[at] ^= (uint8_t)(1 << bit);
@@ -281,13 +376,16 @@ Test(manifest, memory_that_ends_anywhere)
         struct weir_arena own;
         struct weir_buffer out, list;
         struct weir_manifest manifest, *lists;
-        struct weir_manifest_entry entries[] = {entry(WEIR_ENTRY_ADDED, values), entry(WEIR_ENTRY_EXISTING, others)}, *back;
+        struct weir_manifest_entry entries[] = {entry(WEIR_ENTRY_ADDED, values),
+                                                entry(WEIR_ENTRY_EXISTING, others)},
+                                   *back;
         size_t count;
         weir_account_init(&small, NULL, "small", limit);
         weir_arena_init(&own, &small);
         weir_buffer_init(&out, &small);
         weir_buffer_init(&list, &small);
-        weir_status status = weir_manifest_write(&own, &schema, &spec, 0, 77, 9, entries, 2, &out, &manifest, &error);
+        weir_status status = weir_manifest_write(&own, &schema, &spec, 0, 77, 9, entries, 2, &out,
+                                                 &manifest, &error);
         if (status == WEIR_OK) {
             manifest.path = "p";
             status = weir_manifest_read(&own, out.data, out.size, &manifest, &back, &count, &error);

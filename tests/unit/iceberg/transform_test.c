@@ -50,7 +50,8 @@ static struct weir_vector text(enum weir_type_id id, const void *bytes, size_t s
 static int32_t int_of(const char *transform, struct weir_vector source)
 {
     struct weir_vector result;
-    cr_assert_eq(weir_transform_apply(&arena, transform, &source, &result, &error), WEIR_OK, "%s", error.text);
+    cr_assert_eq(weir_transform_apply(&arena, transform, &source, &result, &error), WEIR_OK, "%s",
+                 error.text);
     return *(int32_t *)result.values;
 }
 
@@ -58,7 +59,8 @@ static int32_t int_of(const char *transform, struct weir_vector source)
 #define INT(v) one((struct weir_type){.id = WEIR_INT}, &(int32_t){v})
 #define DATE(v) one((struct weir_type){.id = WEIR_DATE}, &(int32_t){v})
 #define STAMP(v) one((struct weir_type){.id = WEIR_TIMESTAMP}, &(int64_t){v})
-#define DECIMAL(v) one((struct weir_type){.id = WEIR_DECIMAL, .precision = 9, .scale = 2}, &(weir_int128){v})
+#define DECIMAL(v) \
+    one((struct weir_type){.id = WEIR_DECIMAL, .precision = 9, .scale = 2}, &(weir_int128){v})
 
 /* bucket[2147483647] is (hash & INT_MAX) % INT_MAX: the hash itself, but for its sign */
 static void expect_hash(struct weir_vector source, int32_t hash)
@@ -68,14 +70,18 @@ static void expect_hash(struct weir_vector source, int32_t hash)
 
 Test(transform, bucket_hashes_of_appendix_b)
 {
-    static const uint8_t uuid[16] = {0xf7, 0x9c, 0x3e, 0x09, 0x67, 0x7c, 0x4b, 0xbd, 0xa4, 0x79, 0x3f, 0x34, 0x9c, 0xb7, 0x85, 0xe7};
+    static const uint8_t uuid[16] = {0xf7, 0x9c, 0x3e, 0x09, 0x67, 0x7c, 0x4b, 0xbd,
+                                     0xa4, 0x79, 0x3f, 0x34, 0x9c, 0xb7, 0x85, 0xe7};
     expect_hash(INT(34), 2017239379);
     expect_hash(LONG(34), 2017239379);
     expect_hash(DECIMAL(1420), -500754589);
     expect_hash(DATE(17486), -653330422); /* 2017-11-16 */
-    expect_hash(one((struct weir_type){.id = WEIR_TIME}, &(int64_t){INT64_C(81068000000)}), -662762989);
+    expect_hash(one((struct weir_type){.id = WEIR_TIME}, &(int64_t){INT64_C(81068000000)}),
+                -662762989);
     expect_hash(STAMP(INT64_C(1510871468000000)), -2047944441);
-    expect_hash(one((struct weir_type){.id = WEIR_TIMESTAMPTZ}, &(int64_t){INT64_C(1510871468000000)}), -2047944441);
+    expect_hash(
+        one((struct weir_type){.id = WEIR_TIMESTAMPTZ}, &(int64_t){INT64_C(1510871468000000)}),
+        -2047944441);
     expect_hash(STAMP(INT64_C(1510871468000001)), -1207196810);
     expect_hash(text(WEIR_STRING, "iceberg", 7), 1210000089);
     expect_hash(one((struct weir_type){.id = WEIR_UUID}, uuid), 1488055340);
@@ -92,7 +98,8 @@ Test(transform, times_before_and_after_1970)
     cr_assert_eq(int_of("month", DATE(-1)), -1);
     cr_assert_eq(int_of("day", STAMP(-1)), -1);
     cr_assert_eq(int_of("hour", STAMP(-1)), -1);
-    cr_assert_eq(int_of("hour", STAMP(INT64_C(1512123175038194))), 420034); /* 2017-12-01T10:12:55.038194 */
+    cr_assert_eq(int_of("hour", STAMP(INT64_C(1512123175038194))),
+                 420034); /* 2017-12-01T10:12:55.038194 */
     cr_assert_eq(int_of("day", STAMP(INT64_MIN)), -106751992);
 }
 
@@ -139,7 +146,8 @@ Test(transform, nulls_constants_and_void)
 Test(transform, types_that_do_not_fit_and_words_that_are_none)
 {
     struct weir_type result, source = {.id = WEIR_DOUBLE};
-    static const char *const bad[] = {"bucket", "bucket[0]", "bucket[x]", "bucket[4", "days", "identity[3]", "", "bucket[99999999999]"};
+    static const char *const bad[] = {"bucket", "bucket[0]",   "bucket[x]", "bucket[4",
+                                      "days",   "identity[3]", "",          "bucket[99999999999]"};
     cr_assert_eq(weir_transform_result_type("bucket[4]", &source, &result, &error), WEIR_USAGE);
     cr_assert_eq(weir_transform_result_type("day", &source, &result, &error), WEIR_USAGE);
     cr_assert_eq(weir_transform_result_type("identity", &source, &result, &error), WEIR_OK);
@@ -149,13 +157,15 @@ Test(transform, types_that_do_not_fit_and_words_that_are_none)
     cr_assert_eq(result.id, WEIR_DATE);
     source.id = WEIR_LONG;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        cr_assert_eq(weir_transform_result_type(bad[i], &source, &result, &error), WEIR_USAGE, "%s", bad[i]);
+        cr_assert_eq(weir_transform_result_type(bad[i], &source, &result, &error), WEIR_USAGE, "%s",
+                     bad[i]);
 }
 
 static void expect_path(const char *transform, struct weir_vector values, const char *want)
 {
     char *got;
-    cr_assert_eq(weir_transform_path_text(&arena, transform, &values, 0, &got, &error), WEIR_OK, "%s", error.text);
+    cr_assert_eq(weir_transform_path_text(&arena, transform, &values, 0, &got, &error), WEIR_OK,
+                 "%s", error.text);
     cr_assert_str_eq(got, want);
 }
 
@@ -209,7 +219,8 @@ Test(transform, single_values_of_appendix_d)
 
 Test(transform, decimals_there_and_back)
 {
-    static const int64_t numbers[] = {0, 1, -1, 127, 128, -128, -129, 32767, 32768, INT64_MAX, INT64_MIN};
+    static const int64_t numbers[] = {0,    1,     -1,    127,       128,      -128,
+                                      -129, 32767, 32768, INT64_MAX, INT64_MIN};
     uint8_t bytes[16];
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         for (int shift = 0; shift < 64; shift += 21) {
@@ -222,10 +233,13 @@ Test(transform, decimals_there_and_back)
     cr_assert_eq(value_decimal_width(38), 16);
 }
 
-static void expect_parse(const char *spelling, const char *transform, const char *path, const char *name)
+static void expect_parse(const char *spelling, const char *transform, const char *path,
+                         const char *name)
 {
     char *got_transform, *got_path, *got_name;
-    cr_assert_eq(weir_transform_parse(&arena, spelling, &got_transform, &got_path, &got_name, &error), WEIR_OK, "%s", error.text);
+    cr_assert_eq(
+        weir_transform_parse(&arena, spelling, &got_transform, &got_path, &got_name, &error),
+        WEIR_OK, "%s", error.text);
     cr_assert_str_eq(got_transform, transform);
     cr_assert_str_eq(got_path, path);
     cr_assert_str_eq(got_name, name);
@@ -234,7 +248,9 @@ static void expect_parse(const char *spelling, const char *transform, const char
 Test(transform, spellings_of_the_pipeline_file)
 {
     char *a, *b, *c;
-    static const char *const bad[] = {"", "nights(x)", "days()", "days(x", "bucket(x)", "bucket(0, x)", "bucket(4 x)", "days(x))", "days(a, b)", "truncate(-1, x)"};
+    static const char *const bad[] = {"",           "nights(x)",      "days()",      "days(x",
+                                      "bucket(x)",  "bucket(0, x)",   "bucket(4 x)", "days(x))",
+                                      "days(a, b)", "truncate(-1, x)"};
     expect_parse("days(collected_at)", "day", "collected_at", "collected_at_day");
     expect_parse(" hour ( at ) ", "hour", "at", "at_hour");
     expect_parse("bucket(16, device_id)", "bucket[16]", "device_id", "device_id_bucket");
@@ -242,5 +258,6 @@ Test(transform, spellings_of_the_pipeline_file)
     expect_parse("tenant_id", "identity", "tenant_id", "tenant_id");
     expect_parse("identity(cpu.model)", "identity", "cpu.model", "cpu.model");
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        cr_assert_eq(weir_transform_parse(&arena, bad[i], &a, &b, &c, &error), WEIR_USAGE, "%s", bad[i]);
+        cr_assert_eq(weir_transform_parse(&arena, bad[i], &a, &b, &c, &error), WEIR_USAGE, "%s",
+                     bad[i]);
 }

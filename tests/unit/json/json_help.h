@@ -20,7 +20,8 @@ struct bench {
     struct weir_buffer text;
 };
 
-static inline void bench_open(struct bench *bench, const char *type, const struct weir_json_options *options)
+static inline void bench_open(struct bench *bench, const char *type,
+                              const struct weir_json_options *options)
 {
     struct weir_error error = {0};
     int32_t last = 0;
@@ -30,9 +31,12 @@ static inline void bench_open(struct bench *bench, const char *type, const struc
     weir_arena_init(&bench->types, &bench->account);
     weir_arena_init(&bench->arena, &bench->account);
     weir_buffer_init(&bench->text, &bench->account);
-    cr_assert_eq(weir_type_parse(&bench->types, type, &bench->schema, &error), WEIR_OK, "%s: %s", type, error.text);
+    cr_assert_eq(weir_type_parse(&bench->types, type, &bench->schema, &error), WEIR_OK, "%s: %s",
+                 type, error.text);
     weir_type_assign_ids(&bench->schema, &last);
-    cr_assert_eq(weir_json_decoder_new(&bench->account, &bench->schema, options, &bench->decoder, &error), WEIR_OK, "%s", error.text);
+    cr_assert_eq(
+        weir_json_decoder_new(&bench->account, &bench->schema, options, &bench->decoder, &error),
+        WEIR_OK, "%s", error.text);
 }
 
 static inline void bench_close(struct bench *bench)
@@ -44,15 +48,19 @@ static inline void bench_close(struct bench *bench)
     cr_assert_eq(bench->account.used, 0, "%zu bytes left", (size_t)bench->account.used);
 }
 
-static inline void bench_decode(struct bench *bench, const struct weir_bytes *records, uint32_t count)
+static inline void bench_decode(struct bench *bench, const struct weir_bytes *records,
+                                uint32_t count)
 {
     struct weir_error error = {0};
 
     weir_arena_reset(&bench->arena);
     weir_buffer_clear(&bench->text);
-    cr_assert_eq(weir_json_decode(bench->decoder, records, count, &bench->arena, &bench->decoded, &error), WEIR_OK, "%s", error.text);
+    cr_assert_eq(
+        weir_json_decode(bench->decoder, records, count, &bench->arena, &bench->decoded, &error),
+        WEIR_OK, "%s", error.text);
     cr_assert_eq(bench->decoded.batch.count + bench->decoded.refusal_count, count);
-    cr_assert_eq(weir_json_write_rows(&bench->decoded.batch, &bench->text, &error), WEIR_OK, "%s", error.text);
+    cr_assert_eq(weir_json_write_rows(&bench->decoded.batch, &bench->text, &error), WEIR_OK, "%s",
+                 error.text);
     if (bench->text.size == 0)
         cr_assert_eq(weir_buffer_append(&bench->text, "", 0, NULL), WEIR_OK);
     bench->text.data[bench->text.size > 0 ? bench->text.size - 1 : 0] = '\0'; /* the last newline */

@@ -1,15 +1,19 @@
-/* Records made to hurt: each costs itself and nothing else. Under ASan, in blocks of their exact size. */
+/* Records made to hurt: each costs itself and nothing else. Under ASan, in blocks of their exact
+ * size. */
 #include "tests/unit/json/json_help.h"
 
 #include "engine/base/limits.h"
 
 static const char inventory[] =
-    "struct<record_id: string, os: struct<name: string, build: int>, usage: double, disks: list<struct<mount: string, free: double, "
+    "struct<record_id: string, os: struct<name: string, build: int>, usage: double, disks: "
+    "list<struct<mount: string, free: double, "
     "encrypted: boolean>>, collected_at: timestamptz, tags: map<string, string>>";
 
 static const char inventory_record[] =
-    "{\"record_id\":\"r-1\",\"os\":{\"name\":\"Windows \\ud83d\\ude80 11\",\"build\":22631},\"usage\":12.75,\"disks\":[{\"mount\":\"C:\\\\\","
-    "\"free\":1e2,\"encrypted\":true},{\"mount\":\"é\",\"free\":-0.5,\"encrypted\":false}],\"collected_at\":\"2025-11-03T10:00:00.123Z\","
+    "{\"record_id\":\"r-1\",\"os\":{\"name\":\"Windows \\ud83d\\ude80 "
+    "11\",\"build\":22631},\"usage\":12.75,\"disks\":[{\"mount\":\"C:\\\\\","
+    "\"free\":1e2,\"encrypted\":true},{\"mount\":\"é\",\"free\":-0.5,\"encrypted\":false}],"
+    "\"collected_at\":\"2025-11-03T10:00:00.123Z\","
     "\"tags\":{\"owner\":\"Jos\\u00e9\",\"room\":null},\"more\":{\"x\":[1,2,{\"y\":false}]}}";
 
 static const char *const levels[] = {"plain", "avx2", "avx512"};
@@ -21,17 +25,21 @@ Test(json_hostile, every_prefix)
         setenv("WEIR_SIMD", levels[level], 1);
         bench_open(&bench, inventory, NULL);
         for (size_t size = 0; size < sizeof inventory_record - 1; size++) {
-            struct weir_bytes records[3] = {exact_copy(inventory_record, sizeof inventory_record - 1), exact_copy(inventory_record, size),
-                                            exact_copy(inventory_record, sizeof inventory_record - 1)};
+            struct weir_bytes records[3] = {
+                exact_copy(inventory_record, sizeof inventory_record - 1),
+                exact_copy(inventory_record, size),
+                exact_copy(inventory_record, sizeof inventory_record - 1)};
             bench_decode(&bench, records, 3);
             cr_assert_eq(bench.decoded.refusal_count, 1, "prefix of %zu", size);
             cr_assert_eq(bench.decoded.refusals[0].record, 1);
-            cr_assert_eq(bench.decoded.refusals[0].reason, size ? WEIR_REASON_SYNTAX : WEIR_REASON_EMPTY, "prefix of %zu: %s", size,
+            cr_assert_eq(bench.decoded.refusals[0].reason,
+                         size ? WEIR_REASON_SYNTAX : WEIR_REASON_EMPTY, "prefix of %zu: %s", size,
                          bench.decoded.refusals[0].message);
             cr_assert(size == 0 || bench.decoded.refusals[0].position <= size);
             char *second = strchr((char *)bench.text.data, '\n');
             *second++ = '\0';
-            cr_assert_str_eq((char *)bench.text.data, second, "the neighbours of a prefix of %zu", size);
+            cr_assert_str_eq((char *)bench.text.data, second, "the neighbours of a prefix of %zu",
+                             size);
             for (int i = 0; i < 3; i++)
                 free((void *)records[i].data);
         }
@@ -41,7 +49,9 @@ Test(json_hostile, every_prefix)
 
 Test(json_hostile, every_byte_changed)
 {
-    static const uint8_t values[] = {0, 1, 0x1F, ' ', '"', '\\', '{', '}', '[', ']', ',', ':', '-', '0', '9', '.', 'e', 'n', 't', 'u', 0x7F, 0x80, 0xC3, 0xE0, 0xED, 0xF0, 0xFF};
+    static const uint8_t values[] = {0,   1,   0x1F, ' ',  '"',  '\\', '{',  '}',  '[',
+                                     ']', ',', ':',  '-',  '0',  '9',  '.',  'e',  'n',
+                                     't', 'u', 0x7F, 0x80, 0xC3, 0xE0, 0xED, 0xF0, 0xFF};
     struct bench bench;
     bench_open(&bench, inventory, NULL);
     for (size_t at = 0; at < sizeof inventory_record - 1; at++) {
@@ -53,8 +63,10 @@ Test(json_hostile, every_byte_changed)
         }
         bench_decode(&bench, records, COUNT(records));
         for (uint32_t i = 0; i < bench.decoded.refusal_count; i++)
-            cr_assert(bench.decoded.refusals[i].position == UINT32_MAX || bench.decoded.refusals[i].position < sizeof inventory_record);
-        cr_assert_eq(bench.decoded.source[bench.decoded.batch.count - 1], COUNT(values), "the untouched one is there");
+            cr_assert(bench.decoded.refusals[i].position == UINT32_MAX ||
+                      bench.decoded.refusals[i].position < sizeof inventory_record);
+        cr_assert_eq(bench.decoded.source[bench.decoded.batch.count - 1], COUNT(values),
+                     "the untouched one is there");
         for (size_t i = 0; i < COUNT(records); i++)
             free((void *)records[i].data);
     }
@@ -81,7 +93,8 @@ static void expect(struct bench *bench, const char *text, size_t size, int reaso
     bench_one(bench, text, size);
     cr_assert_eq(bench->decoded.refusal_count, reason >= 0);
     if (reason >= 0)
-        cr_assert_eq((int)bench->decoded.refusals[0].reason, reason, "%s at %u: %s", weir_reason_name(bench->decoded.refusals[0].reason),
+        cr_assert_eq((int)bench->decoded.refusals[0].reason, reason, "%s at %u: %s",
+                     weir_reason_name(bench->decoded.refusals[0].reason),
                      bench->decoded.refusals[0].position, bench->decoded.refusals[0].message);
 }
 
@@ -128,31 +141,36 @@ Test(json_hostile, large_values)
     memcpy(text + size - 2, "\"}", 2);
     struct weir_bytes record = {(const uint8_t *)text, size};
     weir_arena_reset(&bench.arena);
-    cr_assert_eq(weir_json_decode(bench.decoder, &record, 1, &bench.arena, &bench.decoded, NULL), WEIR_OK);
+    cr_assert_eq(weir_json_decode(bench.decoder, &record, 1, &bench.arena, &bench.decoded, NULL),
+                 WEIR_OK);
     cr_assert_eq(bench.decoded.batch.count, 1);
     cr_assert_eq(bench.decoded.batch.columns[0].offsets[1], (int32_t)size - 16);
 
     text[size / 2] = (char)0xFF;
-    cr_assert_eq(weir_json_decode(bench.decoder, &record, 1, &bench.arena, &bench.decoded, NULL), WEIR_OK);
+    cr_assert_eq(weir_json_decode(bench.decoder, &record, 1, &bench.arena, &bench.decoded, NULL),
+                 WEIR_OK);
     cr_assert_eq(bench.decoded.refusals[0].reason, WEIR_REASON_ENCODING);
     cr_assert_eq(bench.decoded.refusals[0].position, size / 2);
 
     memset(text, '9', size); /* a number of 50 MB */
     memcpy(text, "{\"usage\":", 9);
     text[size - 1] = '}';
-    cr_assert_eq(weir_json_decode(bench.decoder, &record, 1, &bench.arena, &bench.decoded, NULL), WEIR_OK);
+    cr_assert_eq(weir_json_decode(bench.decoder, &record, 1, &bench.arena, &bench.decoded, NULL),
+                 WEIR_OK);
     cr_assert_eq(bench.decoded.refusals[0].reason, WEIR_REASON_RANGE);
 
     record.size = (size_t)WEIR_RECORD_SIZE_MAX + 1;
     weir_arena_reset(&bench.arena);
-    cr_assert_eq(weir_json_decode(bench.decoder, &record, 1, &bench.arena, &bench.decoded, NULL), WEIR_OK);
+    cr_assert_eq(weir_json_decode(bench.decoder, &record, 1, &bench.arena, &bench.decoded, NULL),
+                 WEIR_OK);
     cr_assert_eq(bench.decoded.refusals[0].reason, WEIR_REASON_TOO_LARGE);
 
     struct weir_bytes many[9]; /* more than a call may hold: a status, not a wrong offset */
     for (int i = 0; i < 9; i++)
         many[i] = (struct weir_bytes){(const uint8_t *)text, WEIR_RECORD_SIZE_MAX};
     struct weir_error error = {0};
-    cr_assert_eq(weir_json_decode(bench.decoder, many, 9, &bench.arena, &bench.decoded, &error), WEIR_USAGE);
+    cr_assert_eq(weir_json_decode(bench.decoder, many, 9, &bench.arena, &bench.decoded, &error),
+                 WEIR_USAGE);
     cr_assert_not_null(strstr(error.text, "in one call"));
     free(text);
     bench_close(&bench);
@@ -164,12 +182,14 @@ Test(json_hostile, nul_bytes)
         const char *text;
         size_t size;
         uint32_t position;
-    } cases[] = {{"{\"a\":\"x\0y\"}", 11, 7}, {"{\"a\":1}\0", 8, 7}, {"\0", 1, 0}, {"{\0}", 3, 1}, {"{\"usage\":1\0}", 12, 10}, {"{\"a\0\":1}", 8, 3}};
+    } cases[] = {{"{\"a\":\"x\0y\"}", 11, 7}, {"{\"a\":1}\0", 8, 7}, {"\0", 1, 0}, {"{\0}", 3, 1},
+                 {"{\"usage\":1\0}", 12, 10}, {"{\"a\0\":1}", 8, 3}};
     struct bench bench;
     bench_open(&bench, inventory, NULL);
     for (size_t i = 0; i < COUNT(cases); i++) {
         expect(&bench, cases[i].text, cases[i].size, WEIR_REASON_SYNTAX);
-        cr_assert_eq(bench.decoded.refusals[0].position, cases[i].position, "case %zu: %u", i, bench.decoded.refusals[0].position);
+        cr_assert_eq(bench.decoded.refusals[0].position, cases[i].position, "case %zu: %u", i,
+                     bench.decoded.refusals[0].position);
     }
     bench_close(&bench);
 }
@@ -205,16 +225,20 @@ Test(json_hostile, repeated_keys_in_bulk, .timeout = 60)
 Test(json_hostile, messages_keep_values_out)
 {
     static const char *const records[] = {
-        "{\"record_id\":123456789}", "{\"usage\":\"SECRET\"}", "{\"collected_at\":\"SECRET\"}", "{\"os\":{\"build\":\"SECRET\"}}",
-        "{\"tags\":{\"SECRET\":1}}", "{\"usage\":SECRET}", "{\"record_id\":\"SECRET\\q\"}", "{\"os\":\"SECRET\"}",
+        "{\"record_id\":123456789}",     "{\"usage\":\"SECRET\"}",
+        "{\"collected_at\":\"SECRET\"}", "{\"os\":{\"build\":\"SECRET\"}}",
+        "{\"tags\":{\"SECRET\":1}}",     "{\"usage\":SECRET}",
+        "{\"record_id\":\"SECRET\\q\"}", "{\"os\":\"SECRET\"}",
     };
     struct bench bench;
     bench_open(&bench, inventory, NULL);
     for (size_t i = 0; i < COUNT(records); i++) {
         bench_one(&bench, records[i], strlen(records[i]));
         cr_assert_eq(bench.decoded.refusal_count, 1);
-        cr_assert_null(strstr(bench.decoded.refusals[0].message, "SECRET"), "%s", bench.decoded.refusals[0].message);
-        cr_assert_null(strstr(bench.decoded.refusals[0].message, "12345"), "%s", bench.decoded.refusals[0].message);
+        cr_assert_null(strstr(bench.decoded.refusals[0].message, "SECRET"), "%s",
+                       bench.decoded.refusals[0].message);
+        cr_assert_null(strstr(bench.decoded.refusals[0].message, "12345"), "%s",
+                       bench.decoded.refusals[0].message);
     }
     bench_close(&bench);
 }
@@ -246,7 +270,8 @@ Test(json_hostile, long_paths)
     struct weir_bytes record = {(const uint8_t *)text, size};
     cr_assert_eq(weir_json_decode(decoder, &record, 1, &arena, &decoded, NULL), WEIR_OK);
     cr_assert_eq(decoded.refusals[0].reason, WEIR_REASON_TYPE);
-    cr_assert_eq(strncmp(decoded.refusals[0].message, "...", 3), 0, "%s", decoded.refusals[0].message);
+    cr_assert_eq(strncmp(decoded.refusals[0].message, "...", 3), 0, "%s",
+                 decoded.refusals[0].message);
     weir_json_decoder_free(decoder);
     weir_arena_done(&arena);
 }

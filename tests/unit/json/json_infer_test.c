@@ -1,7 +1,8 @@
 /* Schemas from samples. */
 #include "tests/unit/json/json_help.h"
 
-static weir_status infer(const char *const *records, size_t count, struct weir_buffer *out, struct weir_error *error)
+static weir_status infer(const char *const *records, size_t count, struct weir_buffer *out,
+                         struct weir_error *error)
 {
     struct weir_account *account = out->account;
     struct weir_arena arena;
@@ -47,16 +48,23 @@ static void expect_type(const char *const *records, size_t count, const char *wa
 Test(json_infer, types)
 {
     static const char *const records[] = {
-        "{\"id\":\"x\",\"n\":1,\"x\":1,\"b\":true,\"t\":\"2025-01-01T00:00:00Z\",\"d\":\"2025-01-01\",\"u\":\"123e4567-e89b-12d3-a456-426614174000\","
-        "\"os\":{\"name\":\"a\",\"build\":1},\"l\":[{\"m\":\"C\"},{\"m\":\"D\",\"f\":1.5}],\"e\":[],\"w\":99999999999999999999,\"mix\":\"2025-01-01\",\"ts\":\"2025-01-01T00:00:00\"}",
-        "{\"id\":\"y\",\"n\":-5,\"x\":2.5,\"b\":null,\"t\":\"2025-01-01T00:00:00+01:00\",\"d\":\"2025-01-02\",\"u\":\"123e4567-e89b-12d3-a456-426614174001\","
-        "\"os\":{\"name\":null,\"build\":2,\"new\":true},\"l\":[],\"none\":null,\"w\":1,\"mix\":\"soon\",\"ts\":\"2025-01-01T00:00:00\",\"o\":{}}",
+        "{\"id\":\"x\",\"n\":1,\"x\":1,\"b\":true,\"t\":\"2025-01-01T00:00:00Z\",\"d\":\"2025-01-"
+        "01\",\"u\":\"123e4567-e89b-12d3-a456-426614174000\","
+        "\"os\":{\"name\":\"a\",\"build\":1},\"l\":[{\"m\":\"C\"},{\"m\":\"D\",\"f\":1.5}],\"e\":[]"
+        ",\"w\":99999999999999999999,\"mix\":\"2025-01-01\",\"ts\":\"2025-01-01T00:00:00\"}",
+        "{\"id\":\"y\",\"n\":-5,\"x\":2.5,\"b\":null,\"t\":\"2025-01-01T00:00:00+01:00\",\"d\":"
+        "\"2025-01-02\",\"u\":\"123e4567-e89b-12d3-a456-426614174001\","
+        "\"os\":{\"name\":null,\"build\":2,\"new\":true},\"l\":[],\"none\":null,\"w\":1,\"mix\":"
+        "\"soon\",\"ts\":\"2025-01-01T00:00:00\",\"o\":{}}",
     };
-    expect_type(records, COUNT(records),
-                "struct<id: string required, n: long required, x: double required, b: boolean, t: timestamptz required, d: date required, "
-                "u: uuid required, os: struct<name: string, build: long required, new: boolean> required, "
-                "l: list<struct<m: string required, f: double> required> required, e: list<string>, w: decimal(38,0) required, mix: string required, "
-                "ts: timestamp required, none: string, o: map<string, string>>");
+    expect_type(
+        records, COUNT(records),
+        "struct<id: string required, n: long required, x: double required, b: boolean, t: "
+        "timestamptz required, d: date required, "
+        "u: uuid required, os: struct<name: string, build: long required, new: boolean> required, "
+        "l: list<struct<m: string required, f: double> required> required, e: list<string>, w: "
+        "decimal(38,0) required, mix: string required, "
+        "ts: timestamp required, none: string, o: map<string, string>>");
 }
 
 Test(json_infer, many_keys_are_a_map)
@@ -64,10 +72,12 @@ Test(json_infer, many_keys_are_a_map)
     static char text[8192];
     size_t size = (size_t)sprintf(text, "{\"m\":{");
     for (int i = 0; i < 80; i++)
-        size += (size_t)sprintf(text + size, "%s\"k%d\":{\"v\":%d%s}", i ? "," : "", i, i, i == 79 ? ",\"w\":1.5" : "");
+        size += (size_t)sprintf(text + size, "%s\"k%d\":{\"v\":%d%s}", i ? "," : "", i, i,
+                                i == 79 ? ",\"w\":1.5" : "");
     sprintf(text + size, "}}");
     const char *const records[] = {text, "{\"m\":{\"other\":{\"v\":1}}}"};
-    expect_type(records, 2, "struct<m: map<string, struct<v: long required, w: double> required> required>");
+    expect_type(records, 2,
+                "struct<m: map<string, struct<v: long required, w: double> required> required>");
 }
 
 Test(json_infer, refused)
@@ -75,8 +85,11 @@ Test(json_infer, refused)
     static const struct {
         const char *record, *says;
     } cases[] = {
-        {"[1]", "record 2, byte 0"}, {"{\"a\":", "record 2, byte 5"}, {"{\"a\":\"x\"}", "a: values of different types"},
-        {"{\"b\":{\"c\":1,\"d\":[1,\"x\"]}}", "values of different types"}, {"", "record 2"},
+        {"[1]", "record 2, byte 0"},
+        {"{\"a\":", "record 2, byte 5"},
+        {"{\"a\":\"x\"}", "a: values of different types"},
+        {"{\"b\":{\"c\":1,\"d\":[1,\"x\"]}}", "values of different types"},
+        {"", "record 2"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         const char *const records[] = {"{\"a\":1}", cases[i].record};
@@ -85,7 +98,8 @@ Test(json_infer, refused)
         struct weir_buffer out = {.account = &account};
         weir_account_init(&account, NULL, "test", 0);
         cr_assert_eq(infer(records, 2, &out, &error), WEIR_USAGE, "%s", cases[i].record);
-        cr_assert_not_null(strstr(error.text, cases[i].says), "%s: %s", cases[i].record, error.text);
+        cr_assert_not_null(strstr(error.text, cases[i].says), "%s: %s", cases[i].record,
+                           error.text);
         weir_buffer_done(&out);
         cr_assert_eq(account.used, 0);
     }
@@ -110,7 +124,8 @@ Test(json_infer, takes_its_samples)
     for (size_t i = 0; i < COUNT(records); i++)
         bytes[i] = (struct weir_bytes){(const uint8_t *)records[i], strlen(records[i])};
     bench_decode(&bench, bytes, COUNT(records));
-    cr_assert_eq(bench.decoded.refusal_count, 0, "%s: %s", (char *)type.data, bench.decoded.refusal_count ? bench.decoded.refusals[0].message : "");
+    cr_assert_eq(bench.decoded.refusal_count, 0, "%s: %s", (char *)type.data,
+                 bench.decoded.refusal_count ? bench.decoded.refusals[0].message : "");
     bench_close(&bench);
     weir_buffer_done(&type);
 }

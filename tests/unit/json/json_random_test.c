@@ -1,5 +1,6 @@
-/* JSON to columns against jansson: random records, well formed, ill typed and damaged, every value and verdict compared;
- * every vector width against plain C. A failure prints its seed; WEIR_TEST_SEED runs another. */
+/* JSON to columns against jansson: random records, well formed, ill typed and damaged, every value
+ * and verdict compared; every vector width against plain C. A failure prints its seed;
+ * WEIR_TEST_SEED runs another. */
 #include "tests/unit/json/json_help.h"
 
 #include <jansson.h>
@@ -29,21 +30,39 @@ static void put(struct random_text *text, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    text->size += (size_t)vsnprintf(text->data + text->size, text->capacity - text->size, format, arguments);
+    text->size +=
+        (size_t)vsnprintf(text->data + text->size, text->capacity - text->size, format, arguments);
     va_end(arguments);
     cr_assert_lt(text->size, text->capacity);
 }
 
 static void put_space(struct random_text *text)
 {
-    static const char *const spaces[] = {"", "", "", "", "", " ", "\n", "\t ", "\r\n", "                                        "};
+    static const char *const spaces[] = {
+        "", "", "", "", "", " ", "\n", "\t ", "\r\n", "                                        "};
     put(text, "%s", spaces[below(text, COUNT(spaces))]);
 }
 
 static void put_string(struct random_text *text)
 {
-    static const char *const pieces[] = {"a", "plain text", "\\n", "\\\"", "\\\\", "\\/", "\\u00e9", "\\ud83d\\ude80", "é", "東京", "🚀", "\\u0001",
-                                         "0123456789012345678901234567890", "\\t\\b\\f\\r", "{}[]:,", "\x7f", "\\uFFFF", "'"};
+    static const char *const pieces[] = {"a",
+                                         "plain text",
+                                         "\\n",
+                                         "\\\"",
+                                         "\\\\",
+                                         "\\/",
+                                         "\\u00e9",
+                                         "\\ud83d\\ude80",
+                                         "é",
+                                         "東京",
+                                         "🚀",
+                                         "\\u0001",
+                                         "0123456789012345678901234567890",
+                                         "\\t\\b\\f\\r",
+                                         "{}[]:,",
+                                         "\x7f",
+                                         "\\uFFFF",
+                                         "'"};
     unsigned count = below(text, 10) == 0 ? below(text, 40) : below(text, 4);
     put(text, "\"");
     for (unsigned i = 0; i < count; i++)
@@ -64,13 +83,16 @@ static void put_number(struct random_text *text)
         put(text, "%de%d", (int)below(text, 2000) - 1000, (int)below(text, 40) - 20);
         return;
     case 3:
-        put(text, "%s", (const char *const[]){"0", "-0", "-0.0", "1.0", "1e3", "1E+2", "12.50e1", "2147483648", "-2147483648"}[below(text, 9)]);
+        put(text, "%s",
+            (const char *const[]){"0", "-0", "-0.0", "1.0", "1e3", "1E+2", "12.50e1", "2147483648",
+                                  "-2147483648"}[below(text, 9)]);
         return;
     case 4:
         put(text, "%u.%u", below(text, 100000), below(text, 1000000));
         return;
     case 5:
-        put(text, "%llu.%lluE-%u", (unsigned long long)next_random(text), (unsigned long long)next_random(text), below(text, 300));
+        put(text, "%llu.%lluE-%u", (unsigned long long)next_random(text),
+            (unsigned long long)next_random(text), below(text, 300));
         return;
     default:
         put(text, "%d", (int)below(text, 100000) - 1000);
@@ -159,7 +181,8 @@ static void put_typed(struct random_text *text, const struct weir_type *type, un
     } else if (type->id == WEIR_MAP) {
         put(text, "{");
         for (unsigned i = 0; i < count; i++) {
-            put(text, "%s\"%c%u\":", i ? "," : "", 'a' + (int)below(text, 26), below(text, 5) == 0 ? 0 : below(text, 1000));
+            put(text, "%s\"%c%u\":", i ? "," : "", 'a' + (int)below(text, 26),
+                below(text, 5) == 0 ? 0 : below(text, 1000));
             put_typed(text, &type->children[1].type, depth + 1);
         }
         put(text, "}");
@@ -194,7 +217,8 @@ static void damage(struct random_text *text)
     }
 }
 
-/* ---- the naive reference -------------------------------------------------------------------------------------------- */
+/* ---- the naive reference
+ * -------------------------------------------------------------------------------------------- */
 
 static bool integer_of(const json_t *value, int64_t *ret)
 {
@@ -204,14 +228,16 @@ static bool integer_of(const json_t *value, int64_t *ret)
     }
     /* a real that is whole: exact where doubles are */
     double real = json_real_value(value);
-    if (!json_is_real(value) || real != (double)(int64_t)real || real > 9007199254740992.0 || real < -9007199254740992.0)
+    if (!json_is_real(value) || real != (double)(int64_t)real || real > 9007199254740992.0 ||
+        real < -9007199254740992.0)
         return false;
     *ret = (int64_t)real;
     return true;
 }
 
 /* Whether the value conforms. Reals beyond 2^53 are unclear to the reference: *unclear. */
-static bool conforms(const struct weir_type *type, bool required, const json_t *value, bool *unclear)
+static bool conforms(const struct weir_type *type, bool required, const json_t *value,
+                     bool *unclear)
 {
     const char *key;
     json_t *item;
@@ -231,35 +257,43 @@ static bool conforms(const struct weir_type *type, bool required, const json_t *
     case WEIR_LONG:
         if (json_is_real(value))
             *unclear = true; /* 1.00000000000000001 is not whole, but its double is */
-        return json_is_number(value) && integer_of(value, &whole) && (type->id == WEIR_LONG || (whole == (int32_t)whole));
+        return json_is_number(value) && integer_of(value, &whole) &&
+               (type->id == WEIR_LONG || (whole == (int32_t)whole));
     case WEIR_STRUCT:
         if (!json_is_object(value))
             return false;
         for (uint32_t i = 0; i < type->child_count; i++)
-            if (!conforms(&type->children[i].type, type->children[i].required, json_object_get(value, type->children[i].name), unclear))
+            if (!conforms(&type->children[i].type, type->children[i].required,
+                          json_object_get(value, type->children[i].name), unclear))
                 return false;
         return true;
     case WEIR_LIST:
         if (!json_is_array(value))
             return false;
-        json_array_foreach(value, index, item) if (!conforms(&type->children[0].type, type->children[0].required, item, unclear)) return false;
+        json_array_foreach (value, index, item)
+            if (!conforms(&type->children[0].type, type->children[0].required, item, unclear))
+                return false;
         return true;
     case WEIR_MAP:
         if (!json_is_object(value))
             return false;
-        json_object_foreach((json_t *)value, key, item) if (!conforms(&type->children[1].type, type->children[1].required, item, unclear)) return false;
+        json_object_foreach ((json_t *)value, key, item)
+            if (!conforms(&type->children[1].type, type->children[1].required, item, unclear))
+                return false;
         return true;
     default:
         return false;
     }
 }
 
-static void compare(const struct weir_vector *vector, size_t row, const json_t *value, uint64_t seed)
+static void compare(const struct weir_vector *vector, size_t row, const json_t *value,
+                    uint64_t seed)
 {
     const struct weir_type *type = vector->type;
     int64_t whole;
 
-    cr_assert_eq(weir_vector_valid(vector, row), value && !json_is_null(value), "seed %llu", (unsigned long long)seed);
+    cr_assert_eq(weir_vector_valid(vector, row), value && !json_is_null(value), "seed %llu",
+                 (unsigned long long)seed);
     if (!value || json_is_null(value)) {
         if (type->id == WEIR_LIST || type->id == WEIR_MAP)
             cr_assert_eq(vector->offsets[row], vector->offsets[row + 1]);
@@ -269,33 +303,43 @@ static void compare(const struct weir_vector *vector, size_t row, const json_t *
     case WEIR_STRING: {
         size_t size = (size_t)(vector->offsets[row + 1] - vector->offsets[row]);
         cr_assert_eq(size, json_string_length(value), "seed %llu", (unsigned long long)seed);
-        cr_assert_eq(memcmp((char *)vector->values + vector->offsets[row], json_string_value(value), size), 0, "seed %llu", (unsigned long long)seed);
+        cr_assert_eq(
+            memcmp((char *)vector->values + vector->offsets[row], json_string_value(value), size),
+            0, "seed %llu", (unsigned long long)seed);
         break;
     }
     case WEIR_BOOLEAN:
-        cr_assert_eq(weir_bit_get(vector->values, row), json_is_true(value), "seed %llu", (unsigned long long)seed);
+        cr_assert_eq(weir_bit_get(vector->values, row), json_is_true(value), "seed %llu",
+                     (unsigned long long)seed);
         break;
     case WEIR_DOUBLE: {
         double want = json_number_value(value), have = ((double *)vector->values)[row];
-        cr_assert(have == want || (have == 0 && want == 0), "seed %llu: %a, want %a", (unsigned long long)seed, have, want);
+        cr_assert(have == want || (have == 0 && want == 0), "seed %llu: %a, want %a",
+                  (unsigned long long)seed, have, want);
         break;
     }
     case WEIR_INT:
     case WEIR_LONG:
         cr_assert(integer_of(value, &whole));
-        cr_assert_eq(type->id == WEIR_INT ? ((int32_t *)vector->values)[row] : ((int64_t *)vector->values)[row], whole, "seed %llu", (unsigned long long)seed);
+        cr_assert_eq(type->id == WEIR_INT ? ((int32_t *)vector->values)[row]
+                                          : ((int64_t *)vector->values)[row],
+                     whole, "seed %llu", (unsigned long long)seed);
         break;
     case WEIR_STRUCT:
         for (uint32_t i = 0; i < type->child_count; i++)
-            compare(&vector->children[i], row, json_object_get(value, type->children[i].name), seed);
+            compare(&vector->children[i], row, json_object_get(value, type->children[i].name),
+                    seed);
         break;
     case WEIR_LIST:
-        cr_assert_eq((size_t)(vector->offsets[row + 1] - vector->offsets[row]), json_array_size(value));
+        cr_assert_eq((size_t)(vector->offsets[row + 1] - vector->offsets[row]),
+                     json_array_size(value));
         for (size_t i = 0; i < json_array_size(value); i++)
-            compare(&vector->children[0], (size_t)vector->offsets[row] + i, json_array_get(value, i), seed);
+            compare(&vector->children[0], (size_t)vector->offsets[row] + i,
+                    json_array_get(value, i), seed);
         break;
     default: /* map */
-        cr_assert_eq((size_t)(vector->offsets[row + 1] - vector->offsets[row]), json_object_size(value), "seed %llu", (unsigned long long)seed);
+        cr_assert_eq((size_t)(vector->offsets[row + 1] - vector->offsets[row]),
+                     json_object_size(value), "seed %llu", (unsigned long long)seed);
         for (int32_t i = vector->offsets[row]; i < vector->offsets[row + 1]; i++) {
             const struct weir_vector *keys = &vector->children[0];
             size_t size = (size_t)(keys->offsets[i + 1] - keys->offsets[i]);
@@ -306,12 +350,17 @@ static void compare(const struct weir_vector *vector, size_t row, const json_t *
     }
 }
 
-/* ---- the trial --------------------------------------------------------------------------------------------------------- */
+/* ---- the trial
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static const char schema_text[] =
-    "struct<id: string required, n: long, small: int, x: double, flag: boolean, os: struct<name: string, build: int required, "
-    "deep: struct<v: double, w: list<long>>>, disks: list<struct<mount: string, free: double, tags: map<string, boolean>> required>, "
-    "m: map<string, string>, mm: map<string, struct<p: int, q: list<string>>>, l: list<list<boolean>>, "
+    "struct<id: string required, n: long, small: int, x: double, flag: boolean, os: struct<name: "
+    "string, build: int required, "
+    "deep: struct<v: double, w: list<long>>>, disks: list<struct<mount: string, free: double, "
+    "tags: map<string, boolean>> required>, "
+    "m: map<string, string>, mm: map<string, struct<p: int, q: list<string>>>, l: "
+    "list<list<boolean>>, "
     "quite_a_long_name_that_exceeds_thirty_two_bytes: string>";
 
 #define TRIAL_ROWS 40
@@ -337,8 +386,10 @@ static void trial_make(struct trial *trial)
         if (below(&text, 6) == 0)
             damage(&text);
         trial->records[i] = exact_copy(text.data, text.size);
-        trial->trees[i] = json_loadb(text.data, text.size, JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
-        trial->comparable[i] = trial->trees[i] || json_error_code(&error) != json_error_numeric_overflow;
+        trial->trees[i] =
+            json_loadb(text.data, text.size, JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
+        trial->comparable[i] =
+            trial->trees[i] || json_error_code(&error) != json_error_numeric_overflow;
     }
 }
 
@@ -353,21 +404,27 @@ static const struct weir_refusal *refusal_of(const struct weir_decoded *decoded,
 static void trial_check(struct trial *trial, uint64_t *taken)
 {
     const struct weir_decoded *decoded = &trial->bench.decoded;
-    struct weir_vector root = {.type = &trial->bench.schema, .count = decoded->batch.count, .children = decoded->batch.columns};
+    struct weir_vector root = {.type = &trial->bench.schema,
+                               .count = decoded->batch.count,
+                               .children = decoded->batch.columns};
     uint32_t row = 0;
 
     for (uint32_t i = 0; i < TRIAL_ROWS; i++) {
         const struct weir_refusal *refusal = refusal_of(decoded, i);
-        bool unclear = false, broken = refusal && (refusal->reason == WEIR_REASON_SYNTAX || refusal->reason == WEIR_REASON_ENCODING || refusal->reason == WEIR_REASON_EMPTY);
+        bool unclear = false, broken = refusal && (refusal->reason == WEIR_REASON_SYNTAX ||
+                                                   refusal->reason == WEIR_REASON_ENCODING ||
+                                                   refusal->reason == WEIR_REASON_EMPTY);
         if (!refusal)
             cr_assert_eq(decoded->source[row], i);
         if (trial->comparable[i]) {
-            cr_assert_eq(broken, !trial->trees[i], "seed %llu record %u: %s\n%.*s", (unsigned long long)trial->seed, i,
-                         refusal ? refusal->message : "taken", (int)trial->records[i].size, trial->records[i].data);
+            cr_assert_eq(broken, !trial->trees[i], "seed %llu record %u: %s\n%.*s",
+                         (unsigned long long)trial->seed, i, refusal ? refusal->message : "taken",
+                         (int)trial->records[i].size, trial->records[i].data);
             if (trial->trees[i]) {
                 bool good = conforms(&trial->bench.schema, true, trial->trees[i], &unclear);
-                cr_assert(unclear || good == !refusal, "seed %llu record %u: %s\n%.*s", (unsigned long long)trial->seed, i,
-                          refusal ? refusal->message : "taken", (int)trial->records[i].size, trial->records[i].data);
+                cr_assert(unclear || good == !refusal, "seed %llu record %u: %s\n%.*s",
+                          (unsigned long long)trial->seed, i, refusal ? refusal->message : "taken",
+                          (int)trial->records[i].size, trial->records[i].data);
                 if (!refusal)
                     compare(&root, row, trial->trees[i], trial->seed);
             }
@@ -384,8 +441,10 @@ static void trial_print(const struct trial *trial, struct weir_buffer *out)
     weir_buffer_clear(out);
     cr_assert_eq(weir_json_write_rows(&decoded->batch, out, NULL), WEIR_OK);
     for (uint32_t i = 0; i < decoded->refusal_count; i++)
-        cr_assert_eq(weir_buffer_print(out, NULL, "%u %s %u %s\n", decoded->refusals[i].record, weir_reason_name(decoded->refusals[i].reason),
-                                       decoded->refusals[i].position, decoded->refusals[i].message), WEIR_OK);
+        cr_assert_eq(weir_buffer_print(out, NULL, "%u %s %u %s\n", decoded->refusals[i].record,
+                                       weir_reason_name(decoded->refusals[i].reason),
+                                       decoded->refusals[i].position, decoded->refusals[i].message),
+                     WEIR_OK);
 }
 
 Test(json_random, same_as_jansson_at_every_width)
@@ -412,7 +471,9 @@ Test(json_random, same_as_jansson_at_every_width)
             if (level == 0)
                 memcpy(first_text, have.data, have.size + 1);
             else
-                cr_assert_eq(strcmp(first_text, (char *)have.data), 0, "seed %llu: %s differs from plain", (unsigned long long)seed, levels[level]);
+                cr_assert_eq(strcmp(first_text, (char *)have.data), 0,
+                             "seed %llu: %s differs from plain", (unsigned long long)seed,
+                             levels[level]);
             weir_buffer_done(&have);
             for (int i = 0; i < TRIAL_ROWS; i++) {
                 free((void *)trial.records[i].data);
@@ -421,16 +482,21 @@ Test(json_random, same_as_jansson_at_every_width)
             bench_close(&trial.bench);
         }
     }
-    cr_assert_gt(taken, TRIALS * TRIAL_ROWS / 3, "only %llu records were good: the trial says little", (unsigned long long)taken);
+    cr_assert_gt(taken, TRIALS * TRIAL_ROWS / 3,
+                 "only %llu records were good: the trial says little", (unsigned long long)taken);
 }
 
 /* What is written reads back as the same rows. */
 Test(json_random, written_rows_read_back)
 {
-    static const char type[] = "struct<a: double, b: float, c: decimal(20,5), d: timestamptz, e: binary, f: fixed(3), g: uuid, h: time, i: map<long, date>, s: string>";
+    static const char type[] =
+        "struct<a: double, b: float, c: decimal(20,5), d: timestamptz, e: binary, f: fixed(3), g: "
+        "uuid, h: time, i: map<long, date>, s: string>";
     static const char *const records[] = {
-        "{\"a\":0.30000000000000004,\"b\":3.4028235e38,\"c\":-123456789012345.67891,\"d\":\"1999-12-31T23:59:59.5-01:00\",\"e\":\"AAECAw==\",\"f\":\"////\","
-        "\"g\":\"00000000-0000-0000-0000-000000000001\",\"h\":\"00:00:00.000001\",\"i\":{\"-5\":\"2020-01-01\"},\"s\":\"\\u0000\\u001f\\\"\\\\é\"}",
+        "{\"a\":0.30000000000000004,\"b\":3.4028235e38,\"c\":-123456789012345.67891,\"d\":\"1999-"
+        "12-31T23:59:59.5-01:00\",\"e\":\"AAECAw==\",\"f\":\"////\","
+        "\"g\":\"00000000-0000-0000-0000-000000000001\",\"h\":\"00:00:00.000001\",\"i\":{\"-5\":"
+        "\"2020-01-01\"},\"s\":\"\\u0000\\u001f\\\"\\\\é\"}",
         "{\"a\":5e-324,\"b\":1e-45,\"c\":0.00001,\"d\":\"0001-01-01T00:00:00Z\"}",
         "{\"a\":1e22,\"b\":0.1,\"s\":\"\"}",
     };
@@ -438,7 +504,8 @@ Test(json_random, written_rows_read_back)
     bench_open(&bench, type, NULL);
     for (size_t i = 0; i < COUNT(records); i++) {
         bench_one(&bench, records[i], strlen(records[i]));
-        cr_assert_eq(bench.decoded.refusal_count, 0, "%s", bench.decoded.refusal_count ? bench.decoded.refusals[0].message : "");
+        cr_assert_eq(bench.decoded.refusal_count, 0, "%s",
+                     bench.decoded.refusal_count ? bench.decoded.refusals[0].message : "");
         char *once = strdup((char *)bench.text.data);
         bench_one(&bench, once, strlen(once));
         cr_assert_eq(bench.decoded.refusal_count, 0, "%s", once);
