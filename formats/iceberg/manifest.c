@@ -9,78 +9,78 @@
 #include <math.h>
 #include <string.h>
 
+/* clang-format off */
 #define OPTIONAL(name, type, id) \
     "{\"name\":\"" name "\",\"type\":[\"null\"," type "],\"default\":null,\"field-id\":" id "}"
 #define REQUIRED(name, type, id) "{\"name\":\"" name "\",\"type\":" type ",\"field-id\":" id "}"
-#define PAIRS(key_id, value_id, value_type)                                                \
-    "{\"type\":\"array\",\"items\":{\"type\":\"record\",\"name\":\"k" key_id "_v" value_id \
-    "\",\"fields\":[" REQUIRED("key", "\"int\"", key_id) "," REQUIRED(                     \
-        "value", "\"" value_type "\"", value_id) "]},\"logicalType\":\"map\"}"
+#define INT "\"int\""
+#define LONG "\"long\""
+#define TEXT "\"string\""
+#define BINARY "\"bytes\""
+#define PAIRS(key_id, value_id, value_type) \
+    "{\"type\":\"array\",\"items\":{\"type\":\"record\",\"name\":\"k" key_id "_v" value_id "\"," \
+    "\"fields\":[" REQUIRED("key", INT, key_id) "," REQUIRED("value", value_type, value_id) "]}," \
+    "\"logicalType\":\"map\"}"
 #define LIST(element_id, type) \
-    "{\"type\":\"array\",\"items\":\"" type "\",\"element-id\":" element_id "}"
+    "{\"type\":\"array\",\"items\":" type ",\"element-id\":" element_id "}"
 
 static const char entry_schema_head[] =
-    "{\"type\":\"record\",\"name\":\"manifest_entry\",\"fields\":[" REQUIRED("status", "\"int\"", "0") "," OPTIONAL(
-        "snapshot_id", "\"long\"",
-        "1") "," OPTIONAL("sequence_number", "\"long\"",
-                          "3") "," OPTIONAL("file_sequence_number", "\"long\"",
-                                            "4") ",{\"name\":\"data_file\",\"field-id\":2,\"type\":"
-                                                 "{\"type\":\"record\",\"name\":\"r2\",\"fields\":"
-                                                 "[" REQUIRED("content", "\"int\"",
-                                                              "134") "," REQUIRED("file_path",
-                                                                                  "\"string\"",
-                                                                                  "100") "," REQUIRED("file_format",
-                                                                                                      "\"string\"",
-                                                                                                      "101") ","
-                                                                                                             "{\"name\":\"partition\",\"field-id\":102,\"type\":{\"type\":\"record\",\"name\":\"r102\",\"fields\":[";
+    "{\"type\":\"record\",\"name\":\"manifest_entry\",\"fields\":["
+    REQUIRED("status", INT, "0") ","
+    OPTIONAL("snapshot_id", LONG, "1") ","
+    OPTIONAL("sequence_number", LONG, "3") ","
+    OPTIONAL("file_sequence_number", LONG, "4") ","
+    "{\"name\":\"data_file\",\"field-id\":2,\"type\":{\"type\":\"record\",\"name\":\"r2\","
+    "\"fields\":["
+    REQUIRED("content", INT, "134") ","
+    REQUIRED("file_path", TEXT, "100") ","
+    REQUIRED("file_format", TEXT, "101") ","
+    "{\"name\":\"partition\",\"field-id\":102,\"type\":{\"type\":\"record\",\"name\":\"r102\","
+    "\"fields\":[";
 static const char entry_schema_tail[] =
-    "]}}," REQUIRED("record_count", "\"long\"", "103") "," REQUIRED("file_size_in_bytes", "\"long\"", "104") "," OPTIONAL("column_sizes", PAIRS("117", "118", "long"), "108") "," OPTIONAL("value_counts", PAIRS("119", "120", "long"), "109") "," OPTIONAL("null_value_counts", PAIRS("121", "122", "long"), "110") "," OPTIONAL(
-        "nan_value_counts",
-        PAIRS("138", "139", "long"),
-        "137") "," OPTIONAL("lower_bounds", PAIRS("126", "127", "bytes"),
-                            "125") "," OPTIONAL("upper_bounds", PAIRS("129", "130", "bytes"),
-                                                "128") "," OPTIONAL("key_metadata", "\"bytes\"",
-                                                                    "131") "," OPTIONAL("split_"
-                                                                                        "offsets",
-                                                                                        LIST(
-                                                                                            "133",
-                                                                                            "long"),
-                                                                                        "132") "," OPTIONAL("equality_ids",
-                                                                                                            LIST(
-                                                                                                                "136",
-                                                                                                                "int"),
-                                                                                                            "135") "," OPTIONAL("sort_order_id",
-                                                                                                                                "\"int\"",
-                                                                                                                                "140") "," OPTIONAL("referenced_data_file",
-                                                                                                                                                    "\"string\"",
-                                                                                                                                                    "143") "]}}]}";
+    "]}},"
+    REQUIRED("record_count", LONG, "103") ","
+    REQUIRED("file_size_in_bytes", LONG, "104") ","
+    OPTIONAL("column_sizes", PAIRS("117", "118", LONG), "108") ","
+    OPTIONAL("value_counts", PAIRS("119", "120", LONG), "109") ","
+    OPTIONAL("null_value_counts", PAIRS("121", "122", LONG), "110") ","
+    OPTIONAL("nan_value_counts", PAIRS("138", "139", LONG), "137") ","
+    OPTIONAL("lower_bounds", PAIRS("126", "127", BINARY), "125") ","
+    OPTIONAL("upper_bounds", PAIRS("129", "130", BINARY), "128") ","
+    OPTIONAL("key_metadata", BINARY, "131") ","
+    OPTIONAL("split_offsets", LIST("133", LONG), "132") ","
+    OPTIONAL("equality_ids", LIST("136", INT), "135") ","
+    OPTIONAL("sort_order_id", INT, "140") ","
+    OPTIONAL("referenced_data_file", TEXT, "143")
+    "]}}]}";
 
-static const char
-    list_schema[] =
-        "{\"type\":\"record\",\"name\":\"manifest_file\",\"fields\":[" REQUIRED(
-            "manifest_path", "\"string\"",
-            "500") "," REQUIRED("manifest_length", "\"long\"",
-                                "501") "," REQUIRED("partition_spec_id", "\"int\"",
-                                                    "502") "," REQUIRED("content",
-                                                                        "\"int\"", "517") "," REQUIRED("sequence_number",
-                                                                                                       "\"long\"",
-                                                                                                       "515") "," REQUIRED("min_sequence_number", "\"long\"", "516") "," REQUIRED("added_snapshot_id", "\"long\"", "503") "," REQUIRED("added_files_count", "\"int\"", "504") "," REQUIRED("existing_files_count", "\"int\"", "505") "," REQUIRED("deleted_files_count",
-                                                                                                                                                                                                                                                                                                                                                  "\"int\"",
-                                                                                                                                                                                                                                                                                                                                                  "506") "," REQUIRED("added_rows_count", "\"long\"",
-                                                                                                                                                                                                                                                                                                                                                                      "512") "," REQUIRED("existing_rows_count",
-                                                                                                                                                                                                                                                                                                                                                                                          "\"long\"",
-                                                                                                                                                                                                                                                                                                                                                                                          "513") "," REQUIRED("deleted_rows_count",
-                                                                                                                                                                                                                                                                                                                                                                                                              "\"long\"",
-                                                                                                                                                                                                                                                                                                                                                                                                              "514") "," OPTIONAL("partitions",
-                                                                                                                                                                                                                                                                                                                                                                                                                                  "{\"type\":\"array\",\"items\":{\"type\":\"record\",\"name\":\"r508\",\"fields\":[" REQUIRED(
-                                                                                                                                                                                                                                                                                                                                                                                                                                      "contains_null",
-                                                                                                                                                                                                                                                                                                                                                                                                                                      "\"boolean\"", "509") "," OPTIONAL("contains_nan",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                         "\"boolean\"", "518") "," OPTIONAL("lower_bound",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                            "\"bytes\"", "510") "," OPTIONAL("upper_bound",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                             "\"bytes\"", "511") "]},\"element-id\":508}",
-                                                                                                                                                                                                                                                                                                                                                                                                                                  "507") "," OPTIONAL("key_metadata",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                      "\"bytes\"",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                      "519") "]}";
+#define SUMMARY \
+    "{\"type\":\"array\",\"items\":{\"type\":\"record\",\"name\":\"r508\",\"fields\":[" \
+    REQUIRED("contains_null", "\"boolean\"", "509") "," \
+    OPTIONAL("contains_nan", "\"boolean\"", "518") "," \
+    OPTIONAL("lower_bound", BINARY, "510") "," \
+    OPTIONAL("upper_bound", BINARY, "511") \
+    "]},\"element-id\":508}"
+
+static const char list_schema[] =
+    "{\"type\":\"record\",\"name\":\"manifest_file\",\"fields\":["
+    REQUIRED("manifest_path", TEXT, "500") ","
+    REQUIRED("manifest_length", LONG, "501") ","
+    REQUIRED("partition_spec_id", INT, "502") ","
+    REQUIRED("content", INT, "517") ","
+    REQUIRED("sequence_number", LONG, "515") ","
+    REQUIRED("min_sequence_number", LONG, "516") ","
+    REQUIRED("added_snapshot_id", LONG, "503") ","
+    REQUIRED("added_files_count", INT, "504") ","
+    REQUIRED("existing_files_count", INT, "505") ","
+    REQUIRED("deleted_files_count", INT, "506") ","
+    REQUIRED("added_rows_count", LONG, "512") ","
+    REQUIRED("existing_rows_count", LONG, "513") ","
+    REQUIRED("deleted_rows_count", LONG, "514") ","
+    OPTIONAL("partitions", SUMMARY, "507") ","
+    OPTIONAL("key_metadata", BINARY, "519")
+    "]}";
+/* clang-format on */
 
 /* A marker that differs from file to file: a sum of its names and numbers (splitmix64). Readers
  * only compare it. */
