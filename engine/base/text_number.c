@@ -343,9 +343,7 @@ bool weir_text_float(const char *text, size_t size, float *ret_value)
     return true;
 }
 
-/* ---- printing
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- printing -------------------------------------------------------------------------------- */
 
 static size_t print_uint128(char *out, unsigned __int128 value)
 {

@@ -100,8 +100,7 @@ void weir_print_hex(char *out, const void *bytes, size_t size)
     out[2 * size] = 0;
 }
 
-/* ---- base64 (RFC 4648 section 4)
- * ----------------------------------------------------------------------------------- */
+/* ---- base64 (RFC 4648 section 4) ------------------------------------------------------------- */
 
 static const char base64_digits[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -170,8 +169,7 @@ bool weir_base64_decode(const char *text, size_t size, uint8_t *out, size_t *ret
     return true;
 }
 
-/* ---- UTF-8 (RFC 3629)
- * ---------------------------------------------------------------------------------------------- */
+/* ---- UTF-8 (RFC 3629) ------------------------------------------------------------------------ */
 
 /* Bytes of the valid character at text, or 0. Unicode 15, table 3-7. */
 static size_t utf8_character(const uint8_t *text, size_t size)
@@ -227,9 +225,7 @@ size_t weir_utf8_invalid(const uint8_t *text, size_t size)
     return size;
 }
 
-/* ---- distance
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- distance -------------------------------------------------------------------------------- */
 
 #define DISTANCE_SIZE                                                                              \
     255 /* names are not longer (WEIR_NAME_SIZE_MAX); what is, differs by its rest */

@@ -212,9 +212,7 @@ bool weir_text_duration_ms(const char *text, size_t size, int64_t *ret_ms)
     return true;
 }
 
-/* ---- printing
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- printing -------------------------------------------------------------------------------- */
 
 static size_t print_pair(char *out, unsigned value)
 {

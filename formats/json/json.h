@@ -24,13 +24,15 @@ weir_status weir_json_decoder_new(struct weir_account *account, const struct wei
                                   struct weir_json_decoder **ret_decoder, struct weir_error *reterr) WEIR_MUST_CHECK;
 void weir_json_decoder_free(struct weir_json_decoder *decoder); /* NULL-safe */
 
-/* Decodes records[0..count) into one batch. Never fails for what a record holds: that is a refusal. Fails for memory only.
+/* Decodes records[0..count) into one batch. Never fails for what a record holds: that is a refusal. Fails for memory
+ * (NO_MEMORY), or USAGE if the records together are more than 512 MiB: columns must stay within int32 offsets.
  * Records need no padding and no NUL. Everything returned lives in `arena`; nothing points into the records. */
 weir_status weir_json_decode(struct weir_json_decoder *decoder, const struct weir_bytes *records, uint32_t count, struct weir_arena *arena,
                              struct weir_decoded *ret_decoded, struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* With EVOLVE: fields seen so far that the schema lacks, with the type they suggest (dotted path of the parent, name, type);
- * in first-seen order. The array lives in the decoder. */
+ * in first-seen order below each parent; left out while only null, or types that exclude each other, were seen. The array
+ * lives in the decoder until the next decode. */
 struct weir_json_unknown { const char *parent_path, *name; struct weir_type type; };
 const struct weir_json_unknown *weir_json_unknowns(const struct weir_json_decoder *decoder, size_t *ret_count);
 

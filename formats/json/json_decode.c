@@ -44,9 +44,7 @@ bool json_unknown_member(struct weir_json_decoder *decoder, struct json_node *no
     return false;
 }
 
-/* ---- one record
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- one record ------------------------------------------------------------------------------ */
 
 /* Bytes that must be readable, as zeros, behind a record. */
 static size_t padding_size(const struct weir_json_decoder *decoder)
@@ -141,9 +139,7 @@ static bool decode_record(struct weir_json_decoder *decoder, const struct weir_b
     return false;
 }
 
-/* ---- one call
- * --------------------------------------------------------------------------------------------------------------
- */
+/* ---- one call -------------------------------------------------------------------------------- */
 
 static weir_status refusal_make(struct weir_json_decoder *decoder, uint32_t record,
                                 struct weir_refusal *refusal, struct weir_error *reterr)

@@ -91,9 +91,7 @@ static bool shape_member(struct weir_json_decoder *decoder, struct json_shape *s
     return true;
 }
 
-/* ---- looking at values
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- looking at values ----------------------------------------------------------------------- */
 
 static const uint8_t *skip_space(const uint8_t *at)
 {
@@ -302,8 +300,7 @@ bool json_shape_note(struct weir_json_decoder *decoder, struct json_node *node, 
     return shape_value(decoder, member, at) != NULL;
 }
 
-/* ---- from shapes to types
- * --------------------------------------------------------------------------------------------- */
+/* ---- from shapes to types -------------------------------------------------------------------- */
 
 struct resolve {
     struct weir_arena *arena;

@@ -55,8 +55,7 @@ bool json_check_utf8(struct weir_json_decoder *decoder, const uint8_t *from, con
     return false;
 }
 
-/* ---- escapes (RFC 8259 section 7)
- * ---------------------------------------------------------------------------------- */
+/* ---- escapes (RFC 8259 section 7) ------------------------------------------------------------ */
 
 /* Four hex digits, or -1. Reads nothing behind a byte that is none, so the NUL at the end stops it.
  */
@@ -179,9 +178,7 @@ bool json_unescape(struct weir_json_decoder *decoder, const uint8_t *from, const
     return true;
 }
 
-/* ---- columns
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- columns --------------------------------------------------------------------------------- */
 
 static bool put_fixed(struct weir_json_decoder *decoder, struct json_node *node, const void *value)
 {

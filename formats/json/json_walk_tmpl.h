@@ -69,8 +69,7 @@ static const uint8_t *walk_text(struct weir_json_decoder *decoder, const uint8_t
     return end + 1;
 }
 
-/* ---- values nobody wants: checked, not kept
- * --------------------------------------------------------------------------- */
+/* ---- values nobody wants: checked, not kept -------------------------------------------------- */
 
 static const uint8_t *skip_literal(struct weir_json_decoder *decoder, const uint8_t *at)
 {
@@ -156,9 +155,7 @@ static const uint8_t *skip_value(struct weir_json_decoder *decoder, const uint8_
     }
 }
 
-/* ---- single values
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- single values --------------------------------------------------------------------------- */
 
 static const uint8_t *walk_string_slow(struct weir_json_decoder *decoder, struct json_node *node,
                                        const uint8_t *at)
@@ -343,9 +340,7 @@ static const uint8_t *walk_null(struct weir_json_decoder *decoder, struct json_n
     return json_column_null(decoder, node) ? at + 4 : NULL;
 }
 
-/* ---- nested values
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- nested values --------------------------------------------------------------------------- */
 
 static const uint8_t *walk_list(struct weir_json_decoder *decoder, struct json_node *node,
                                 const uint8_t *at, unsigned depth)

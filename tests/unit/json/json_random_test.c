@@ -217,8 +217,7 @@ static void damage(struct random_text *text)
     }
 }
 
-/* ---- the naive reference
- * -------------------------------------------------------------------------------------------- */
+/* ---- the naive reference --------------------------------------------------------------------- */
 
 static bool integer_of(const json_t *value, int64_t *ret)
 {
@@ -350,9 +349,7 @@ static void compare(const struct weir_vector *vector, size_t row, const json_t *
     }
 }
 
-/* ---- the trial
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- the trial ------------------------------------------------------------------------------- */
 
 static const char schema_text[] =
     "struct<id: string required, n: long, small: int, x: double, flag: boolean, os: struct<name: "
