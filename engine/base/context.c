@@ -146,6 +146,8 @@ weir_status weir_effect_before(struct weir_context *context, const char *kind, c
         dprintf(effects->trace_file, "%ld %s %s\n", n, kind, name);
     if (n == effects->kill_at && effects->kill_mode == 'b')
         die();
+    if (n == effects->kill_at)
+        atomic_store(&effects->armed, (uintptr_t)pthread_self());
     if (effects->hook) {
         weir_status status = effects->hook(effects->hook_self, kind, name);
         if (status != WEIR_OK)
@@ -157,7 +159,8 @@ weir_status weir_effect_before(struct weir_context *context, const char *kind, c
 bool weir_effect_after(struct weir_context *context)
 {
     struct weir_effects *effects = &context->effects;
-    if (effects->kill_at == 0 || atomic_load(&effects->count) != effects->kill_at)
+    uintptr_t self = (uintptr_t)pthread_self();
+    if (effects->kill_at == 0 || !atomic_compare_exchange_strong(&effects->armed, &self, 0))
         return false;
     if (effects->kill_mode == 'a')
         die();

@@ -28,6 +28,7 @@ struct weir_effects {
     atomic_long count;
     long kill_at;      /* 0 = never */
     int kill_mode;     /* 'b', 'a' or 'l' */
+    atomic_uintptr_t armed; /* thread that is inside the effect to act at; 0 = none */
     int trace_file;    /* -1 = none */
     /* Test hook, may be NULL: return a status other than OK to make the effect fail before it happens. */
     weir_status (*hook)(void *self, const char *kind, const char *name);
@@ -65,7 +66,7 @@ weir_status weir_context_check(struct weir_context *context, struct weir_error *
  *     WEIR_TRY(weir_effect_before(context, "put", name, reterr));
  *     ... do it ...
  *     if (weir_effect_after(context)) -> treat the answer as lost: return UNKNOWN_OUTCOME
- * `before` fails only by the test hook. Kinds: "put", "link", "delete", "commit", "mirror", "upload", "lease". */
+ * Both are called by one thread. `before` fails only by the test hook. Kinds: "put", "link", "delete", "commit", "mirror", "upload", "lease". */
 weir_status weir_effect_before(struct weir_context *context, const char *kind, const char *name, struct weir_error *reterr) WEIR_MUST_CHECK;
 bool weir_effect_after(struct weir_context *context);
 
