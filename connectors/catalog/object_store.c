@@ -59,8 +59,7 @@ static weir_status corrupt(const struct catalog_name *name, struct weir_error *r
     return status;
 }
 
-/* ---- what this process has seen
- * ------------------------------------------------------------------------------------ */
+/* ---- what this process has seen ------------------------------------------------------------- */
 
 static struct seen *find_seen(struct object_catalog *catalog, const char *name)
 {
@@ -118,9 +117,7 @@ static weir_status remember(struct object_catalog *catalog, const char *table,
     return status;
 }
 
-/* ---- objects
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- objects -------------------------------------------------------------------------------- */
 
 static weir_status is_tombstone(struct object_catalog *catalog, const char *object, uint64_t size,
                                 bool *ret_tombstone, struct weir_error *reterr)
@@ -215,8 +212,7 @@ static void advance_hint(struct object_catalog *catalog, const struct catalog_na
         write_hint(catalog, name, &hint, version);
 }
 
-/* ---- finding the current version
- * --------------------------------------------------------------------------------------- */
+/* ---- finding the current version ------------------------------------------------------------ */
 
 struct listing {
     struct weir_arena *arena;
@@ -365,9 +361,7 @@ static weir_status go_on(struct object_catalog *catalog, const struct catalog_na
                : WEIR_OK;
 }
 
-/* ---- checks of a document
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- checks of a document ------------------------------------------------------------------- */
 
 static weir_status location_of(struct object_catalog *catalog, const struct catalog_name *name,
                                const struct version *version, struct weir_buffer *out,
@@ -453,9 +447,7 @@ static weir_status make_table(struct object_catalog *catalog, const char *table,
                              ret_table, reterr);
 }
 
-/* ---- the seam
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- the seam ------------------------------------------------------------------------------- */
 
 static weir_status object_load(void *self, const char *table, struct weir_table **ret_table,
                                struct weir_error *reterr)
@@ -601,9 +593,7 @@ static weir_status object_create(void *self, const char *table, const struct wei
     return make_table(catalog, table, &name, &first, metadata, ret_table, reterr);
 }
 
-/* ---- listing tables
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- listing tables ------------------------------------------------------------------------- */
 
 struct names {
     struct weir_arena *arena;

@@ -83,9 +83,7 @@ static weir_status prepare(struct sqlite_catalog *catalog, const char *sql,
     return WEIR_OK;
 }
 
-/* ---- opening
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- opening -------------------------------------------------------------------------------- */
 
 /* File locks over a network are promises nobody keeps; FUSE may hide one. */
 static weir_status refuse_network(const char *path, struct weir_error *reterr)
@@ -173,9 +171,7 @@ static void sqlite_free(void *self)
     weir_free(catalog);
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 /* The row's metadata_location into the buffer, NUL behind; NOT_FOUND. */
 static weir_status find_location(struct sqlite_catalog *catalog, const struct catalog_name *name,
@@ -263,9 +259,7 @@ out:
     return status;
 }
 
-/* ---- writing
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 /* "00007-….metadata.json" -> 8; 0 for names of another form. */
 static unsigned next_version(const char *location)

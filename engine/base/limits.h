@@ -15,6 +15,9 @@
 #define WEIR_EXPRESSION_SIZE_MAX (64u << 10)       /* bytes of one SQL expression */
 #define WEIR_EXPRESSION_OPERATORS_MAX 5000         /* libpg_query recurses: see libs.md */
 #define WEIR_METADATA_SIZE_MAX (512u << 20)        /* bytes of a metadata.json, manifest list or manifest */
+#define WEIR_AVRO_DEPTH_MAX 64                     /* nesting of Avro schemas and values */
+#define WEIR_AVRO_TYPES_MAX 20000                  /* types of one Avro schema */
+#define WEIR_AVRO_FREE_VALUES_MAX (1u << 16)       /* Avro values of a file that take no bytes of it */
 #define WEIR_PARTITIONS_OPEN_MAX 1024              /* partition values one window may write */
 #define WEIR_ANCESTRY_MAX 1000000                  /* snapshots walked back before a loop is assumed */
 #define WEIR_OBJECT_NAME_MAX 1023                  /* bytes of an object's name below its store's root; S3 has 1,024 */

@@ -8,12 +8,9 @@
 #ifndef WEIR_FORMATS_AVRO_AVRO_H
 #define WEIR_FORMATS_AVRO_AVRO_H
 
+#include "engine/base/limits.h"
 #include "engine/base/memory.h"
 
-#define WEIR_AVRO_DEPTH_MAX 64 /* nesting of schemas and values */
-#define WEIR_AVRO_FREE_VALUES_MAX                                                              \
-    (1u << 16) /* values of a record beyond one for each byte of its block: those that take no \
-                  bytes */
 #define WEIR_AVRO_BLOCK_SIZE (64u << 10) /* bytes of a written block before compression */
 
 enum weir_avro_kind {

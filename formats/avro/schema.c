@@ -17,8 +17,6 @@ struct parser {
     size_t types;
 };
 
-#define TYPES_MAX 20000
-
 static const char *const primitive_names[] = {
     [WEIR_AVRO_NULL] = "null",   [WEIR_AVRO_BOOLEAN] = "boolean", [WEIR_AVRO_INT] = "int",
     [WEIR_AVRO_LONG] = "long",   [WEIR_AVRO_FLOAT] = "float",     [WEIR_AVRO_DOUBLE] = "double",
@@ -39,9 +37,9 @@ static weir_status copy_text(struct parser *parser, const char *text, const char
 static weir_status new_type(struct parser *parser, enum weir_avro_kind kind,
                             struct weir_avro_type **ret_type)
 {
-    if (++parser->types > TYPES_MAX)
+    if (++parser->types > WEIR_AVRO_TYPES_MAX)
         return weir_fail(parser->reterr, WEIR_CORRUPT, "avro schema: more than %d types",
-                         TYPES_MAX);
+                         WEIR_AVRO_TYPES_MAX);
     struct weir_avro_type *type;
     WEIR_TRY(weir_arena_zero(parser->arena, 1, sizeof *type, &type, parser->reterr));
     type->kind = kind;

@@ -63,8 +63,7 @@ static int64_t number(const json_t *object, const char *key, int64_t otherwise)
     return json_is_integer(value) ? json_integer_value(value) : otherwise;
 }
 
-/* ---- requirements
- * --------------------------------------------------------------------------------------------- */
+/* ---- requirements --------------------------------------------------------------------------- */
 
 static weir_status require_number(struct applier *applier, const json_t *requirement,
                                   const char *key, int64_t actual, const char *what)
@@ -141,9 +140,7 @@ static weir_status require(struct applier *applier, const json_t *requirement)
     return weir_fail(applier->reterr, WEIR_UNSUPPORTED, "requirement \"%.60s\"", type);
 }
 
-/* ---- updates
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- updates -------------------------------------------------------------------------------- */
 
 static weir_status assign_uuid(struct applier *applier, const json_t *update)
 {
@@ -602,9 +599,7 @@ static weir_status update_one(struct applier *applier, const json_t *update)
     return weir_fail(applier->reterr, WEIR_UNSUPPORTED, "update \"%.60s\"", action);
 }
 
-/* ---- the whole
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- the whole ------------------------------------------------------------------------------ */
 
 static json_t *blank_document(void)
 {
@@ -646,15 +641,26 @@ static weir_status fill_defaults(struct applier *applier)
  * Java. */
 static weir_status mend_snapshot_log(struct applier *applier)
 {
-    const json_t *log = json_object_get(applier->document, "snapshot-log"),
-                 *snapshots = json_object_get(applier->document, "snapshots");
-    json_t *kept = json_array();
-    for (size_t i = 0; kept && i < json_array_size(log); i++) {
-        json_t *entry = json_array_get(log, i);
-        if (!metadata_member(snapshots, "snapshot-id", number(entry, "snapshot-id", -1)))
+    const json_t *log = json_object_get(applier->document, "snapshot-log");
+    const json_t *snapshots = json_object_get(applier->document, "snapshots");
+    json_t *there = json_object(), *kept = json_array();
+    weir_status status = there && kept ? WEIR_OK : no_memory(applier);
+    char key[24];
+    for (size_t i = 0; status == WEIR_OK && i < json_array_size(snapshots); i++) {
+        id_text(key, number(json_array_get(snapshots, i), "snapshot-id", -1));
+        status = set(applier, there, key, json_true());
+    }
+    for (size_t i = 0; status == WEIR_OK && i < json_array_size(log); i++) {
+        id_text(key, number(json_array_get(log, i), "snapshot-id", -1));
+        if (!json_object_get(there, key))
             json_array_clear(kept);
-        else if (json_array_append(kept, entry) != 0)
-            return no_memory(applier);
+        else if (json_array_append(kept, json_array_get(log, i)) != 0)
+            status = no_memory(applier);
+    }
+    json_decref(there);
+    if (status != WEIR_OK) {
+        json_decref(kept);
+        return status;
     }
     return set(applier, applier->document, "snapshot-log", kept);
 }

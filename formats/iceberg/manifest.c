@@ -120,8 +120,7 @@ static weir_status put_text(struct weir_buffer *out, const char *text, struct we
     return weir_avro_put_bytes(out, text, strlen(text), reterr);
 }
 
-/* ---- partition columns
- * ------------------------------------------------------------------------------------------ */
+/* ---- partition columns ---------------------------------------------------------------------- */
 
 /* Avro names know letters, digits and '_': others are spelt _xHEX, as Java does. */
 static weir_status print_avro_name(struct weir_buffer *out, const char *name,
@@ -283,9 +282,7 @@ static weir_status put_partition_value(struct weir_buffer *out, const struct wei
                      weir_type_name(type->id));
 }
 
-/* ---- entries
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- entries -------------------------------------------------------------------------------- */
 
 static weir_status put_counts(struct weir_buffer *out, const struct weir_id_count *counts,
                               size_t count, struct weir_error *reterr)
@@ -381,8 +378,7 @@ static weir_status put_entry(struct weir_buffer *out, const struct weir_manifest
     return put_file(out, &entry->file, spec, types, reterr);
 }
 
-/* ---- summary of a manifest
- * ---------------------------------------------------------------------------------------- */
+/* ---- summary of a manifest ------------------------------------------------------------------ */
 
 static void summarise_value(const struct weir_type *type, const struct weir_bytes *value,
                             struct weir_field_summary *summary)
@@ -449,9 +445,7 @@ static weir_status summarise(struct weir_arena *arena, const struct weir_manifes
     return WEIR_OK;
 }
 
-/* ---- files
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- files ---------------------------------------------------------------------------------- */
 
 /* JSON text into the arena. Takes the JSON. */
 static weir_status dump(struct weir_arena *arena, json_t *json, char **ret_text,

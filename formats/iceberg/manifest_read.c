@@ -211,8 +211,7 @@ static weir_status get_text(struct manifest_reader *reader, const struct weir_av
     return WEIR_OK;
 }
 
-/* ---- lists and maps of a data file
- * ------------------------------------------------------------------------------- */
+/* ---- lists and maps of a data file ---------------------------------------------------------- */
 
 /* key and value of element i of a map written as a list of records */
 static bool pair_at(const struct weir_avro_value *map, size_t i,
@@ -314,8 +313,7 @@ static weir_status get_equality_ids(struct manifest_reader *reader,
     return WEIR_OK;
 }
 
-/* ---- partition values
- * --------------------------------------------------------------------------------------------- */
+/* ---- partition values ----------------------------------------------------------------------- */
 
 /* An Avro value as a single value's bytes (Appendix D), into out or pointing at the value's own. */
 static bool value_bytes(const struct weir_avro_value *value, uint8_t out[16],
@@ -383,9 +381,7 @@ static weir_status get_partition(struct manifest_reader *reader,
     return WEIR_OK;
 }
 
-/* ---- entries
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- entries -------------------------------------------------------------------------------- */
 
 static weir_status read_file(struct manifest_reader *reader, const struct weir_avro_value *record,
                              struct weir_data_file *file)
@@ -520,9 +516,7 @@ out:
     return status;
 }
 
-/* ---- manifest lists
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- manifest lists ------------------------------------------------------------------------- */
 
 static weir_status read_summary(struct manifest_reader *reader, const struct weir_avro_value *item,
                                 struct weir_field_summary *summary)

@@ -93,9 +93,7 @@ weir_status weir_transform_result_type(const char *transform, const struct weir_
     return result_type(kind, transform, source, ret_type, reterr);
 }
 
-/* ---- bucket
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- bucket --------------------------------------------------------------------------------- */
 
 static uint32_t rotate(uint32_t value, int by) { return value << by | value >> (32 - by); }
 
@@ -148,9 +146,7 @@ static uint32_t hash_value(const struct weir_vector *source, uint32_t row)
     }
 }
 
-/* ---- times
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- times ---------------------------------------------------------------------------------- */
 
 static int64_t floor_divide(int64_t value, int64_t by) { return value / by - (value % by < 0); }
 
@@ -190,9 +186,7 @@ static void fill_ints(enum kind kind, int32_t parameter, const struct weir_vecto
     }
 }
 
-/* ---- truncate
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- truncate ------------------------------------------------------------------------------- */
 
 /* v - (v mod W), wrapping at the type's end as Java does */
 static void truncate_numbers(int32_t width, const struct weir_vector *source,
@@ -283,9 +277,7 @@ weir_status weir_transform_apply(struct weir_arena *arena, const char *transform
     return WEIR_OK;
 }
 
-/* ---- partition folders
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- partition folders ---------------------------------------------------------------------- */
 
 /* Everything but letters, digits and . _ - as %XX. Nothing reads it back: manifests carry the
  * values. */
@@ -425,8 +417,7 @@ weir_status weir_transform_path_text(struct weir_arena *arena, const char *trans
     return value_text(arena, values, row, ret_text, reterr);
 }
 
-/* ---- the pipeline file's spelling
- * ---------------------------------------------------------------------------------------- */
+/* ---- the pipeline file's spelling ----------------------------------------------------------- */
 
 static const struct {
     const char *word;
