@@ -237,6 +237,7 @@ weir_status weir_json_decode(struct weir_json_decoder *decoder, const struct wei
         return decoder->status;
     }
     WEIR_TRY(finish(decoder, count, &decoded.batch, reterr));
+    decoder->rows_before += decoded.batch.count;
     if (decoder->shapes_changed)
         WEIR_TRY(json_shape_list(decoder, reterr));
     decoded.source = source;

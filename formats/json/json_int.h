@@ -97,7 +97,9 @@ struct weir_json_decoder {
     size_t map_dead_size, map_dead_capacity;
 
     struct weir_arena shapes; /* EVOLVE */
+    struct json_shape **shape_table; /* members by parent and name */
     size_t shape_count;
+    uint64_t rows_before;       /* of earlier calls */
     bool shapes_changed; /* since the list of unknowns was made */
     struct weir_arena lists;
     struct weir_json_unknown *unknowns;

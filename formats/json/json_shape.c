@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAP_KEYS 64 /* an object with more different keys than this is a map */
+#define SHAPE_SLOTS 32768 /* more than twice WEIR_SCHEMA_FIELDS_MAX */
+#define MAP_KEYS 64       /* an object with more different keys than this is a map */
 
 enum {
     SEEN_NULL = 1 << 0,
@@ -28,6 +29,8 @@ enum {
     CLASS_TEXT = SEEN_TIMESTAMPTZ | SEEN_TIMESTAMP | SEEN_DATE | SEEN_TIME | SEEN_UUID | SEEN_TEXT,
 };
 
+_Static_assert(SHAPE_SLOTS >= 2 * WEIR_SCHEMA_FIELDS_MAX, "slots must stay free");
+
 struct json_shape {
     const char *name; /* as a member */
     uint32_t name_size;
@@ -35,8 +38,10 @@ struct json_shape {
     uint64_t objects; /* times it was an object */
     uint64_t present; /* times it was there, as a member */
     uint32_t member_count;
-    bool is_map; /* had too many keys: `element` is the value */
-    struct json_shape *members, *last, *cursor, *next_member;
+    bool is_map;         /* had too many keys: `element` is the value */
+    uint64_t present_in; /* the last object that had it */
+    const struct json_shape *parent;
+    struct json_shape *members, *last, *next_member;
     struct json_shape *element;
 };
 
@@ -57,38 +62,75 @@ static void shape_see(struct weir_json_decoder *decoder, struct json_shape *shap
     }
 }
 
+/* Where (shape, name) stands in the table, or the free slot where it would. The table is never more
+ * than half full: there are at most WEIR_SCHEMA_FIELDS_MAX shapes. */
+static size_t member_slot(const struct weir_json_decoder *decoder, const struct json_shape *shape,
+                          const char *name, size_t size)
+{
+    uint64_t seed = decoder->seed ^ (uint64_t)(uintptr_t)shape;
+    size_t slot = json_hash(seed, name, size) & (SHAPE_SLOTS - 1);
+
+    for (;; slot = (slot + 1) & (SHAPE_SLOTS - 1)) {
+        const struct json_shape *member = decoder->shape_table[slot];
+        if (!member || (member->parent == shape && member->name_size == size &&
+                        memcmp(member->name, name, size) == 0))
+            return slot;
+    }
+}
+
+static bool member_new(struct weir_json_decoder *decoder, struct json_shape *shape,
+                       const char *name, size_t size, struct json_shape **ret_member)
+{
+    struct json_shape *member;
+    char *copy;
+    weir_status status;
+
+    if (!shape_new(decoder, &member))
+        return false;
+    status = weir_arena_copy(&decoder->shapes, name, size, &copy, &decoder->error);
+    if (status != WEIR_OK)
+        return json_out_of_memory(decoder, status);
+    member->name = copy;
+    member->name_size = (uint32_t)size;
+    member->parent = shape;
+    *(shape->last ? &shape->last->next_member : &shape->members) = member;
+    shape->last = member;
+    shape->member_count++;
+    decoder->shapes_changed = true;
+    *ret_member = member;
+    return true;
+}
+
 /* The member of that name, made if it is new; *ret_member = NULL when there are too many to
  * remember. */
 static bool shape_member(struct weir_json_decoder *decoder, struct json_shape *shape,
                          const char *name, size_t size, struct json_shape **ret_member)
 {
-    struct json_shape *member = shape->cursor ? shape->cursor->next_member : shape->members;
-    char *copy;
+    size_t slot;
 
-    if (!member || member->name_size != size || memcmp(member->name, name, size) != 0)
-        for (member = shape->members; member; member = member->next_member)
-            if (member->name_size == size && memcmp(member->name, name, size) == 0)
-                break;
-    if (!member) {
-        *ret_member = NULL;
-        if (decoder->shape_count >= WEIR_SCHEMA_FIELDS_MAX || size > WEIR_NAME_SIZE_MAX ||
-            memchr(name, 0, size))
-            return true;
-        if (!shape_new(decoder, &member))
-            return false;
-        weir_status status = weir_arena_copy(&decoder->shapes, name, size, &copy, &decoder->error);
+    if (!decoder->shape_table) {
+        weir_status status =
+            weir_arena_zero(&decoder->shapes, SHAPE_SLOTS, sizeof *decoder->shape_table,
+                            &decoder->shape_table, &decoder->error);
         if (status != WEIR_OK)
             return json_out_of_memory(decoder, status);
-        member->name = copy;
-        member->name_size = (uint32_t)size;
-        *(shape->last ? &shape->last->next_member : &shape->members) = member;
-        shape->last = member;
-        shape->member_count++;
-        decoder->shapes_changed = true;
     }
-    shape->cursor = member;
-    *ret_member = member;
-    return true;
+    slot = member_slot(decoder, shape, name, size);
+    *ret_member = decoder->shape_table[slot];
+    if (*ret_member)
+        return true;
+    if (decoder->shape_count >= WEIR_SCHEMA_FIELDS_MAX || size > WEIR_NAME_SIZE_MAX ||
+        memchr(name, 0, size))
+        return true;
+    return member_new(decoder, shape, name, size, &decoder->shape_table[slot]) &&
+           (*ret_member = decoder->shape_table[slot]) != NULL;
+}
+
+/* A key that comes twice in one object is there once. `object` numbers the objects, from 1. */
+static void shape_present(struct json_shape *member, uint64_t object)
+{
+    member->present += member->present_in != object;
+    member->present_in = object;
 }
 
 /* ---- looking at values ----------------------------------------------------------------------- */
@@ -185,7 +227,7 @@ static bool shape_merge(struct weir_json_decoder *decoder, struct json_shape *in
     if (from->is_map && !into->is_map) {
         if (!shape_to_map(decoder, into) || !shape_merge_members(decoder, into, into, depth))
             return false;
-        into->members = into->last = into->cursor = NULL;
+        into->members = into->last = NULL;
     }
     if (!shape_merge_members(decoder, into, from, depth))
         return false;
@@ -201,7 +243,6 @@ static const uint8_t *shape_object(struct weir_json_decoder *decoder, struct jso
                                    const uint8_t *at)
 {
     shape->objects++;
-    shape->cursor = NULL;
     at = skip_space(at + 1);
     while (*at != '}') {
         struct json_shape *member = shape->element, ignored = {0};
@@ -219,7 +260,7 @@ static const uint8_t *shape_object(struct weir_json_decoder *decoder, struct jso
             return NULL;
         if (!member)
             member = &ignored;
-        member->present++;
+        shape_present(member, shape->objects);
         at = skip_space(skip_space(end) + 1);
         at = shape_value(decoder, member, at);
         if (!at)
@@ -230,7 +271,7 @@ static const uint8_t *shape_object(struct weir_json_decoder *decoder, struct jso
         if (!shape->is_map && shape->member_count > MAP_KEYS) {
             if (!shape_to_map(decoder, shape) || !shape_merge_members(decoder, shape, shape, 0))
                 return NULL;
-            shape->members = shape->last = shape->cursor = NULL;
+            shape->members = shape->last = NULL;
         }
     }
     return at + 1;
@@ -296,7 +337,7 @@ bool json_shape_note(struct weir_json_decoder *decoder, struct json_node *node, 
         return false;
     if (!member)
         return true;
-    member->present++;
+    shape_present(member, (uint64_t)decoder->root->count + decoder->rows_before + 1);
     return shape_value(decoder, member, at) != NULL;
 }
 

@@ -221,6 +221,55 @@ Test(json_hostile, repeated_keys_in_bulk, .timeout = 60)
     bench_close(&bench);
 }
 
+Test(json_hostile, unknown_keys_in_bulk, .timeout = 60)
+{
+    static const struct weir_json_options options = {.unknown_fields = WEIR_UNKNOWN_EVOLVE};
+    size_t count = 1000000, size, known;
+    char *text = malloc(count * 20 + 100);
+    struct bench bench;
+    bench_open(&bench, inventory, &options);
+    size = (size_t)sprintf(text, "{\"usage\":1");
+    for (size_t i = 0; i < count; i++)
+        size += (size_t)sprintf(text + size, ",\"n%zu\":%zu", i, i);
+    size += (size_t)sprintf(text + size, "}");
+    bench_one(&bench, text, size);
+    cr_assert_eq(bench.decoded.refusal_count, 0);
+    weir_json_unknowns(bench.decoder, &known);
+    cr_assert(known > 9000 && known <= WEIR_SCHEMA_FIELDS_MAX, "%zu", known);
+    free(text);
+    bench_close(&bench);
+}
+
+/* Every allocation may fail: a status, and nothing kept. */
+Test(json_hostile, memory_limits)
+{
+    static const struct weir_json_options options = {.unknown_fields = WEIR_UNKNOWN_EVOLVE};
+    static char text[40000];
+    size_t size =
+               (size_t)sprintf(text, "{\"more\":{\"x\":1},\"record_id\":\"\\u00e9\",\"disks\":[{}"),
+           failed = 0;
+    for (int i = 0; i < 1500; i++)
+        size += (size_t)sprintf(text + size, ",{\"mount\":\"m%d\"}", i);
+    size += (size_t)sprintf(text + size, "],\"tags\":{");
+    for (int i = 0; i < 300; i++)
+        size += (size_t)sprintf(text + size, "%s\"k%d\":\"v\"", i ? "," : "", i % 200);
+    size += (size_t)sprintf(text + size, "}}");
+    for (size_t limit = 0; limit < 2000000; limit += 4096) {
+        struct bench bench;
+        struct weir_bytes record = {(const uint8_t *)text, size};
+        bench_open(&bench, inventory, &options);
+        bench.account.limit = bench.account.used + 1 + limit;
+        weir_status status =
+            weir_json_decode(bench.decoder, &record, 1, &bench.arena, &bench.decoded, NULL);
+        cr_assert(status == WEIR_OK || status == WEIR_NO_MEMORY);
+        if (status == WEIR_OK)
+            cr_assert_eq(bench.decoded.batch.columns[3].children[0].count, 1501);
+        failed += status != WEIR_OK;
+        bench_close(&bench);
+    }
+    cr_assert(failed > 20 && failed < 480, "%zu limits were too small", failed);
+}
+
 /* The refusal names the place, not what stands there. */
 Test(json_hostile, messages_keep_values_out)
 {

@@ -80,6 +80,13 @@ Test(json_infer, many_keys_are_a_map)
                 "struct<m: map<string, struct<v: long required, w: double> required> required>");
 }
 
+Test(json_infer, a_key_twice_is_there_once)
+{
+    static const char *const records[] = {"{\"a\":1,\"b\":{\"c\":1,\"c\":2},\"a\":2}",
+                                          "{\"b\":{}}"};
+    expect_type(records, 2, "struct<a: long, b: struct<c: long> required>");
+}
+
 Test(json_infer, refused)
 {
     static const struct {
