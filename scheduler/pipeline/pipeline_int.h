@@ -17,6 +17,8 @@
 enum {
     NODE_DEPTH_MAX = 64,        /* nesting of the YAML itself */
     NODE_COUNT_MAX = 200000,    /* nodes of all files, aliases counted each time they are used */
+    BRACKET_COUNT_MAX = 50000,  /* opening ones, in one file */
+    EMPTY_LINES_MAX = 1000,     /* in a row */
     MAP_KEYS_MAX = 10000,       /* keys of one map, columns among them */
     ERROR_COUNT_MAX = 100,      /* errors reported; the rest is counted */
     FILE_COUNT_MAX = 32,

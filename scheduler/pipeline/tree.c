@@ -107,6 +107,35 @@ static void byte_place(const struct source_file *file, size_t offset, int *ret_l
     }
 }
 
+/* libfyaml looks ahead over every open bracket, half a kilobyte each, and its time grows with the square of a run of empty
+ * lines inside a text: both are counted before it sees them. */
+static bool work_check(struct reading *reading, int index)
+{
+    const struct source_file *file = &reading->files[index];
+    size_t brackets = 0, empty = 0;
+    int line, column;
+    bool blank = true;
+    for (size_t i = 0; i < file->size; i++) {
+        char c = file->text[i];
+        brackets += c == '[' || c == '{';
+        if (c == '\n') {
+            empty = blank ? empty + 1 : 0;
+            blank = true;
+        } else if (c != ' ' && c != '\t' && c != '\r') {
+            blank = false;
+        }
+        if (brackets <= BRACKET_COUNT_MAX && empty <= EMPTY_LINES_MAX)
+            continue;
+        byte_place(file, i, &line, &column);
+        if (brackets > BRACKET_COUNT_MAX)
+            complain_at(reading, index, line, column, NULL, "more than %d opening brackets", BRACKET_COUNT_MAX);
+        else
+            complain_at(reading, index, line, column, NULL, "more than %d empty lines in a row", EMPTY_LINES_MAX);
+        return false;
+    }
+    return true;
+}
+
 /* What YAML forbids and libfyaml passes over in silence. */
 static bool bytes_check(struct reading *reading, int index)
 {
@@ -126,7 +155,7 @@ static bool bytes_check(struct reading *reading, int index)
         complain_at(reading, index, line, column, NULL, "control character 0x%02x", c);
         return false;
     }
-    return true;
+    return work_check(reading, index);
 }
 
 /* ${NAME}, ${NAME:-text}, and $${ for ${ itself. The environment is looked at here and nowhere else. */

@@ -13,6 +13,7 @@
 #define RUN_BYTES (4u << 20)       /* raw bytes after which a run is cut, whatever its record count */
 #define READ_WAIT_MS 200
 #define READ_BYTES (4u << 20)
+#define SMALLEST_WINDOW 1000       /* records; a window that does not fit memory_limit is halved down to this */
 #define GAPS_MAX 100000            /* gap ranges of one partition kept before the window is refused */
 
 struct gap { int64_t from, to; };
@@ -705,6 +706,7 @@ weir_status kafka_windows_run(const struct weir_window_options *options, struct 
     struct weir_log_source source;
     WEIR_TRY(weir_source_open(options->lake->context, options->pipeline, options->table->source, &source, reterr));
     weir_status status = WEIR_OK;
+    int64_t memory_cap = INT64_MAX; /* records that fit memory_limit, learnt by not fitting */
     for (int windows = 0; status == WEIR_OK && (options->windows_max == 0 || windows < options->windows_max); windows++) {
         struct window window = {.options = options, .table = table, .source = source};
         weir_arena_init(&window.arena, &options->lake->context->memory);
@@ -713,12 +715,18 @@ weir_status kafka_windows_run(const struct weir_window_options *options, struct 
             status = table_sync_quarantine(options, table, reterr); /* what an earlier run left */
         bool due = false;
         if (status == WEIR_OK) {
-            cut(&window, window_cap(&window, outcome));
+            int64_t cap = window_cap(&window, outcome);
+            cut(&window, cap < memory_cap ? cap : memory_cap);
             due = window.records > 0;
             /* a changed schema waits for the commit that needs it: the next window with records */
         }
         if (status == WEIR_OK && due)
             status = ingest_window(&window, outcome, reterr);
+        if (status == WEIR_NO_MEMORY && window.records > SMALLEST_WINDOW) {
+            memory_cap = window.records / 2; /* smaller work instead of dying; nothing of this one was committed */
+            outcome_add(outcome, "windows_halved", 1);
+            status = WEIR_OK;
+        }
         if (status == WEIR_OK && due)
             status = table_reload(options, table, reterr);
         if (status == WEIR_OK && due)

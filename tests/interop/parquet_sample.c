@@ -1,6 +1,6 @@
-/* Writes a Parquet file of sample rows and the same rows as text, for foreign readers to be compared with. */
-#include "formats/parquet/parquet.h"
-#include "tests/unit/parquet/sample.h"
+/* Writes a Parquet file of sample rows and the same rows as text, for foreign readers to be compared with; or reads a
+ * file that somebody else wrote of them, and prints the rows. */
+#include "tests/unit/parquet/file.h"
 
 static weir_status write_file(void *self, const void *data, size_t size, struct weir_error *reterr)
 {
@@ -9,10 +9,35 @@ static weir_status write_file(void *self, const void *data, size_t size, struct 
     return WEIR_OK;
 }
 
+static int read_back(const char *name)
+{
+    struct weir_account account;
+    struct weir_arena arena;
+    struct weir_error error;
+    weir_account_init(&account, NULL, "sample", 0);
+    weir_arena_init(&arena, &account);
+    WEIR_AUTO(weir_buffer) bytes = {.account = &account};
+    FILE *file = fopen(name, "rb");
+    char piece[4096], *text;
+    size_t size;
+    if (!file)
+        return 1;
+    while ((size = fread(piece, 1, sizeof piece, file)) > 0)
+        sample_must(weir_buffer_append(&bytes, piece, size, &error), &error);
+    fclose(file);
+    sample_must(file_print(&account, &bytes, sample_schema(&arena), 700, &text, &size, &error), &error);
+    fwrite(text, 1, size, stdout);
+    free(text);
+    weir_arena_done(&arena);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 3 && strcmp(argv[1], "read") == 0)
+        return read_back(argv[2]);
     if (argc != 8) {
-        fprintf(stderr, "usage: %s FILE.parquet ROWS.text ROWS SEED CODEC ROW_GROUP_SIZE PAGE_SIZE\n", argv[0]);
+        fprintf(stderr, "usage: %s FILE.parquet ROWS.text ROWS SEED CODEC ROW_GROUP_SIZE PAGE_SIZE | read FILE.parquet\n", argv[0]);
         return 2;
     }
     struct weir_context context;
