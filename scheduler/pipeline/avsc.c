@@ -226,7 +226,7 @@ bool avsc_read(struct reading *reading, const struct node *at, const char *path,
         return false;
     }
     json_error_t json_error;
-    json_t *schema = json_loadb(text, size, JSON_REJECT_DUPLICATES, &json_error);
+    json_t *schema = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &json_error);
     if (!schema) {
         complain(reading, at, 0, NULL, "%s:%d:%d: %s", at->text, json_error.line, json_error.column, json_error.text);
         return false;

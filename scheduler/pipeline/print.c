@@ -84,5 +84,6 @@ static weir_status print_node(const struct node *node, int indent, struct weir_b
 
 weir_status weir_pipeline_print(const struct weir_pipeline *pipeline, struct weir_buffer *out, struct weir_error *reterr)
 {
-    return print_node((const struct node *)pipeline->tree, 0, out, reterr);
+    WEIR_TRY(print_node((const struct node *)pipeline->tree, 0, out, reterr));
+    return weir_buffer_print(out, reterr, "%s", ""); /* a NUL behind, not counted */
 }

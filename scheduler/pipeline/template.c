@@ -88,7 +88,7 @@ static weir_status put_columns(const struct weir_type *columns, struct weir_buff
         WEIR_TRY(weir_buffer_append(out, ": ", 2, reterr));
         bool quote = memchr(type.data, '"', type.size) || memchr(type.data, '#', type.size) || memchr(type.data, '$', type.size);
         WEIR_TRY(quote ? put_text((const char *)type.data, out, reterr) : weir_buffer_append(out, type.data, type.size, reterr));
-        WEIR_TRY(weir_buffer_append(out, "\n", 1, reterr));
+        WEIR_TRY(weir_buffer_print(out, reterr, "\n"));
     }
     return WEIR_OK;
 }
