@@ -379,8 +379,9 @@ static weir_status take(struct filling *filling, size_t index, const struct weir
         if (filling->run_count == filling->width && i + 1 < batch->count) {
             /* The batch goes on: its bytes must outlive this flush, so it is taken off the held ones first. */
             struct weir_log_batch kept = filling->batches[--filling->batch_count];
-            WEIR_TRY(flush(filling, reterr));
-            filling->batches[filling->batch_count++] = kept;
+            weir_status status = flush(filling, reterr);
+            filling->batches[filling->batch_count++] = kept; /* flush has released or still holds the others: there is room */
+            WEIR_TRY(status);
         }
     }
     if (batch->count) {
