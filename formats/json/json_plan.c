@@ -175,7 +175,8 @@ static json_walk choose_walk(void)
     bool has_avx2, has_avx512;
 
     __builtin_cpu_init();
-    has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi");
+    has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+               __builtin_cpu_supports("bmi2");
     has_avx512 =
         has_avx2 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
     if (level && strcmp(level, "plain") == 0)
