@@ -10,6 +10,8 @@ static bool plain_good(const struct node *node, bool is_key)
     const char *text = node->text;
     size_t size = node->size;
     double number;
+    if (!is_key && memmem(text, size, "${", 2))
+        return false;
     if (size == 0 || text[0] == ' ' || text[size - 1] == ' ' || strchr("-?:,[]{}#&*!|>'\"%@`~=<.+0123456789", text[0]))
         return node->style == STYLE_PLAIN && size && strspn(text, "0123456789") == size && !is_key ? true : node->style == STYLE_PLAIN && weir_text_double(text, size, &number);
     for (size_t i = 0; i < size; i++) {
@@ -41,7 +43,7 @@ static weir_status print_scalar(const struct node *node, bool is_key, struct wei
             WEIR_TRY(weir_buffer_print(out, reterr, "\\n"));
         else if (c < 0x20 || c == 0x7f)
             WEIR_TRY(weir_buffer_print(out, reterr, "\\x%02x", c));
-        else if (c == '$' && i + 1 < node->size && node->text[i + 1] == '{')
+        else if (!is_key && c == '$' && i + 1 < node->size && node->text[i + 1] == '{')
             WEIR_TRY(weir_buffer_print(out, reterr, "$$"));
         else
             WEIR_TRY(weir_buffer_append(out, &node->text[i], 1, reterr));

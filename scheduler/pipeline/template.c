@@ -52,8 +52,8 @@ weir_status weir_pipeline_template(const char *template_name, const char *name, 
     return weir_buffer_print(out, reterr, "%s", mark + 2);
 }
 
-/* A text in double quotes where YAML could read it otherwise. */
-static weir_status put_text(const char *text, struct weir_buffer *out, struct weir_error *reterr)
+/* A text in double quotes where YAML could read it otherwise; keys are not filled from the environment. */
+static weir_status put_text(const char *text, bool is_key, struct weir_buffer *out, struct weir_error *reterr)
 {
     size_t size = strlen(text);
     bool plain = size && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./*-") == size && !strchr("-*.0123456789", text[0]);
@@ -66,7 +66,7 @@ static weir_status put_text(const char *text, struct weir_buffer *out, struct we
     for (const char *c = text; *c; c++) {
         if (*c == '"' || *c == '\\')
             WEIR_TRY(weir_buffer_append(out, "\\", 1, reterr));
-        if (*c == '$' && c[1] == '{')
+        if (!is_key && *c == '$' && c[1] == '{')
             WEIR_TRY(weir_buffer_append(out, "$", 1, reterr));
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             WEIR_TRY(weir_buffer_print(out, reterr, "\\x%02x", (unsigned char)*c));
@@ -84,10 +84,10 @@ static weir_status put_columns(const struct weir_type *columns, struct weir_buff
         WEIR_TRY(weir_type_print(&field->type, &type, reterr));
         WEIR_TRY(weir_buffer_print(&type, reterr, "%s", field->required ? " required" : ""));
         WEIR_TRY(weir_buffer_print(out, reterr, "      "));
-        WEIR_TRY(put_text(field->name, out, reterr));
+        WEIR_TRY(put_text(field->name, /* is_key= */ true, out, reterr));
         WEIR_TRY(weir_buffer_append(out, ": ", 2, reterr));
         bool quote = memchr(type.data, '"', type.size) || memchr(type.data, '#', type.size) || memchr(type.data, '$', type.size);
-        WEIR_TRY(quote ? put_text((const char *)type.data, out, reterr) : weir_buffer_append(out, type.data, type.size, reterr));
+        WEIR_TRY(quote ? put_text((const char *)type.data, false, out, reterr) : weir_buffer_append(out, type.data, type.size, reterr));
         WEIR_TRY(weir_buffer_print(out, reterr, "\n"));
     }
     return WEIR_OK;
@@ -101,14 +101,14 @@ weir_status weir_pipeline_from_type(const struct weir_pipeline_sketch *sketch, s
     if (sketch->comment)
         WEIR_TRY(weir_buffer_print(out, reterr, "# %s\n", sketch->comment));
     WEIR_TRY(weir_buffer_print(out, reterr, "version: 1\nname: "));
-    WEIR_TRY(put_text(sketch->name, out, reterr));
+    WEIR_TRY(put_text(sketch->name, false, out, reterr));
     WEIR_TRY(weir_buffer_print(out, reterr, "\n\nlake:\n  warehouse: ./lake\n\nsources:\n  %s:\n    ", source));
     if (sketch->files) {
         WEIR_TRY(weir_buffer_print(out, reterr, "files: "));
-        WEIR_TRY(put_text(sketch->files, out, reterr));
+        WEIR_TRY(put_text(sketch->files, false, out, reterr));
     } else {
         WEIR_TRY(weir_buffer_print(out, reterr, "kafka:\n      topics: ["));
-        WEIR_TRY(put_text(sketch->topic ? sketch->topic : source, out, reterr));
+        WEIR_TRY(put_text(sketch->topic ? sketch->topic : source, false, out, reterr));
         WEIR_TRY(weir_buffer_print(out, reterr, "]\n      properties: {bootstrap.servers: \"${BROKERS:-localhost:9092}\"}"));
     }
     WEIR_TRY(weir_buffer_print(out, reterr, "\n    format: json\n\ntables:\n  %s:\n    source: %s\n    columns:\n", sketch->table, source));

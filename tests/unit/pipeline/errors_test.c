@@ -80,7 +80,7 @@ static void expect_suggestion(const struct key *key, const char *parent, const c
     cr_assert(hint && strncmp(hint + 6, wanted, strlen(wanted)) == 0, "%s (%s): wanted %s in\n%s", text, key->path, wanted, at);
 }
 
-Test(errors, each_key_misspelt, .timeout = 120)
+Test(errors, each_key_misspelt)
 {
     size_t tried = 0;
     for (size_t i = 0; i < key_count; i++) {
@@ -169,7 +169,7 @@ static char *repeated(const char *before, const char *unit, size_t count, const 
     return text;
 }
 
-Test(errors, hostile, .timeout = 60)
+Test(errors, hostile)
 {
     static const struct { const char *before, *unit; size_t count; const char *after, *says; } files[] = {
         {"a: ", "[", 1000000, "", "weir.yaml:1:50004: more than 50000 opening brackets"},
@@ -210,7 +210,7 @@ Test(errors, alias_bomb)
 }
 
 /* Every prefix of a good file, and the file with each byte replaced in turn: an error or a pipeline, never a crash. */
-Test(errors, damaged, .timeout = 120)
+Test(errors, damaged)
 {
     const char *good = GOOD_SOURCES GOOD_TABLE "    columns: {a: \"struct<x:int, y:list<string>>\", b: {type: timestamptz, unit: millis}}\n"
                                                "    partition_by: [days(b)]\n    expect: [{that: \"a.x > 1\"}]\n    codec: zstd(3)\n";
