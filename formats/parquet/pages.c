@@ -463,7 +463,7 @@ static weir_status decode_pages(struct page_reader *reader, const uint8_t *data,
 {
     size_t at = 0;
     while (reader->leaf->level_count < reader->chunk->value_count) {
-        struct page_header header;
+        struct page_header header = {0};
         size_t used = 0;
         reader->page_offset = offset + at;
         if (at >= size)

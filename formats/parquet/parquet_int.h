@@ -92,7 +92,7 @@ struct parquet_column {
     struct parquet_segment *segments;
     size_t segment_count, segment_capacity;
     struct parquet_block *first_block, *last_block;
-    uint64_t level_count, value_count;
+    uint64_t level_count, value_count, byte_count;
 };
 
 void parquet_column_clear(struct parquet_column *column); /* frees what it buffers */
@@ -109,8 +109,12 @@ struct parquet_slots {
 };
 weir_status parquet_shred(struct weir_arena *scratch, const struct weir_batch *batch, uint32_t from, uint32_t to,
                           struct parquet_slots *ret_slots, struct weir_error *reterr) WEIR_MUST_CHECK;
-/* Decoded size in bits of the slots; with `per_row`, added to per_row[row] too. A function of the rows alone. */
-uint64_t parquet_slots_bits(const struct parquet_slots *slots, uint64_t *per_row);
+/* Decoded size in bits of the slots: each row's is added to per_row[row]. A function of the rows alone. */
+void parquet_slots_bits(const struct parquet_slots *slots, uint64_t *per_row);
+/* The same for all rows together, or somewhat more: strings under nulls may be counted. No look at each slot. */
+uint64_t parquet_slots_bits_most(const struct parquet_slots *slots);
+/* The same, exactly, of what a column has buffered. */
+uint64_t parquet_column_bits(const struct parquet_column *column);
 weir_status parquet_column_append(struct parquet_column *column, const struct parquet_slots *slots, struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* ---- bounds -------------------------------------------------------------------------------------------------- */

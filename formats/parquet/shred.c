@@ -123,27 +123,47 @@ weir_status parquet_shred(struct weir_arena *scratch, const struct weir_batch *b
     return WEIR_OK;
 }
 
-uint64_t parquet_slots_bits(const struct parquet_slots *slots, uint64_t *per_row)
+/* A bit for null or not, and the width; strings have four bytes for their length. */
+static uint64_t level_bits(const struct weir_type *type)
+{
+    bool text = type->id == WEIR_STRING || type->id == WEIR_BINARY;
+    return 1 + (type->id == WEIR_BOOLEAN ? 1 : 8 * (uint64_t)(text ? sizeof(int32_t) : weir_type_width(type)));
+}
+
+void parquet_slots_bits(const struct parquet_slots *slots, uint64_t *per_row)
 {
     const struct weir_vector *vector = slots->vector;
     bool text = vector->type->id == WEIR_STRING || vector->type->id == WEIR_BINARY;
-    uint64_t each = 1 + (vector->type->id == WEIR_BOOLEAN ? 1 : 8 * (uint64_t)(text ? sizeof(int32_t) : weir_type_width(vector->type)));
-    uint64_t bits = each * slots->count;
-    if (text && !slots->rows && slots->count && !per_row)
-        return bits + 8 * (uint64_t)(vector->offsets[slots->first + slots->count] - vector->offsets[slots->first]);
-    if (!text && !per_row)
-        return bits;
-    size_t row_at = 0;
+    uint64_t each = level_bits(vector->type);
+    size_t at = 0;
     for (uint32_t i = 0; i < slots->count; i++) {
         uint32_t row = slot_row(slots, i);
-        uint64_t more = !text || row == NO_ROW ? 0 : 8 * (uint64_t)(vector->offsets[row + 1] - vector->offsets[row]);
-        bits += more;
         if (i > 0 && (!slots->repetition || slots->repetition[i] == 0))
-            row_at++;
-        if (per_row)
-            per_row[row_at] += each + more;
+            at++;
+        per_row[at] += each + (!text || row == NO_ROW ? 0 : 8 * (uint64_t)(vector->offsets[row + 1] - vector->offsets[row]));
     }
-    return bits;
+}
+
+uint64_t parquet_slots_bits_most(const struct parquet_slots *slots)
+{
+    const struct weir_vector *vector = slots->vector;
+    uint64_t bits = level_bits(vector->type) * slots->count;
+    uint32_t first = 0, last = slots->count;
+    if (vector->type->id != WEIR_STRING && vector->type->id != WEIR_BINARY)
+        return bits;
+    while (first < last && slot_row(slots, first) == NO_ROW)
+        first++;
+    while (first < last && slot_row(slots, last - 1) == NO_ROW)
+        last--;
+    if (first == last)
+        return bits;
+    /* rows ascend, so all strings lie between the first and the last */
+    return bits + 8 * (uint64_t)(vector->offsets[slot_row(slots, last - 1) + 1] - vector->offsets[slot_row(slots, first)]);
+}
+
+uint64_t parquet_column_bits(const struct parquet_column *column)
+{
+    return level_bits(column->leaf->type) * column->level_count + 8 * column->byte_count;
 }
 
 /* ---- appending ------------------------------------------------------------------------------------------------- */
@@ -245,7 +265,9 @@ static weir_status append_strings(struct parquet_column *column, struct parquet_
             run++;
         for (uint32_t i = 0; i < run; i++)
             lengths[count++] = (uint32_t)(vector->offsets[row + i + 1] - vector->offsets[row + i]);
-        segment->byte_count += (uint32_t)(vector->offsets[row + run] - vector->offsets[row]);
+        uint32_t bytes = (uint32_t)(vector->offsets[row + run] - vector->offsets[row]);
+        segment->byte_count += bytes;
+        column->byte_count += bytes;
         WEIR_TRY(append_string_run(column, vector, row, run, reterr));
         at += run;
     }

@@ -158,45 +158,47 @@ static bool vector_is_flat(const struct weir_vector *vector)
     return true;
 }
 
-static weir_status writer_append(struct weir_parquet_writer *self, uint32_t rows, uint64_t bits, struct weir_error *reterr)
+static weir_status writer_append(struct weir_parquet_writer *self, uint32_t rows, struct weir_error *reterr)
 {
-    for (uint32_t i = 0; i < self->leaf_count; i++)
+    uint64_t bits = 0;
+    for (uint32_t i = 0; i < self->leaf_count; i++) {
         WEIR_TRY(parquet_column_append(&self->columns[i], &self->slots[i], reterr));
+        bits += parquet_column_bits(&self->columns[i]);
+    }
     self->buffered_rows += rows;
-    self->buffered_bits += bits;
-    return self->buffered_bits >= self->row_group_bits ? writer_flush(self, reterr) : WEIR_OK;
+    self->buffered_bits = bits;
+    return bits >= self->row_group_bits ? writer_flush(self, reterr) : WEIR_OK;
 }
 
-/* Rows of the shredded ones until the row group is full, that row included, and their size. */
-static weir_status rows_until_full(struct weir_parquet_writer *self, uint32_t rows, uint32_t *ret_rows, uint64_t *ret_bits, struct weir_error *reterr)
+/* Rows of the shredded ones until the row group is full, that row included. */
+static weir_status rows_until_full(struct weir_parquet_writer *self, uint32_t rows, uint32_t *ret_rows, struct weir_error *reterr)
 {
-    uint64_t *per_row, bits = 0;
+    uint64_t *per_row, bits = self->buffered_bits;
     WEIR_TRY(weir_arena_zero(&self->scratch, rows, sizeof *per_row, &per_row, reterr));
     for (uint32_t i = 0; i < self->leaf_count; i++)
-        (void)parquet_slots_bits(&self->slots[i], per_row);
+        parquet_slots_bits(&self->slots[i], per_row);
     uint32_t at = 0;
-    while (at < rows && self->buffered_bits + bits < self->row_group_bits)
+    while (at < rows && bits < self->row_group_bits)
         bits += per_row[at++];
     *ret_rows = at;
-    *ret_bits = bits;
     return WEIR_OK;
 }
 
 static weir_status writer_add_rows(struct weir_parquet_writer *self, const struct weir_batch *batch, uint32_t from, uint32_t to, uint32_t *ret_taken,
                                    struct weir_error *reterr)
 {
-    uint64_t bits = 0;
+    uint64_t most = self->buffered_bits;
+    uint32_t rows = to - from;
     weir_arena_reset(&self->scratch);
     WEIR_TRY(parquet_shred(&self->scratch, batch, from, to, self->slots, reterr));
     for (uint32_t i = 0; i < self->leaf_count; i++)
-        bits += parquet_slots_bits(&self->slots[i], NULL);
-    uint32_t rows = to - from;
-    if (self->buffered_bits + bits >= self->row_group_bits) {
-        WEIR_TRY(rows_until_full(self, rows, &rows, &bits, reterr));
+        most += parquet_slots_bits_most(&self->slots[i]);
+    if (most >= self->row_group_bits) {
+        WEIR_TRY(rows_until_full(self, rows, &rows, reterr));
         if (rows < to - from)
             WEIR_TRY(parquet_shred(&self->scratch, batch, from, from + rows, self->slots, reterr));
     }
-    WEIR_TRY(writer_append(self, rows, bits, reterr));
+    WEIR_TRY(writer_append(self, rows, reterr));
     *ret_taken = rows;
     return WEIR_OK;
 }
