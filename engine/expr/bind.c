@@ -624,6 +624,7 @@ weir_status weir_expr_compile(struct weir_arena *arena, const struct weir_type *
     weir_status status;
     if (parsed.error) {
         status = wrong(&binder, parsed.error->cursorpos - 1, reterr, "%s", parsed.error->message);
+        weir_error_hint(reterr, "a column whose name is a word of SQL (order, inner, user) goes in double quotes");
     } else {
         PgQuery__ParseResult *tree = pg_query__parse_result__unpack(NULL, parsed.parse_tree.len, (const uint8_t *)parsed.parse_tree.data);
         status = bind_statement(&binder, tree, ret_expr, reterr);

@@ -6,9 +6,11 @@
 #include "connectors/kafka/kafka.h"
 #include "connectors/s3/s3.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PROBE_NAME "_weir/probe.json"
 
@@ -51,8 +53,39 @@ static weir_status probe_once(struct weir_context *context, const struct weir_pi
     return store->operations->put(store->self, PROBE_NAME, text, strlen(text), WEIR_PUT_ANY, NULL, NULL, reterr);
 }
 
-static weir_status open_catalog(struct weir_context *context, const struct weir_pipeline *pipeline, struct weir_lake *lake, struct weir_error *reterr)
+/* The catalog of a lake that nobody has written to yet, for verbs that only look: nothing is there, nothing is made. */
+static weir_status empty_load(void *self, const char *table, struct weir_table **ret_table, struct weir_error *reterr)
 {
+    return weir_fail(reterr, WEIR_NOT_FOUND, "there is no table %s yet", table);
+}
+
+static weir_status empty_create(void *self, const char *table, const struct weir_commit *commit, struct weir_table **ret_table, struct weir_error *reterr)
+{
+    return weir_fail(reterr, WEIR_INTERNAL, "table %s: the lake was opened for looking only", table);
+}
+
+static weir_status empty_commit(void *self, const struct weir_table *base, const struct weir_commit *commit, struct weir_table **ret_table, struct weir_error *reterr)
+{
+    return weir_fail(reterr, WEIR_INTERNAL, "table %s: the lake was opened for looking only", base->name);
+}
+
+static weir_status empty_list(void *self, const char *namespace_name, struct weir_arena *arena, char ***ret_names, size_t *ret_count, struct weir_error *reterr)
+{
+    *ret_names = NULL;
+    *ret_count = 0;
+    return WEIR_OK;
+}
+
+static void empty_free(void *self) {}
+
+static const struct weir_catalog_operations empty_operations = {"sqlite", empty_load, empty_create, empty_commit, empty_list, empty_free};
+
+static weir_status open_catalog(struct weir_context *context, const struct weir_pipeline *pipeline, bool for_writing, struct weir_lake *lake, struct weir_error *reterr)
+{
+    if (pipeline->catalog == WEIR_CATALOG_SQLITE && !for_writing && access(pipeline->catalog_path, F_OK) != 0 && errno == ENOENT) {
+        lake->catalog = (struct weir_catalog){&empty_operations, NULL};
+        return WEIR_OK;
+    }
     if (pipeline->catalog == WEIR_CATALOG_SQLITE)
         return weir_catalog_sqlite_new(context, &lake->store, pipeline->catalog_path, "weir", &lake->catalog, reterr);
     return weir_catalog_object_store_new(context, &lake->store, &lake->catalog, reterr);
@@ -72,7 +105,7 @@ weir_status weir_lake_open(struct weir_context *context, const struct weir_pipel
     if (status == WEIR_OK && for_writing)
         status = probe_once(context, pipeline, &lake->store, reterr);
     if (status == WEIR_OK)
-        status = open_catalog(context, pipeline, lake, reterr);
+        status = open_catalog(context, pipeline, for_writing, lake, reterr);
     if (status != WEIR_OK) {
         weir_error_prefix(reterr, "lake %s", pipeline->warehouse);
         weir_lake_close(lake);

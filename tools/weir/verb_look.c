@@ -155,7 +155,7 @@ weir_status verb_history(struct cli *cli, struct weir_error *reterr)
     return status;
 }
 
-struct run_list { struct weir_lake *lake; char (*names)[256]; size_t count, capacity; };
+struct run_list { struct weir_lake *lake; char (*names)[sizeof(((struct weir_object_info *)NULL)->name)]; size_t count, capacity; };
 
 static weir_status visit_run(void *argument, const struct weir_object_info *info)
 {
