@@ -61,7 +61,7 @@ weir_status weir_parquet_writer_add(struct weir_parquet_writer *writer, const st
 /* Decoded bytes buffered and not yet flushed; bytes handed to the sink so far. */
 uint64_t weir_parquet_writer_buffered(const struct weir_parquet_writer *writer);
 uint64_t weir_parquet_writer_written(const struct weir_parquet_writer *writer);
-/* Flushes, writes indexes, bloom filters and footer. The result lives in the writer. */
+/* Flushes, writes indexes, bloom filters and footer. The result lives in the writer. After any failure of add or finish only free works. */
 weir_status weir_parquet_writer_finish(struct weir_parquet_writer *writer, struct weir_parquet_result *ret_result, struct weir_error *reterr) WEIR_MUST_CHECK;
 void weir_parquet_writer_free(struct weir_parquet_writer *writer); /* NULL-safe; without finish the bytes so far are no file */
 

@@ -23,6 +23,7 @@ struct weir_parquet_writer {
     struct parquet_row_group *groups;
     size_t group_count, group_capacity;
     bool finished;
+    bool failed; /* a failure may leave columns of different lengths behind: nothing but free works then */
 };
 
 static bool id_listed(const int32_t *ids, size_t count, int32_t id)
@@ -203,11 +204,11 @@ static weir_status writer_add_rows(struct weir_parquet_writer *self, const struc
     return WEIR_OK;
 }
 
-weir_status weir_parquet_writer_add(struct weir_parquet_writer *writer, const struct weir_batch *batch, const struct weir_selection *selection, struct weir_error *reterr)
+static weir_status writer_add(struct weir_parquet_writer *writer, const struct weir_batch *batch, const struct weir_selection *selection, struct weir_error *reterr)
 {
     struct weir_batch flat = *batch;
-    if (writer->finished)
-        return weir_fail(reterr, WEIR_INTERNAL, "rows for a Parquet file that is finished");
+    if (writer->finished || writer->failed)
+        return weir_fail(reterr, WEIR_INTERNAL, "rows for a Parquet file that is finished or has failed");
     if (batch->type->child_count != writer->schema->child_count || !weir_type_equal(batch->type, writer->schema, false))
         return weir_fail(reterr, WEIR_INTERNAL, "a batch of another schema than its Parquet file");
     weir_arena_reset(&writer->flat);
@@ -228,6 +229,13 @@ weir_status weir_parquet_writer_add(struct weir_parquet_writer *writer, const st
     weir_arena_reset(&writer->flat);
     weir_arena_reset(&writer->scratch);
     return WEIR_OK;
+}
+
+weir_status weir_parquet_writer_add(struct weir_parquet_writer *writer, const struct weir_batch *batch, const struct weir_selection *selection, struct weir_error *reterr)
+{
+    weir_status status = writer_add(writer, batch, selection, reterr);
+    writer->failed = writer->failed || status != WEIR_OK;
+    return status;
 }
 
 /* ---- the end --------------------------------------------------------------------------------------------------- */
@@ -296,10 +304,10 @@ weir_status weir_parquet_writer_finish(struct weir_parquet_writer *writer, struc
 {
     struct weir_parquet_leaf *leaves;
     int64_t *offsets;
-    if (writer->finished)
-        return weir_fail(reterr, WEIR_INTERNAL, "a Parquet file finished twice");
+    if (writer->finished || writer->failed)
+        return weir_fail(reterr, WEIR_INTERNAL, "a Parquet file that is finished or has failed is finished again");
+    writer->finished = true; /* whatever comes of it */
     WEIR_TRY(writer_flush(writer, reterr));
-    writer->finished = true;
     if (writer->written == 0)
         WEIR_TRY(writer_send(writer, PARQUET_MAGIC, 4, reterr));
     WEIR_TRY(write_indexes(writer, reterr));

@@ -212,7 +212,9 @@ Test(parquet, required_null_is_a_bug_not_a_file)
     struct weir_parquet_writer *writer;
     must(weir_parquet_writer_new(&context, &context.memory, &schema, &(struct weir_parquet_options){0}, (struct weir_parquet_sink){file_append, &file}, &writer, &error));
     cr_assert_eq(weir_parquet_writer_add(writer, &batch, NULL, &error), WEIR_INTERNAL);
-    cr_assert(strstr(error.text, "a"));
+    cr_assert(strstr(error.text, "required column a"));
+    struct weir_parquet_result result;
+    cr_assert_eq(weir_parquet_writer_finish(writer, &result, &error), WEIR_INTERNAL, "a file of half a batch was finished");
     weir_parquet_writer_free(writer);
 }
 
