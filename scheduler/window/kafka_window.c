@@ -92,21 +92,28 @@ static weir_status look(struct window *window, struct weir_error *reterr)
     const struct weir_log_source_operations *log = window->source.operations;
     struct weir_log_partition *partitions;
     struct weir_log_offsets *offsets;
-    size_t count, kept = 0;
+    size_t count;
     WEIR_TRY(log->cluster_id(window->source.self, window->cluster, reterr));
     WEIR_TRY(log->partitions(window->source.self, &window->arena, &partitions, &count, reterr));
+    WEIR_TRY(weir_arena_zero(&window->arena, count + 1, sizeof *offsets, &offsets, reterr));
+    WEIR_TRY(weir_arena_zero(&window->arena, count + 1, sizeof *window->reach, &window->reach, reterr));
+    if (count)
+        WEIR_TRY(log->offsets(window->source.self, partitions, count, offsets, reterr));
     for (size_t i = 0; i < count; i++)
-        if (is_ours(window->options, partitions[i].partition))
-            partitions[kept++] = partitions[i];
-    WEIR_TRY(weir_arena_zero(&window->arena, kept + 1, sizeof *offsets, &offsets, reterr));
-    WEIR_TRY(weir_arena_zero(&window->arena, kept + 1, sizeof *window->reach, &window->reach, reterr));
-    if (kept)
-        WEIR_TRY(log->offsets(window->source.self, partitions, kept, offsets, reterr));
-    for (size_t i = 0; i < kept; i++)
         window->reach[i] = (struct reach){.partition = partitions[i], .first = offsets[i].first, .last_stable = offsets[i].last_stable,
                                           .high_watermark = offsets[i].high_watermark};
-    window->count = kept;
+    window->count = count;
     return WEIR_OK;
+}
+
+/* A shard reads its own partitions only; starts at birth and a person's decisions are for all of them. */
+static void keep_ours(struct window *window)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < window->count; i++)
+        if (is_ours(window->options, window->reach[i].partition.partition))
+            window->reach[kept++] = window->reach[i];
+    window->count = kept;
 }
 
 static uint64_t record_hash(const struct weir_log_record *record)
@@ -699,6 +706,7 @@ static weir_status prepare(struct window *window, struct weir_error *reterr)
         json_decref(state);
         WEIR_TRY(status);
     }
+    keep_ours(window);
     return place(window, reterr);
 }
 
@@ -750,6 +758,7 @@ weir_status kafka_windows_plan(const struct weir_window_options *options, struct
     WEIR_TRY(weir_source_open(options->lake->context, options->pipeline, options->table->source, &window.source, reterr));
     weir_arena_init(&window.arena, &options->lake->context->memory);
     weir_status status = look(&window, reterr);
+    keep_ours(&window);
     for (size_t i = 0; status == WEIR_OK && !table->table && i < window.count; i++) {
         status = start_offset(&window, &window.reach[i], reterr);
         window.reach[i].from = window.reach[i].start;
