@@ -23,10 +23,7 @@ weir_status weir_quarantine_sync(struct weir_lake *lake, const struct weir_table
 
 /* Verifying a table: the chain of receipts, the accounting of every range, every file's presence and size. */
 struct weir_verify_options {
-    bool deep; /* read every file of ours: checksum */
-    /* With deep: row hash and count of one data file; NULL = skip. */
-    weir_status (*hash_file)(void *self, const char *store_name, uint64_t size, const struct weir_schema *schema, char ret_hash[33], int64_t *ret_rows, struct weir_error *reterr);
-    void *self;
+    bool deep; /* read every file: the digest it was written with, and the rows themselves by their hash */
 };
 /* *ret_report: {"table", "snapshots", "receipts", "rows", "files", "partitions": {...}, "problems": [text...], "notes": [text...]}; new reference. */
 weir_status weir_verify(struct weir_lake *lake, const struct weir_table *table, const struct weir_verify_options *options, json_t **ret_report, struct weir_error *reterr) WEIR_MUST_CHECK;
