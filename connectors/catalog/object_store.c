@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SMALLEST_DOCUMENT 64 /* bytes: anything shorter is looked at as a tombstone */
-#define VERSION_MAX 999999999
+#define SMALLEST_DOCUMENT   64 /* bytes: anything shorter is looked at as a tombstone */
+#define VERSION_MAX         999999999
 #define VERSIONS_LISTED_MAX 10000000
 
 /* What this process knows of a table. Never forgotten, so that a table that changes its uuid is
@@ -84,8 +84,8 @@ static weir_status add_seen(struct object_catalog *catalog, const char *name,
 {
     struct seen *seen;
     WEIR_TRY(weir_alloc_zero(&catalog->context->memory, 1, sizeof *seen, &seen, reterr));
-    weir_status status =
-        weir_alloc(&catalog->context->memory, strlen(name) + 1, &seen->name, reterr);
+    weir_status status = weir_alloc(&catalog->context->memory, strlen(name) + 1, &seen->name,
+                                    reterr);
     if (status != WEIR_OK) {
         weir_free(seen);
         return status;
@@ -143,8 +143,8 @@ static weir_status probe(struct object_catalog *catalog, const struct catalog_na
     char object[1024];
     for (int packed = 0; packed < 2; packed++) {
         WEIR_TRY(version_object(name, number, packed, object, reterr));
-        weir_status status =
-            catalog->store->operations->head(catalog->store->self, object, &info, reterr);
+        weir_status status = catalog->store->operations->head(catalog->store->self, object, &info,
+                                                              reterr);
         if (status == WEIR_NOT_FOUND)
             continue;
         WEIR_TRY(status);
@@ -197,10 +197,10 @@ static void write_hint(struct object_catalog *catalog, const struct catalog_name
         return;
     snprintf(object, sizeof object, "%s/metadata/version-hint.text", name->folder);
     size_t size = weir_print_int64(text, version);
-    weir_status ignored =
-        catalog->store->operations->put(catalog->store->self, object, text, size,
-                                        hint->there ? WEIR_PUT_IF_MATCH : WEIR_PUT_IF_ABSENT,
-                                        hint->there ? hint->etag : NULL, NULL, NULL);
+    weir_status ignored = catalog->store->operations->put(
+        catalog->store->self, object, text, size,
+        hint->there ? WEIR_PUT_IF_MATCH : WEIR_PUT_IF_ABSENT, hint->there ? hint->etag : NULL, NULL,
+        NULL);
     (void)ignored;
 }
 
@@ -382,9 +382,9 @@ static weir_status check_log(struct object_catalog *catalog, const struct catalo
     if (number == 1)
         return count == 0 ? WEIR_OK
                           : corrupt(name, reterr, "the first version has a metadata-log", number);
-    const char *last =
-        count ? json_string_value(json_object_get(json_array_get(log, count - 1), "metadata-file"))
-              : NULL;
+    const char *last = count ? json_string_value(
+                                   json_object_get(json_array_get(log, count - 1), "metadata-file"))
+                             : NULL;
     for (int packed = 0; last && packed < 2; packed++) {
         WEIR_AUTO(weir_buffer)
         want = {.account = &catalog->context->memory};
@@ -656,8 +656,8 @@ static weir_status object_list(void *self, const char *namespace_name, struct we
     struct object_catalog *catalog = self;
     struct names names = {.arena = arena, .space = namespace_name, .reterr = reterr};
     char prefix[1024];
-    int size =
-        snprintf(prefix, sizeof prefix, "%s%s", namespace_name, namespace_name[0] ? "/" : "");
+    int size = snprintf(prefix, sizeof prefix, "%s%s", namespace_name,
+                        namespace_name[0] ? "/" : "");
     if (size >= (int)sizeof prefix)
         return weir_fail(reterr, WEIR_USAGE, "a namespace of %d bytes", size);
     for (char *at = prefix; *at; at++)

@@ -68,8 +68,8 @@ static weir_status gunzip(const struct weir_buffer *packed, struct weir_buffer *
     int answer = Z_OK;
     while (answer == Z_OK) {
         WEIR_TRY_OUT(status, weir_buffer_reserve(out, 64 << 10, reterr));
-        uInt room =
-            (uInt)(out->capacity - out->size > (1u << 30) ? 1u << 30 : out->capacity - out->size);
+        uInt room = (uInt)(out->capacity - out->size > (1u << 30) ? 1u << 30
+                                                                  : out->capacity - out->size);
         stream.next_out = out->data + out->size;
         stream.avail_out = room;
         answer = inflate(&stream, Z_NO_FLUSH);
@@ -154,8 +154,8 @@ out:
 static bool has_action(const struct weir_commit *commit, const char *action)
 {
     for (size_t i = 0; i < json_array_size(commit->updates); i++) {
-        const char *one =
-            json_string_value(json_object_get(json_array_get(commit->updates, i), "action"));
+        const char *one = json_string_value(
+            json_object_get(json_array_get(commit->updates, i), "action"));
         if (one && strcmp(one, action) == 0)
             return true;
     }

@@ -12,8 +12,8 @@
 #include <string.h>
 #include <sys/vfs.h>
 
-#define BUSY_MS 30000     /* how long a writer waits for another one's transaction */
-#define LOCATION_MAX 1000 /* VARCHAR(1000) of the JDBC catalog */
+#define BUSY_MS      30000 /* how long a writer waits for another one's transaction */
+#define LOCATION_MAX 1000  /* VARCHAR(1000) of the JDBC catalog */
 
 struct sqlite_catalog {
     struct weir_context *context;
@@ -39,27 +39,16 @@ static weir_status sql_failed(sqlite3 *database, int code, const char *doing,
     weir_status status = WEIR_IO;
     switch (code & 0xff) {
     case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        status = WEIR_UNAVAILABLE;
-        break;
-    case SQLITE_FULL:
-        status = WEIR_NO_SPACE;
-        break;
+    case SQLITE_LOCKED: status = WEIR_UNAVAILABLE; break;
+    case SQLITE_FULL: status = WEIR_NO_SPACE; break;
     case SQLITE_PERM:
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
-    case SQLITE_AUTH:
-        status = WEIR_DENIED;
-        break;
+    case SQLITE_AUTH: status = WEIR_DENIED; break;
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        status = WEIR_CORRUPT;
-        break;
-    case SQLITE_NOMEM:
-        status = WEIR_NO_MEMORY;
-        break;
-    default:
-        break;
+    case SQLITE_NOTADB: status = WEIR_CORRUPT; break;
+    case SQLITE_NOMEM: status = WEIR_NO_MEMORY; break;
+    default: break;
     }
     return weir_fail(reterr, status, "catalog %s: %s: %s", sqlite3_db_filename(database, "main"),
                      doing, sqlite3_errmsg(database));
@@ -129,9 +118,9 @@ static weir_status upgrade_tables(sqlite3 *database, struct weir_error *reterr)
     static const char probe[] = "SELECT iceberg_type FROM iceberg_tables LIMIT 0";
     int code = sqlite3_exec(database, probe, NULL, NULL, NULL);
     if (code == SQLITE_ERROR)
-        code =
-            sqlite3_exec(database, "ALTER TABLE iceberg_tables ADD COLUMN iceberg_type VARCHAR(5)",
-                         NULL, NULL, NULL);
+        code = sqlite3_exec(database,
+                            "ALTER TABLE iceberg_tables ADD COLUMN iceberg_type VARCHAR(5)", NULL,
+                            NULL, NULL);
     if (code == SQLITE_ERROR) /* another process added it in between */
         code = sqlite3_exec(database, probe, NULL, NULL, NULL);
     return code == SQLITE_OK ? WEIR_OK : sql_failed(database, code, "adding iceberg_type", reterr);
@@ -191,8 +180,8 @@ static weir_status find_location(struct sqlite_catalog *catalog, const struct ca
         status = weir_buffer_print(location, reterr, "%s",
                                    (const char *)sqlite3_column_text(statement, 0));
     else if (code == SQLITE_DONE)
-        status =
-            weir_fail(reterr, WEIR_NOT_FOUND, "there is no table %s.%s", name->space, name->table);
+        status = weir_fail(reterr, WEIR_NOT_FOUND, "there is no table %s.%s", name->space,
+                           name->table);
     else
         status = sql_failed(catalog->database, code, "reading", reterr);
     sqlite3_finalize(statement);
@@ -211,8 +200,8 @@ static weir_status sqlite_load(void *self, const char *table, struct weir_table 
     location = {.account = &catalog->context->memory};
     WEIR_TRY(find_location(catalog, &name, &location, reterr));
     WEIR_TRY(catalog_relative(catalog->store, (const char *)location.data, &relative, reterr));
-    weir_status status =
-        catalog_read(catalog->context, catalog->store, relative, &metadata, reterr);
+    weir_status status = catalog_read(catalog->context, catalog->store, relative, &metadata,
+                                      reterr);
     if (status ==
         WEIR_NOT_FOUND) /* the table is there: nobody may take this for a place to make it */
         return weir_fail(reterr, WEIR_CORRUPT, "table %s: its metadata document %.600s is gone",
@@ -286,8 +275,8 @@ static weir_status write_document(struct sqlite_catalog *catalog,
     weir_status status = WEIR_OK;
     for (int attempt = 0; attempt < 3; attempt++) {
         weir_random_uuid(catalog->context, uuid);
-        int size =
-            snprintf(name, sizeof name, "%s/metadata/%05u-%s.metadata.json", folder, version, uuid);
+        int size = snprintf(name, sizeof name, "%s/metadata/%05u-%s.metadata.json", folder, version,
+                            uuid);
         if (size >= (int)sizeof name || (size_t)size + strlen(store->root_uri) + 1 > LOCATION_MAX)
             return weir_fail(reterr, WEIR_UNSUPPORTED,
                              "the name of a metadata document is longer than %d bytes",

@@ -81,8 +81,8 @@ static weir_status collect_local(struct collecting *collecting, const char *patt
     char folder[LOCAL_PATH_SIZE], base[LOCAL_PATH_SIZE], whole[LOCAL_PATH_SIZE];
     struct stat status;
     if (!glob_has_wildcard(pattern) && stat(pattern, &status) == 0 && S_ISDIR(status.st_mode)) {
-        weir_status failed =
-            weir_fail(reterr, WEIR_USAGE, "%s is a folder; a file or a glob is wanted", pattern);
+        weir_status failed = weir_fail(reterr, WEIR_USAGE,
+                                       "%s is a folder; a file or a glob is wanted", pattern);
         weir_error_hint(reterr,
                         "For all files in it write %s/*, for those in folders below too %s/**.",
                         pattern, pattern);
@@ -127,8 +127,8 @@ static weir_status collect_store(struct collecting *collecting, const char *patt
     prefix[size] = '\0';
     collecting->base = store->root_uri;
     collecting->pattern = pattern;
-    weir_status status =
-        store->operations->list(store->self, prefix, store_visit, collecting, reterr);
+    weir_status status = store->operations->list(store->self, prefix, store_visit, collecting,
+                                                 reterr);
     if (status != WEIR_OK && collecting->status != WEIR_OK && reterr)
         *reterr = collecting->error;
     return status;
@@ -179,9 +179,9 @@ static weir_status changed(const struct weir_file *file, const char *etag,
 {
     if (strcmp(file->etag, etag) == 0)
         return WEIR_OK;
-    weir_status status =
-        weir_fail(reterr, WEIR_CORRUPT, "%s has changed since it was listed (version %s, now %s)",
-                  file->name, file->etag, etag);
+    weir_status status = weir_fail(reterr, WEIR_CORRUPT,
+                                   "%s has changed since it was listed (version %s, now %s)",
+                                   file->name, file->etag, etag);
     weir_error_hint(reterr,
                     "Write files under another name, then rename them into place; or start again.");
     return status;
@@ -253,7 +253,10 @@ weir_status weir_file_read_at(struct weir_file *file, uint64_t offset, size_t si
     return status;
 }
 
-uint64_t weir_file_size(const struct weir_file *file) { return file->size; }
+uint64_t weir_file_size(const struct weir_file *file)
+{
+    return file->size;
+}
 
 void weir_file_close(struct weir_file *file)
 {

@@ -114,14 +114,20 @@ static bool path_match(const char *pattern, const char *name, bool partial)
     return partial ? *pattern != '\0' : *pattern == '\0';
 }
 
-bool glob_match(const char *pattern, const char *name) { return path_match(pattern, name, false); }
+bool glob_match(const char *pattern, const char *name)
+{
+    return path_match(pattern, name, false);
+}
 
 bool glob_could_enter(const char *pattern, const char *directory)
 {
     return path_match(pattern, directory, true);
 }
 
-bool glob_has_wildcard(const char *pattern) { return strpbrk(pattern, "*?[\\") != NULL; }
+bool glob_has_wildcard(const char *pattern)
+{
+    return strpbrk(pattern, "*?[\\") != NULL;
+}
 
 size_t glob_folder_size(const char *pattern)
 {

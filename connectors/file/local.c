@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #define TEMPORARY_PREFIX ".weir-tmp-"
-#define LOCKS_FOLDER ".weir-locks"
-#define LOCKS_COUNT 64 /* stripes: names that share one only wait for each other */
+#define LOCKS_FOLDER     ".weir-locks"
+#define LOCKS_COUNT      64 /* stripes: names that share one only wait for each other */
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
@@ -128,8 +128,8 @@ static weir_status local_get(void *self, const char *name, uint64_t offset, uint
     int file;
     WEIR_TRY(object_path(self, name, path, reterr));
     WEIR_TRY(object_open(path, name, &file, &status, reterr));
-    weir_status outcome =
-        file_read_range(file, path, (uint64_t)status.st_size, offset, size, out, reterr);
+    weir_status outcome = file_read_range(file, path, (uint64_t)status.st_size, offset, size, out,
+                                          reterr);
     close(file);
     if (outcome == WEIR_OK && ret_info)
         info_fill(ret_info, name, &status);
@@ -227,8 +227,8 @@ weir_status weir_store_local_litter(const struct weir_object_store *store, const
                               .litter = true,
                               .visit = visit,
                               .argument = argument,
-                              .modified_ms_most =
-                                  (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - age_ms};
+                              .modified_ms_most = (int64_t)now.tv_sec * 1000 +
+                                                  now.tv_nsec / 1000000 - age_ms};
     return listing_run(local, &listing, reterr);
 }
 
@@ -500,8 +500,8 @@ static weir_status local_put(void *self, const char *name, const void *data, siz
         return weir_fail(reterr, WEIR_USAGE, "put-if-match of %s without an etag", name);
     WEIR_TRY(object_path(store, name, path, reterr));
     WEIR_TRY(temporary_new(store, path, temporary, &file, reterr));
-    weir_status status =
-        put_temporary(store, file, temporary, path, name, data, size, mode, etag, &written, reterr);
+    weir_status status = put_temporary(store, file, temporary, path, name, data, size, mode, etag,
+                                       &written, reterr);
     unlink(temporary); /* the second name of a linked file, or what a failure left */
     close(file);
     if (status == WEIR_OK && ret_etag)

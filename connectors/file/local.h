@@ -28,8 +28,8 @@
  * its absolute path with symbolic links resolved. Free with
  * ret_store->operations->free(ret_store->self). */
 weir_status weir_store_local_new(struct weir_context *context, const char *path,
-                                 struct weir_object_store *ret_store, struct weir_error *reterr)
-    WEIR_MUST_CHECK;
+                                 struct weir_object_store *ret_store,
+                                 struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* Temporary files below `prefix` that are at least age_ms old, in name order: what killed processes
  * left. */

@@ -24,14 +24,14 @@ weir_status local_path(const struct local_store *store, const char *name,
                        char ret_path[LOCAL_PATH_SIZE], struct weir_error *reterr) WEIR_MUST_CHECK;
 weir_status local_write(int file, const char *path, const void *data, size_t size,
                         struct weir_error *reterr) WEIR_MUST_CHECK;
-weir_status local_sync_path(const char *path, bool folder, struct weir_error *reterr)
-    WEIR_MUST_CHECK;
+weir_status local_sync_path(const char *path, bool folder,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* Appends [offset, offset+size) of an open file (size UINT64_MAX: to the end); CORRUPT if it is not
  * all there. */
 weir_status file_read_range(int file, const char *path, uint64_t file_size, uint64_t offset,
-                            uint64_t size, struct weir_buffer *out, struct weir_error *reterr)
-    WEIR_MUST_CHECK;
+                            uint64_t size, struct weir_buffer *out,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* Absolute form of a path with the links of what exists resolved; the rest may not exist yet. */
 weir_status file_absolute_path(const char *path, char ret_path[LOCAL_PATH_SIZE],

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RACERS 2
+#define RACERS        2
 #define ABSENT_ROUNDS 4
 
 struct probing {
@@ -31,18 +31,18 @@ static void *racer_run(void *argument)
     const struct weir_object_store *store = racer->probing->store;
     if (racer->start)
         pthread_barrier_wait(racer->start);
-    racer->status =
-        store->operations->put(store->self, racer->name, racer->content, strlen(racer->content),
-                               racer->etag ? WEIR_PUT_IF_MATCH : WEIR_PUT_IF_ABSENT, racer->etag,
-                               racer->written, &racer->error);
+    racer->status = store->operations->put(store->self, racer->name, racer->content,
+                                           strlen(racer->content),
+                                           racer->etag ? WEIR_PUT_IF_MATCH : WEIR_PUT_IF_ABSENT,
+                                           racer->etag, racer->written, &racer->error);
     return NULL;
 }
 
 static weir_status refuse(const struct probing *probing, const char *what,
                           struct weir_error *reterr)
 {
-    weir_status status =
-        weir_fail(reterr, WEIR_REFUSED, "store %s %s", probing->store->root_uri, what);
+    weir_status status = weir_fail(reterr, WEIR_REFUSED, "store %s %s", probing->store->root_uri,
+                                   what);
     weir_error_hint(reterr, "Two writers could overwrite each other there. Use a store with "
                             "conditional writes, or the sqlite or rest catalog.");
     return status;
@@ -139,8 +139,8 @@ static weir_status expect_loss(const struct probing *probing, weir_status status
 static weir_status probe_absent(const struct probing *probing, struct weir_error *reterr)
 {
     struct weir_object_info info;
-    weir_status status =
-        probing->store->operations->head(probing->store->self, probing->absent, &info, reterr);
+    weir_status status = probing->store->operations->head(probing->store->self, probing->absent,
+                                                          &info, reterr);
     if (status == WEIR_OK)
         return refuse(probing, "says that an object is there which nobody wrote", reterr);
     return status == WEIR_NOT_FOUND ? WEIR_OK : status;

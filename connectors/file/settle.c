@@ -93,8 +93,8 @@ static weir_status settle_take(struct local_store *store, const char *prefix, ch
     char **names;
     size_t count = 0, kept = 0;
     pthread_mutex_lock(&store->lock);
-    weir_status status =
-        weir_alloc(&store->account, store->unsettled_count * sizeof *names, &names, reterr);
+    weir_status status = weir_alloc(&store->account, store->unsettled_count * sizeof *names, &names,
+                                    reterr);
     if (status == WEIR_OK) {
         for (size_t i = 0; i < store->unsettled_count; i++) {
             if (strncmp(store->unsettled[i], prefix, strlen(prefix)) == 0)

@@ -17,22 +17,16 @@ weir_status file_errno_status(int error)
     switch (error) {
     case ENOSPC:
     case EDQUOT:
-    case EFBIG:
-        return WEIR_NO_SPACE;
+    case EFBIG: return WEIR_NO_SPACE;
     case EACCES:
     case EPERM:
-    case EROFS:
-        return WEIR_DENIED;
+    case EROFS: return WEIR_DENIED;
     case ENOENT:
-    case ENOTDIR:
-        return WEIR_NOT_FOUND;
-    case ENOMEM:
-        return WEIR_NO_MEMORY;
+    case ENOTDIR: return WEIR_NOT_FOUND;
+    case ENOMEM: return WEIR_NO_MEMORY;
     case EMFILE:
-    case ENFILE:
-        return WEIR_UNAVAILABLE;
-    default:
-        return WEIR_IO;
+    case ENFILE: return WEIR_UNAVAILABLE;
+    default: return WEIR_IO;
     }
 }
 
@@ -40,8 +34,8 @@ weir_status file_fail(struct weir_error *reterr, int error, const char *action, 
 {
     char text[128];
     weir_status status = file_errno_status(error);
-    weir_status failed =
-        weir_fail(reterr, status, "%s %s: %s", action, name, strerror_r(error, text, sizeof text));
+    weir_status failed = weir_fail(reterr, status, "%s %s: %s", action, name,
+                                   strerror_r(error, text, sizeof text));
     if (error == EROFS)
         weir_error_hint(reterr, "The file system is mounted read-only.");
     else if (error == EFBIG)

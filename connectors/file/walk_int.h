@@ -21,14 +21,14 @@ struct walk {
 /* Walks `directory` (relative to base, "" = base itself). A folder that is not there is an empty
  * one. Symbolic links to folders are not followed (no loops); folders that cannot be read are an
  * error, never skipped. */
-weir_status walk_folder(const struct walk *walk, const char *directory, struct weir_error *reterr)
-    WEIR_MUST_CHECK;
+weir_status walk_folder(const struct walk *walk, const char *directory,
+                        struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* What errno says, as a status: NO_SPACE, DENIED, NOT_FOUND, UNAVAILABLE or IO. */
 weir_status file_errno_status(int error);
 /* Fails with that status and "doing NAME: strerror"; `action` is like "writing". */
-weir_status file_fail(struct weir_error *reterr, int error, const char *action, const char *name)
-    WEIR_MUST_CHECK;
+weir_status file_fail(struct weir_error *reterr, int error, const char *action,
+                      const char *name) WEIR_MUST_CHECK;
 
 int64_t file_modified_ms(const struct stat *status);
 /* size-mtime-inode, hexadecimal; see local.h. */

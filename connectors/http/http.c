@@ -9,9 +9,9 @@
 #include <string.h>
 #include <strings.h>
 
-#define IDLE_MAX 32        /* handles, each with its connections, kept for later calls */
-#define STOP_GRACE_MS 3000 /* how long a write may go on after the wish to stop */
-#define BODY_BELIEVED (256L << 20)
+#define IDLE_MAX        32   /* handles, each with its connections, kept for later calls */
+#define STOP_GRACE_MS   3000 /* how long a write may go on after the wish to stop */
+#define BODY_BELIEVED   (256L << 20)
 #define TRANSFER_BUFFER (512L << 10)
 
 struct weir_http_client {
@@ -132,9 +132,9 @@ static size_t on_body(char *data, size_t one, size_t size, void *argument)
     if (!body)
         return size;
     if (most && body->size - transfer->body_start + size > most)
-        transfer->status =
-            weir_fail(&transfer->error, WEIR_CORRUPT, "the answer is larger than %llu bytes",
-                      (unsigned long long)most);
+        transfer->status = weir_fail(&transfer->error, WEIR_CORRUPT,
+                                     "the answer is larger than %llu bytes",
+                                     (unsigned long long)most);
     else if (body->size == transfer->body_start)
         transfer->status = body_reserve(transfer);
     if (transfer->status == WEIR_OK)
@@ -153,9 +153,9 @@ static size_t on_header(char *data, size_t one, size_t size, void *argument)
             transfer->response->body->size = transfer->body_start;
     }
     if (headers->size + size > WEIR_HTTP_HEADER_SIZE_MAX)
-        transfer->status =
-            weir_fail(&transfer->error, WEIR_CORRUPT,
-                      "the answer's headers are larger than %u bytes", WEIR_HTTP_HEADER_SIZE_MAX);
+        transfer->status = weir_fail(&transfer->error, WEIR_CORRUPT,
+                                     "the answer's headers are larger than %u bytes",
+                                     WEIR_HTTP_HEADER_SIZE_MAX);
     else
         transfer->status = weir_buffer_append(headers, data, size, &transfer->error);
     return transfer->status == WEIR_OK ? size : 0;
@@ -191,8 +191,8 @@ static void set_tls(CURL *handle, const struct weir_http_client *client)
 static void set_times(CURL *handle, const struct weir_http_client *client,
                       const struct weir_http_request *request)
 {
-    int64_t connect =
-        request->connect_timeout_ms ? request->connect_timeout_ms : client->connect_timeout_ms;
+    int64_t connect = request->connect_timeout_ms ? request->connect_timeout_ms
+                                                  : client->connect_timeout_ms;
     curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)connect);
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME,
@@ -274,22 +274,18 @@ static enum fault fault_of(CURLcode code, long request_size)
 {
     switch (code) {
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
-        return FAULT_USAGE;
+    case CURLE_UNSUPPORTED_PROTOCOL: return FAULT_USAGE;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
-    case CURLE_SSL_CIPHER:
-        return FAULT_CERTIFICATE;
+    case CURLE_SSL_CIPHER: return FAULT_CERTIFICATE;
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_CONNECT:
     case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_FAILED_INIT:
-        return FAULT_NOT_SENT;
-    default:
-        return request_size > 0 ? FAULT_MAYBE_SENT : FAULT_NOT_SENT;
+    case CURLE_FAILED_INIT: return FAULT_NOT_SENT;
+    default: return request_size > 0 ? FAULT_MAYBE_SENT : FAULT_NOT_SENT;
     }
 }
 
@@ -355,9 +351,9 @@ weir_status weir_http_send(struct weir_http_client *client, const struct weir_ht
         response->maybe_sent = true;
         /* A server that refuses may close before it has read the body: its refusal stands, cut or
          * not. */
-        bool refused =
-            response->code >= 400 &&
-            (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_PARTIAL_FILE);
+        bool refused = response->code >= 400 &&
+                       (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR ||
+                        code == CURLE_PARTIAL_FILE);
         if (code != CURLE_OK && !refused)
             status = explain(&transfer, handle, code, detail, reterr);
     }

@@ -33,8 +33,8 @@ struct weir_http_options {
 /* The options' texts are copied. Free after all calls have returned; NULL-safe. */
 weir_status weir_http_client_new(struct weir_context *context,
                                  const struct weir_http_options *options,
-                                 struct weir_http_client **ret_client, struct weir_error *reterr)
-    WEIR_MUST_CHECK;
+                                 struct weir_http_client **ret_client,
+                                 struct weir_error *reterr) WEIR_MUST_CHECK;
 void weir_http_client_free(struct weir_http_client *client);
 
 struct weir_http_request {
@@ -44,10 +44,10 @@ struct weir_http_request {
     size_t header_count;
     const void *body; /* stays the caller's until the call returns */
     size_t body_size;
-    bool has_body;         /* send a body, even one of 0 bytes */
-    bool fresh_connection; /* one of its own: libcurl cannot send the request twice unasked */
-    bool no_proxy;         /* link-local services */
-    bool is_write;         /* has an effect: when asked to stop, waits 3 s for the answer */
+    bool has_body;              /* send a body, even one of 0 bytes */
+    bool fresh_connection;      /* one of its own: libcurl cannot send the request twice unasked */
+    bool no_proxy;              /* link-local services */
+    bool is_write;              /* has an effect: when asked to stop, waits 3 s for the answer */
     int64_t timeout_ms;         /* of the whole; 0: none */
     int64_t connect_timeout_ms; /* 0: the client's */
     uint64_t response_size_max; /* of the body; 0: no limit but memory */
@@ -57,15 +57,15 @@ struct weir_http_response {
     long code;
     struct weir_buffer *body;   /* the caller's, appended to, also by errors; NULL: thrown away */
     struct weir_buffer headers; /* raw lines of the last answer; freed by weir_http_response_done */
-    bool maybe_sent; /* set on failures too */
+    bool maybe_sent;            /* set on failures too */
 };
 
 void weir_http_response_done(struct weir_http_response *response);
 
 /* On failure response->body may hold part of an answer. */
 weir_status weir_http_send(struct weir_http_client *client, const struct weir_http_request *request,
-                           struct weir_http_response *response, struct weir_error *reterr)
-    WEIR_MUST_CHECK;
+                           struct weir_http_response *response,
+                           struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* Value of a header (name in any case) into ret_value, cut at size; false if it is not there. */
 bool weir_http_header(const struct weir_http_response *response, const char *name, char *ret_value,

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <syslog.h>
 
-#define SLICE_FIRST_MS 500
+#define SLICE_FIRST_MS   500
 #define SLICE_LARGEST_MS 4000
 #define UNKNOWN_PATIENCE_MS                                                                        \
     3000 /* a broker that just became leader may not know the partition yet */
@@ -115,42 +115,36 @@ weir_status kafka_query_client(struct kafka_source *source, bool committed, rd_k
 weir_status kafka_status_of(rd_kafka_resp_err_t code)
 {
     switch (code) {
-    case RD_KAFKA_RESP_ERR_NO_ERROR:
-        return WEIR_OK;
+    case RD_KAFKA_RESP_ERR_NO_ERROR: return WEIR_OK;
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-        return WEIR_NOT_FOUND;
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION: return WEIR_NOT_FOUND;
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-        return WEIR_DENIED;
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED: return WEIR_DENIED;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-        return WEIR_DECISION;
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE: return WEIR_DECISION;
     case RD_KAFKA_RESP_ERR__BAD_MSG:
     case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
-    case RD_KAFKA_RESP_ERR_INVALID_MSG:
-        return WEIR_CORRUPT;
+    case RD_KAFKA_RESP_ERR_INVALID_MSG: return WEIR_CORRUPT;
     case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
     case RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION:
-    case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
-        return WEIR_UNSUPPORTED;
+    case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED: return WEIR_UNSUPPORTED;
     case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID: /* the group has members of its own */
     case RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP:
-    case RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION:
-        return WEIR_FAILED;
+    case RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION: return WEIR_FAILED;
     case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
-    case RD_KAFKA_RESP_ERR_INVALID_GROUP_ID:
-        return WEIR_USAGE;
-    default:
-        return WEIR_UNAVAILABLE;
+    case RD_KAFKA_RESP_ERR_INVALID_GROUP_ID: return WEIR_USAGE;
+    default: return WEIR_UNAVAILABLE;
     }
 }
 
-bool kafka_is_unknown(rd_kafka_resp_err_t code) { return kafka_status_of(code) == WEIR_NOT_FOUND; }
+bool kafka_is_unknown(rd_kafka_resp_err_t code)
+{
+    return kafka_status_of(code) == WEIR_NOT_FOUND;
+}
 
 static void hint_for(weir_status status, const char *words, struct weir_error *reterr)
 {

@@ -66,10 +66,8 @@ static weir_status committed_get(struct mirror *mirror, rd_kafka_topic_partition
         return status;
     const rd_kafka_ListConsumerGroupOffsets_result_t *result =
         rd_kafka_event_ListConsumerGroupOffsets_result(event);
-    const rd_kafka_group_result_t **groups = result
-                                                 ? rd_kafka_ListConsumerGroupOffsets_result_groups(
-                                                       result, &count)
-                                                 : NULL;
+    const rd_kafka_group_result_t **groups =
+        result ? rd_kafka_ListConsumerGroupOffsets_result_groups(result, &count) : NULL;
     status = group_check(mirror, event, groups, count, "reading the offsets of", reterr);
     const rd_kafka_topic_partition_list_t *got = status == WEIR_OK
                                                      ? rd_kafka_group_result_partitions(groups[0])
@@ -102,10 +100,8 @@ static weir_status offsets_write(struct mirror *mirror, rd_kafka_topic_partition
         return status;
     const rd_kafka_AlterConsumerGroupOffsets_result_t *result =
         rd_kafka_event_AlterConsumerGroupOffsets_result(event);
-    const rd_kafka_group_result_t **groups = result
-                                                 ? rd_kafka_AlterConsumerGroupOffsets_result_groups(
-                                                       result, &count)
-                                                 : NULL;
+    const rd_kafka_group_result_t **groups =
+        result ? rd_kafka_AlterConsumerGroupOffsets_result_groups(result, &count) : NULL;
     status = group_check(mirror, event, groups, count, "writing the offsets of", reterr);
     rd_kafka_event_destroy(event);
     if (status != WEIR_OK)

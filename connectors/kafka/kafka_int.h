@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <regex.h>
 
-#define KAFKA_WORDS_SIZE 300
+#define KAFKA_WORDS_SIZE      300
 #define KAFKA_RECORD_OVERHEAD 400 /* bytes that a queued record costs librdkafka beside its own */
 
 /* The last thing a broker, or librdkafka about one, complained of. Written from librdkafka's

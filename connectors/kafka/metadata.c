@@ -204,10 +204,8 @@ static weir_status policy_read(struct kafka_source *source, const char *topic,
     if (rd_kafka_event_error(event))
         return kafka_fail(source, rd_kafka_event_error(event), reterr,
                           "asking for the configuration of topic %s", topic);
-    const rd_kafka_ConfigResource_t **resources = result
-                                                      ? rd_kafka_DescribeConfigs_result_resources(
-                                                            result, &count)
-                                                      : NULL;
+    const rd_kafka_ConfigResource_t **resources =
+        result ? rd_kafka_DescribeConfigs_result_resources(result, &count) : NULL;
     if (count != 1)
         return weir_fail(reterr, WEIR_UNAVAILABLE, "kafka: topic %s: %zu configurations came back",
                          topic, count);

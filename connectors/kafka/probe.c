@@ -2,7 +2,7 @@
  * with. */
 #include "connectors/kafka/kafka_int.h"
 
-#define PROBE_SLICE_MS 100
+#define PROBE_SLICE_MS  100
 #define PROBE_AGAIN_MAX 3 /* the log start may move between asking for it and fetching */
 
 struct probe {

@@ -12,11 +12,11 @@ struct refusal {
     const char *reason;
 };
 
-#define REASON_GROUP "Weir is no member of a consumer group: offsets live in the table's commit"
+#define REASON_GROUP   "Weir is no member of a consumer group: offsets live in the table's commit"
 #define REASON_OFFSETS "offsets are decided by the table's commit, never by the client"
-#define REASON_MEMORY "Weir sizes the queue from run.memory_limit"
-#define REASON_CALLS "Weir listens to librdkafka itself"
-#define REASON_TESTS "a hook of librdkafka's own tests"
+#define REASON_MEMORY  "Weir sizes the queue from run.memory_limit"
+#define REASON_CALLS   "Weir listens to librdkafka itself"
+#define REASON_TESTS   "a hook of librdkafka's own tests"
 
 static const struct refusal refusals[] = {
     {"auto.offset.reset", "wanted offsets that are gone must stop the run, never be skipped"},
@@ -139,7 +139,8 @@ static weir_status sizes_set(rd_kafka_conf_t *conf, const struct kafka_sizes *si
     size_t fetch = clamp(sizes->partition_bytes / 32, 32u << 10, 512u << 10);
     char queue_text[24], records_text[24], fetch_text[24], whole_text[24];
     snprintf(queue_text, sizeof queue_text, "%zu", clamp(queue >> 10, 1, 2097151));
-    snprintf(records_text, sizeof records_text, "%zu", clamp(queue / KAFKA_RECORD_OVERHEAD, 1, 10000000));
+    snprintf(records_text, sizeof records_text, "%zu",
+             clamp(queue / KAFKA_RECORD_OVERHEAD, 1, 10000000));
     snprintf(fetch_text, sizeof fetch_text, "%zu", fetch);
     snprintf(whole_text, sizeof whole_text, "%zu",
              clamp(fetch * sizes->active, 1u << 20, 64u << 20));

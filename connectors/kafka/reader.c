@@ -11,15 +11,15 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define BATCH_RECORDS_MAX 8192
-#define DRAIN_MAX 1024 /* messages taken from the queue at once */
-#define ACTIVE_MAX 16  /* partitions fetched at once */
+#define BATCH_RECORDS_MAX     8192
+#define DRAIN_MAX             1024 /* messages taken from the queue at once */
+#define ACTIVE_MAX            16   /* partitions fetched at once */
 #define PARTITION_BYTES_LEAST (256u << 10)
-#define PREFETCH_LEAST (256u << 10)
-#define WAIT_SLICE_MS 100
-#define END_ASK_EVERY_MS 500
-#define END_ASKS_MAX 10 /* a new leader may need seconds to know its own end */
-#define QUIET_FACTOR 8  /* patience with a broker that answers but sends nothing */
+#define PREFETCH_LEAST        (256u << 10)
+#define WAIT_SLICE_MS         100
+#define END_ASK_EVERY_MS      500
+#define END_ASKS_MAX          10 /* a new leader may need seconds to know its own end */
+#define QUIET_FACTOR          8  /* patience with a broker that answers but sends nothing */
 
 struct kafka_batch {
     struct kafka_batch *next;

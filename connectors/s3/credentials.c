@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANSWER_MAX (256u << 10)
-#define PROFILE_CHAIN_MAX 5   /* source_profile of source_profile ...: a loop ends here */
-#define RENEW_MARGIN_MS 60000 /* keys that end sooner are not used for a new request */
-#define RENEW_AGAIN_MS 10000  /* pause after a failed renewal while the old keys still hold */
+#define ANSWER_MAX        (256u << 10)
+#define PROFILE_CHAIN_MAX 5     /* source_profile of source_profile ...: a loop ends here */
+#define RENEW_MARGIN_MS   60000 /* keys that end sooner are not used for a new request */
+#define RENEW_AGAIN_MS    10000 /* pause after a failed renewal while the old keys still hold */
 
 struct s3_chain {
     struct weir_context *context;
@@ -303,8 +303,8 @@ static weir_status from_profile_role(struct s3_chain *chain, const char *profile
                             .external_id = external,
                             .session_name = session,
                             .region = chain->region};
-    weir_status status =
-        sts_assume(chain->context, chain->client, &base, &role, ret_credentials, reterr);
+    weir_status status = sts_assume(chain->context, chain->client, &base, &role, ret_credentials,
+                                    reterr);
     OPENSSL_cleanse(&base, sizeof base);
     return status;
 }
@@ -357,8 +357,8 @@ static weir_status chain_base(struct s3_chain *chain, struct s3_credentials *ret
         return from_profile(chain, chain->profile, 0, ret_credentials, reterr);
     if (from_environment(ret_credentials))
         return WEIR_OK;
-    weir_status status =
-        from_profile(chain, profile ? profile : "default", 0, ret_credentials, reterr);
+    weir_status status = from_profile(chain, profile ? profile : "default", 0, ret_credentials,
+                                      reterr);
     if (status != WEIR_NOT_FOUND || profile)
         return status; /* a default profile without keys (region only) is common and no error */
     if (token_file && role_arn)

@@ -36,8 +36,8 @@ void s3_chain_free(struct s3_chain *chain); /* wipes the secrets; NULL-safe */
 /* Keys that are good now. rejected: keys that a server called expired (NULL: none); they are not
  * given again. DENIED: none found; UNAVAILABLE: the service that gives them is away. */
 weir_status s3_chain_get(struct s3_chain *chain, const struct s3_credentials *rejected,
-                         struct s3_credentials *ret_credentials, struct weir_error *reterr)
-    WEIR_MUST_CHECK;
+                         struct s3_credentials *ret_credentials,
+                         struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* The value of a key in the profile of the options (or AWS_PROFILE, "default"); false if there is
  * none. */
@@ -63,8 +63,8 @@ struct sts_role {
 
 weir_status sts_assume(struct weir_context *context, struct weir_http_client *client,
                        const struct s3_credentials *base, const struct sts_role *role,
-                       struct s3_credentials *ret_credentials, struct weir_error *reterr)
-    WEIR_MUST_CHECK;
+                       struct s3_credentials *ret_credentials,
+                       struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* "2026-11-23T10:15:00Z" to wall milliseconds; 0 if it is not a time. */
 int64_t s3_time_ms(const char *text);

@@ -27,9 +27,9 @@ static weir_status region_check(const struct s3_store *store, const char *wanted
 {
     if (!*found || strcmp(wanted, found) == 0)
         return WEIR_OK;
-    weir_status status =
-        weir_fail(reterr, WEIR_REFUSED, "bucket %s is in region %s, not in %s as configured",
-                  store->bucket, found, wanted);
+    weir_status status = weir_fail(reterr, WEIR_REFUSED,
+                                   "bucket %s is in region %s, not in %s as configured",
+                                   store->bucket, found, wanted);
     weir_error_hint(reterr, "Name the bucket's region, or use a bucket in %s.", wanted);
     return status;
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define BACKOFF_FIRST_MS 100
-#define BACKOFF_MOST_MS 10000
+#define BACKOFF_MOST_MS  10000
 #define SMALL_ANSWER_MAX                                                                           \
     (32u << 20) /* errors and listing pages; objects have no limit of their own */
 #define EMPTY_HASH "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -25,7 +25,10 @@ void s3_header(struct s3_call *call, const char *name, const char *value)
     call->headers[call->header_count++] = (struct sigv4_pair){name, value};
 }
 
-void s3_call_done(struct s3_call *call) { weir_http_response_done(&call->response); }
+void s3_call_done(struct s3_call *call)
+{
+    weir_http_response_done(&call->response);
+}
 
 weir_status s3_md5(const void *data, size_t size, char ret_base64[25], char ret_hex[33],
                    struct weir_error *reterr)
@@ -92,20 +95,14 @@ weir_status s3_final_status(long http_code, const char *code)
         http_code == 307)
         return WEIR_REFUSED;
     switch (http_code) {
-    case 404:
-        return WEIR_NOT_FOUND;
+    case 404: return WEIR_NOT_FOUND;
     case 412:
-    case 304:
-        return WEIR_PRECONDITION;
+    case 304: return WEIR_PRECONDITION;
     case 401:
-    case 403:
-        return WEIR_DENIED;
-    case 416:
-        return WEIR_CORRUPT;
-    case 501:
-        return WEIR_UNSUPPORTED;
-    default:
-        return strcmp(code, "PreconditionFailed") == 0 ? WEIR_PRECONDITION : WEIR_FAILED;
+    case 403: return WEIR_DENIED;
+    case 416: return WEIR_CORRUPT;
+    case 501: return WEIR_UNSUPPORTED;
+    default: return strcmp(code, "PreconditionFailed") == 0 ? WEIR_PRECONDITION : WEIR_FAILED;
     }
 }
 
@@ -122,10 +119,10 @@ static weir_status final_fail(const struct s3_store *store, const struct s3_call
                               weir_status status, struct weir_error *reterr)
 {
     char region[64] = "";
-    weir_status failed =
-        weir_fail(reterr, status, "%s s3://%s/%s: %ld%s%s%s%s", call->method, store->bucket,
-                  call->key ? call->key : "", call->response.code, *call->code ? " " : "",
-                  call->code, *call->message ? ": " : "", call->message);
+    weir_status failed = weir_fail(reterr, status, "%s s3://%s/%s: %ld%s%s%s%s", call->method,
+                                   store->bucket, call->key ? call->key : "", call->response.code,
+                                   *call->code ? " " : "", call->code, *call->message ? ": " : "",
+                                   call->message);
     if (status == WEIR_REFUSED) {
         weir_http_header(&call->response, "x-amz-bucket-region", region, sizeof region);
         weir_error_hint(reterr,
@@ -235,17 +232,17 @@ static weir_status attempt(struct s3_store *store, struct s3_call *call,
     weir_arena_init(&built.arena, account);
     weir_status status = build(store, call, credentials, &built, reterr);
     if (status == WEIR_OK) {
-        struct weir_http_request request = {.method = call->method,
-                                            .url = (char *)built.url.data,
-                                            .headers = built.lines,
-                                            .header_count = built.line_count,
-                                            .body = call->body,
-                                            .body_size = call->body_size,
-                                            .has_body = call->has_body,
-                                            .fresh_connection = call->is_conditional,
-                                            .is_write = call->is_write,
-                                            .response_size_max =
-                                                call->out && call->key ? 0 : SMALL_ANSWER_MAX};
+        struct weir_http_request request = {
+            .method = call->method,
+            .url = (char *)built.url.data,
+            .headers = built.lines,
+            .header_count = built.line_count,
+            .body = call->body,
+            .body_size = call->body_size,
+            .has_body = call->has_body,
+            .fresh_connection = call->is_conditional,
+            .is_write = call->is_write,
+            .response_size_max = call->out && call->key ? 0 : SMALL_ANSWER_MAX};
         call->response.body = body;
         status = weir_http_send(store->http, &request, &call->response, reterr);
     }
@@ -321,8 +318,8 @@ static enum s3_verdict try_once(struct s3_store *store, struct s3_call *call,
     }
     bool plain = call->response.code >= 200 && call->response.code < 300 &&
                  !(call->is_write && body->size > start);
-    bool error =
-        !plain && body->size > start && s3_error_read(call, body->data + start, body->size - start);
+    bool error = !plain && body->size > start &&
+                 s3_error_read(call, body->data + start, body->size - start);
     enum s3_verdict verdict = s3_judge(call->response.code, call->code, error);
     /* HEAD has no body to say "expired": with keys that end, 400 and 403 are worth fresh ones,
      * once. */
@@ -348,10 +345,8 @@ static weir_status run_with(struct s3_store *store, struct s3_call *call,
     for (;;) {
         weir_status status;
         switch (try_once(store, call, credentials, body, &status, reterr)) {
-        case S3_DONE:
-            return WEIR_OK;
-        case S3_FINAL:
-            return conclude(store, call, status, reterr);
+        case S3_DONE: return WEIR_OK;
+        case S3_FINAL: return conclude(store, call, status, reterr);
         case S3_RENEW:
             if (retrying.renewed ||
                 s3_chain_get(store->chain, credentials, credentials, NULL) != WEIR_OK)
@@ -363,20 +358,17 @@ static weir_status run_with(struct s3_store *store, struct s3_call *call,
                 return conclude(store, call, status, reterr);
             retrying.skewed = true;
             continue;
-        case S3_AGAIN_MAYBE:
-            call->maybe_done = true;
-            break;
-        case S3_AGAIN:
-            break;
+        case S3_AGAIN_MAYBE: call->maybe_done = true; break;
+        case S3_AGAIN: break;
         }
         weir_status waited = call->is_once ? WEIR_TIMEOUT : wait_again(store, &retrying, reterr);
         if (waited != WEIR_OK) {
             /* Out of time: the last fault is the message; asked to stop: that is. */
-            weir_status outcome =
-                waited == WEIR_TIMEOUT && status == WEIR_UNKNOWN_OUTCOME && !call->is_write
-                    ? WEIR_UNAVAILABLE
-                : waited == WEIR_TIMEOUT ? status
-                                         : waited;
+            weir_status outcome = waited == WEIR_TIMEOUT && status == WEIR_UNKNOWN_OUTCOME &&
+                                          !call->is_write
+                                      ? WEIR_UNAVAILABLE
+                                  : waited == WEIR_TIMEOUT ? status
+                                                           : waited;
             if (reterr)
                 reterr->status = outcome;
             if (waited == WEIR_TIMEOUT && !call->is_once)

@@ -46,8 +46,8 @@ struct weir_s3_options {
 /* Copies the options; sends nothing yet. root_uri is "s3://bucket/prefix". USAGE on wrong options.
  */
 weir_status weir_store_s3_new(struct weir_context *context, const struct weir_s3_options *options,
-                              struct weir_object_store *ret_store, struct weir_error *reterr)
-    WEIR_MUST_CHECK;
+                              struct weir_object_store *ret_store,
+                              struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* Whether the bucket is where policy wants it, before the first write: exists, lies in `region`
  * (NULL: the configured one), belongs to `account` (NULL: the configured one, if any). REFUSED with

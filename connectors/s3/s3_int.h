@@ -23,7 +23,7 @@ struct s3_store {
     atomic_llong skew_ms; /* the server's clock minus ours, once it complained */
 };
 
-#define S3_QUERY_MAX 8
+#define S3_QUERY_MAX   8
 #define S3_HEADERS_MAX 8
 
 struct s3_call {
@@ -34,7 +34,7 @@ struct s3_call {
     const void *body;
     size_t body_size;
     bool has_body;
-    bool is_write;       /* an unknown outcome is told; otherwise it is a reason to retry */
+    bool is_write;           /* an unknown outcome is told; otherwise it is a reason to retry */
     bool is_conditional;     /* connection of its own; 412 after an unknown attempt is unknown */
     bool is_once;            /* no retries: clean-up on the way out */
     struct weir_buffer *out; /* a 2xx answer's body is appended; NULL: not wanted */
@@ -47,8 +47,8 @@ struct s3_call {
 /* Runs the call with retries. OK: a 2xx answer. NOT_FOUND 404; PRECONDITION 412, 304; DENIED 401,
  * 403; REFUSED the wrong region or certificate; CORRUPT 416 or a broken answer; UNSUPPORTED 501;
  * UNAVAILABLE, UNKNOWN_OUTCOME as s3.h says; FAILED any other refusal. */
-weir_status s3_run(struct s3_store *store, struct s3_call *call, struct weir_error *reterr)
-    WEIR_MUST_CHECK;
+weir_status s3_run(struct s3_store *store, struct s3_call *call,
+                   struct weir_error *reterr) WEIR_MUST_CHECK;
 void s3_call_done(struct s3_call *call);
 
 void s3_query(struct s3_call *call, const char *name, const char *value);

@@ -12,7 +12,7 @@
 #include <time.h>
 
 #define QUERY_PAIRS_MAX 16
-#define HEADERS_MAX 24
+#define HEADERS_MAX     24
 
 static void hex(char *out, const uint8_t *bytes, size_t size)
 {

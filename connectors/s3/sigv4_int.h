@@ -52,8 +52,8 @@ weir_status sigv4_query(struct weir_buffer *out, const struct sigv4_pair *pairs,
                         struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* Lower-case hexadecimal SHA-256 and a NUL. */
-weir_status sigv4_hash(const void *data, size_t size, char ret_hex[65], struct weir_error *reterr)
-    WEIR_MUST_CHECK;
+weir_status sigv4_hash(const void *data, size_t size, char ret_hex[65],
+                       struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* "20261123T101500Z" of a wall clock. */
 void sigv4_time(int64_t wall_ms, char ret_text[17]);

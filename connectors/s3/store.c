@@ -17,8 +17,8 @@ static bool name_is_wrong(const char *name)
     bool wrong = size == 0 || name[0] == '/' || name[size - 1] == '/';
     for (const char *at = name; *at && !wrong;) {
         size_t part = strcspn(at, "/");
-        wrong =
-            part == 0 || (part == 1 && at[0] == '.') || (part == 2 && at[0] == '.' && at[1] == '.');
+        wrong = part == 0 || (part == 1 && at[0] == '.') ||
+                (part == 2 && at[0] == '.' && at[1] == '.');
         at += part + (at[part] == '/');
     }
     return wrong;
@@ -428,8 +428,8 @@ static weir_status region_set(struct s3_store *store, const struct weir_s3_optio
                               struct weir_error *reterr)
 {
     char profile[64] = "";
-    const char *region =
-        first_set(options->region, getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION"));
+    const char *region = first_set(options->region, getenv("AWS_REGION"),
+                                   getenv("AWS_DEFAULT_REGION"));
     if (!region &&
         s3_profile_setting(store->context, options->profile, "region", profile, sizeof profile))
         region = profile;

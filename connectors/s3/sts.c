@@ -52,8 +52,8 @@ static weir_status answer_read(const struct weir_http_response *response,
     if (response->code != 200) {
         xml_find(data, size, "Error", "Code", code, sizeof code);
         xml_find(data, size, "Error", "Message", message, sizeof message);
-        weir_status status =
-            response->code >= 500 || response->code == 429 ? WEIR_UNAVAILABLE : WEIR_DENIED;
+        weir_status status = response->code >= 500 || response->code == 429 ? WEIR_UNAVAILABLE
+                                                                            : WEIR_DENIED;
         return weir_fail(reterr, status, "assuming role %s: STS answered %ld %s: %s",
                          role->role_arn, response->code, code, message);
     }
@@ -153,8 +153,8 @@ weir_status sts_assume(struct weir_context *context, struct weir_http_client *cl
     struct weir_arena arena;
     struct weir_buffer form = {.account = &context->memory}, answer = {.account = &context->memory};
     weir_arena_init(&arena, &context->memory);
-    weir_status status =
-        sts_call(context, client, base, role, &arena, &form, &answer, ret_credentials, reterr);
+    weir_status status = sts_call(context, client, base, role, &arena, &form, &answer,
+                                  ret_credentials, reterr);
     if (form.data)
         OPENSSL_cleanse(form.data, form.size);
     if (answer.data)

@@ -12,10 +12,10 @@
 #define PARTS_MAX 10000 /* S3's limit */
 #define PARTS_PER_SIZE                                                                             \
     1000 /* then the size doubles: 10,000 parts hold 8 TiB, more than S3's 5 TiB */
-#define BUFFER_FIRST (64u << 10)
+#define BUFFER_FIRST  (64u << 10)
 #define BUFFER_SECOND (1u << 20)
-#define SLOTS 4 /* buffers: one being filled, three on their way */
-#define THREADS (SLOTS - 1)
+#define SLOTS         4 /* buffers: one being filled, three on their way */
+#define THREADS       (SLOTS - 1)
 
 enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_READY, SLOT_SENDING };
 
@@ -392,9 +392,9 @@ static weir_status multipart_complete(struct weir_upload *upload, struct weir_ob
     if (status == WEIR_OK &&
         !xml_find((char *)answer.data, answer.size, "CompleteMultipartUploadResult", "ETag",
                   ret_info->etag, sizeof ret_info->etag))
-        status =
-            weir_fail(reterr, WEIR_UNKNOWN_OUTCOME,
-                      "%s: the server's answer to the end of the upload is none", upload->name);
+        status = weir_fail(reterr, WEIR_UNKNOWN_OUTCOME,
+                           "%s: the server's answer to the end of the upload is none",
+                           upload->name);
     /* 404 NoSuchUpload is also what a repeat of its own success looks like, sent by whatever lies
      * between. */
     if (status == WEIR_UNKNOWN_OUTCOME || status == WEIR_NOT_FOUND)

@@ -27,8 +27,8 @@ static bool starts(const struct scanner *scanner, const char *text)
 /* Moves behind the next `text`; false if there is none. */
 static bool skip_past(struct scanner *scanner, const char *text)
 {
-    const char *found =
-        memmem(scanner->at, (size_t)(scanner->end - scanner->at), text, strlen(text));
+    const char *found = memmem(scanner->at, (size_t)(scanner->end - scanner->at), text,
+                               strlen(text));
     if (found)
         scanner->at = found + strlen(text);
     return found != NULL;

@@ -7,7 +7,7 @@
 #include "engine/base/memory.h"
 
 #define XML_DEPTH_MAX 32
-#define XML_TEXT_MAX 8192 /* session tokens are the longest texts */
+#define XML_TEXT_MAX  8192 /* session tokens are the longest texts */
 
 /* Called at the end of each element, with its own text (decoded, NUL behind) and the name of the
  * element around it ("" for the root). Names are without namespace prefix. */

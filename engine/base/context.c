@@ -20,14 +20,21 @@ static int64_t clock_ms(clockid_t id)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static int64_t real_wall_ms(void *self) { return clock_ms(CLOCK_REALTIME); }
-static int64_t real_steady_ms(void *self) { return clock_ms(CLOCK_MONOTONIC); }
+static int64_t real_wall_ms(void *self)
+{
+    return clock_ms(CLOCK_REALTIME);
+}
+static int64_t real_steady_ms(void *self)
+{
+    return clock_ms(CLOCK_MONOTONIC);
+}
 
 static void real_sleep_ms(void *self, int64_t duration_ms)
 {
     struct weir_context *context = self;
     int64_t until = clock_ms(CLOCK_MONOTONIC) + duration_ms;
-    for (int64_t left = duration_ms; left > 0 && !atomic_load(&context->stop); left = until - clock_ms(CLOCK_MONOTONIC)) {
+    for (int64_t left = duration_ms; left > 0 && !atomic_load(&context->stop);
+         left = until - clock_ms(CLOCK_MONOTONIC)) {
         int64_t step = left < 50 ? left : 50;
         struct timespec time = {step / 1000, step % 1000 * 1000000};
         nanosleep(&time, NULL);
@@ -94,10 +101,22 @@ void weir_context_done(struct weir_context *context)
     }
 }
 
-int64_t weir_now_ms(struct weir_context *context) { return context->clock.wall_ms(context->clock.self); }
-int64_t weir_steady_ms(struct weir_context *context) { return context->clock.steady_ms(context->clock.self); }
-void weir_sleep_ms(struct weir_context *context, int64_t duration_ms) { context->clock.sleep_ms(context->clock.self, duration_ms); }
-void weir_random_fill(struct weir_context *context, void *bytes, size_t size) { context->random.fill(context->random.self, bytes, size); }
+int64_t weir_now_ms(struct weir_context *context)
+{
+    return context->clock.wall_ms(context->clock.self);
+}
+int64_t weir_steady_ms(struct weir_context *context)
+{
+    return context->clock.steady_ms(context->clock.self);
+}
+void weir_sleep_ms(struct weir_context *context, int64_t duration_ms)
+{
+    context->clock.sleep_ms(context->clock.self, duration_ms);
+}
+void weir_random_fill(struct weir_context *context, void *bytes, size_t size)
+{
+    context->random.fill(context->random.self, bytes, size);
+}
 
 uint64_t weir_random_u64(struct weir_context *context)
 {
@@ -117,19 +136,23 @@ void weir_random_uuid(struct weir_context *context, char ret_text[37])
     weir_random_fill(context, b, sizeof b);
     b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
     b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-    snprintf(ret_text, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4],
-             b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+    snprintf(ret_text, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+             b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13],
+             b[14], b[15]);
 }
 
 weir_status weir_context_check(struct weir_context *context, struct weir_error *reterr)
 {
     int stop = atomic_load(&context->stop);
     if (stop == SIGINT)
-        return weir_fail(reterr, WEIR_INTERRUPTED, "interrupted; what was committed stays, nothing else was");
+        return weir_fail(reterr, WEIR_INTERRUPTED,
+                         "interrupted; what was committed stays, nothing else was");
     if (stop)
-        return weir_fail(reterr, WEIR_STOPPED, "asked to stop before the end; start again to go on");
+        return weir_fail(reterr, WEIR_STOPPED,
+                         "asked to stop before the end; start again to go on");
     if (context->deadline_steady_ms && weir_steady_ms(context) >= context->deadline_steady_ms)
-        return weir_fail(reterr, WEIR_TIMEOUT, "the deadline passed before the end; start again to go on");
+        return weir_fail(reterr, WEIR_TIMEOUT,
+                         "the deadline passed before the end; start again to go on");
     return WEIR_OK;
 }
 
@@ -138,7 +161,8 @@ static void die(void)
     raise(SIGKILL);
 }
 
-weir_status weir_effect_before(struct weir_context *context, const char *kind, const char *name, struct weir_error *reterr)
+weir_status weir_effect_before(struct weir_context *context, const char *kind, const char *name,
+                               struct weir_error *reterr)
 {
     struct weir_effects *effects = &context->effects;
     long n = atomic_fetch_add(&effects->count, 1) + 1;
@@ -197,9 +221,14 @@ static void *parallel_work(void *argument)
     return NULL;
 }
 
-weir_status weir_parallel(struct weir_context *context, size_t count, weir_task task, void *argument, struct weir_error *reterr)
+weir_status weir_parallel(struct weir_context *context, size_t count, weir_task task,
+                          void *argument, struct weir_error *reterr)
 {
-    struct parallel parallel = {.task = task, .argument = argument, .count = count, .failed_at = SIZE_MAX, .status = WEIR_OK};
+    struct parallel parallel = {.task = task,
+                                .argument = argument,
+                                .count = count,
+                                .failed_at = SIZE_MAX,
+                                .status = WEIR_OK};
     pthread_t threads[64];
     int wanted = context->thread_count > 64 ? 64 : context->thread_count, started = 0;
     pthread_mutex_init(&parallel.lock, NULL);

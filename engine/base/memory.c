@@ -1,5 +1,5 @@
-/* Accounts, blocks, arenas, buffers. A block carries its account and size in a 64-byte head, so that weir_free
- * needs nothing else and data stays aligned for SIMD. */
+/* Accounts, blocks, arenas, buffers. A block carries its account and size in a 64-byte head, so
+ * that weir_free needs nothing else and data stays aligned for SIMD. */
 #include "engine/base/memory.h"
 
 #include <stdarg.h>
@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_HEAD 64
-#define ARENA_FIRST (16 * 1024)
+#define BLOCK_HEAD    64
+#define ARENA_FIRST   (16 * 1024)
 #define ARENA_LARGEST (1024 * 1024)
 
 struct block_head {
@@ -22,7 +22,8 @@ struct weir_arena_block {
     _Alignas(64) uint8_t data[];
 };
 
-void weir_account_init(struct weir_account *account, struct weir_account *parent, const char *name, size_t limit)
+void weir_account_init(struct weir_account *account, struct weir_account *parent, const char *name,
+                       size_t limit)
 {
     account->parent = parent;
     account->name = name;
@@ -38,19 +39,23 @@ static void account_peak(struct weir_account *account, size_t used)
         ;
 }
 
-weir_status weir_account_charge(struct weir_account *account, size_t size, struct weir_error *reterr)
+weir_status weir_account_charge(struct weir_account *account, size_t size,
+                                struct weir_error *reterr)
 {
     for (struct weir_account *at = account; at; at = at->parent) {
         size_t used = atomic_fetch_add(&at->used, size) + size;
         if ((at->limit && used > at->limit) || used < size) {
-            for (struct weir_account *back = account; ; back = back->parent) {
+            for (struct weir_account *back = account;; back = back->parent) {
                 atomic_fetch_sub(&back->used, size);
                 if (back == at)
                     break;
             }
-            weir_status status = weir_fail(reterr, WEIR_NO_MEMORY, "%s: %zu bytes more would pass the limit of %zu (in use: %zu)",
-                                           at->name, size, at->limit, used - size);
-            weir_error_hint(reterr, "raise run.memory_limit, or make run.window or row_group smaller");
+            weir_status status = weir_fail(
+                reterr, WEIR_NO_MEMORY,
+                "%s: %zu bytes more would pass the limit of %zu (in use: %zu)", at->name, size,
+                at->limit, used - size);
+            weir_error_hint(reterr,
+                            "raise run.memory_limit, or make run.window or row_group smaller");
             return status;
         }
         account_peak(at, used);
@@ -69,9 +74,13 @@ static struct block_head *block_head(const void *block)
     return (struct block_head *)((uint8_t *)(uintptr_t)block - BLOCK_HEAD);
 }
 
-size_t weir_block_size(const void *block) { return block ? block_head(block)->size : 0; }
+size_t weir_block_size(const void *block)
+{
+    return block ? block_head(block)->size : 0;
+}
 
-weir_status weir_alloc(struct weir_account *account, size_t size, void *ret_block, struct weir_error *reterr)
+weir_status weir_alloc(struct weir_account *account, size_t size, void *ret_block,
+                       struct weir_error *reterr)
 {
     if (size > SIZE_MAX / 2)
         return weir_fail(reterr, WEIR_NO_MEMORY, "%zu bytes asked for", size);
@@ -87,7 +96,8 @@ weir_status weir_alloc(struct weir_account *account, size_t size, void *ret_bloc
     return WEIR_OK;
 }
 
-weir_status weir_alloc_zero(struct weir_account *account, size_t count, size_t size, void *ret_block, struct weir_error *reterr)
+weir_status weir_alloc_zero(struct weir_account *account, size_t count, size_t size,
+                            void *ret_block, struct weir_error *reterr)
 {
     size_t whole;
     if (__builtin_mul_overflow(count, size, &whole))
@@ -99,7 +109,8 @@ weir_status weir_alloc_zero(struct weir_account *account, size_t count, size_t s
     return WEIR_OK;
 }
 
-weir_status weir_realloc(void *block_pointer, struct weir_account *account, size_t size, struct weir_error *reterr)
+weir_status weir_realloc(void *block_pointer, struct weir_account *account, size_t size,
+                         struct weir_error *reterr)
 {
     void *old = *(void **)block_pointer, *block;
     if (old && size <= (weir_block_size(old) + 63) / 64 * 64) {
@@ -175,7 +186,8 @@ static weir_status arena_grow(struct weir_arena *arena, size_t size, struct weir
     return WEIR_OK;
 }
 
-weir_status weir_arena_alloc(struct weir_arena *arena, size_t size, void *ret_pointer, struct weir_error *reterr)
+weir_status weir_arena_alloc(struct weir_arena *arena, size_t size, void *ret_pointer,
+                             struct weir_error *reterr)
 {
     if (size > SIZE_MAX / 4)
         return weir_fail(reterr, WEIR_NO_MEMORY, "%zu bytes asked for", size);
@@ -191,7 +203,8 @@ weir_status weir_arena_alloc(struct weir_arena *arena, size_t size, void *ret_po
     return WEIR_OK;
 }
 
-weir_status weir_arena_zero(struct weir_arena *arena, size_t count, size_t size, void *ret_pointer, struct weir_error *reterr)
+weir_status weir_arena_zero(struct weir_arena *arena, size_t count, size_t size, void *ret_pointer,
+                            struct weir_error *reterr)
 {
     size_t whole;
     void *pointer;
@@ -203,7 +216,8 @@ weir_status weir_arena_zero(struct weir_arena *arena, size_t count, size_t size,
     return WEIR_OK;
 }
 
-weir_status weir_arena_copy(struct weir_arena *arena, const void *data, size_t size, char **ret_copy, struct weir_error *reterr)
+weir_status weir_arena_copy(struct weir_arena *arena, const void *data, size_t size,
+                            char **ret_copy, struct weir_error *reterr)
 {
     char *copy;
     WEIR_TRY(weir_arena_alloc(arena, size + 1, &copy, reterr));
@@ -214,7 +228,8 @@ weir_status weir_arena_copy(struct weir_arena *arena, const void *data, size_t s
     return WEIR_OK;
 }
 
-weir_status weir_arena_print(struct weir_arena *arena, char **ret_text, struct weir_error *reterr, const char *format, ...)
+weir_status weir_arena_print(struct weir_arena *arena, char **ret_text, struct weir_error *reterr,
+                             const char *format, ...)
 {
     va_list arguments, again;
     va_start(arguments, format);
@@ -222,7 +237,8 @@ weir_status weir_arena_print(struct weir_arena *arena, char **ret_text, struct w
     int length = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
     char *text;
-    weir_status status = length < 0 ? weir_fail(reterr, WEIR_INTERNAL, "bad format") : weir_arena_alloc(arena, (size_t)length + 1, &text, reterr);
+    weir_status status = length < 0 ? weir_fail(reterr, WEIR_INTERNAL, "bad format")
+                                    : weir_arena_alloc(arena, (size_t)length + 1, &text, reterr);
     if (status == WEIR_OK) {
         vsnprintf(text, (size_t)length + 1, format, again);
         *ret_text = text;
@@ -245,7 +261,10 @@ void weir_buffer_done(struct weir_buffer *buffer)
     buffer->size = buffer->capacity = 0;
 }
 
-void weir_buffer_clear(struct weir_buffer *buffer) { buffer->size = 0; }
+void weir_buffer_clear(struct weir_buffer *buffer)
+{
+    buffer->size = 0;
+}
 
 weir_status weir_buffer_reserve(struct weir_buffer *buffer, size_t more, struct weir_error *reterr)
 {
@@ -261,7 +280,8 @@ weir_status weir_buffer_reserve(struct weir_buffer *buffer, size_t more, struct 
     return WEIR_OK;
 }
 
-weir_status weir_buffer_append(struct weir_buffer *buffer, const void *data, size_t size, struct weir_error *reterr)
+weir_status weir_buffer_append(struct weir_buffer *buffer, const void *data, size_t size,
+                               struct weir_error *reterr)
 {
     WEIR_TRY(weir_buffer_reserve(buffer, size + 1, reterr));
     if (size)
@@ -270,14 +290,16 @@ weir_status weir_buffer_append(struct weir_buffer *buffer, const void *data, siz
     return WEIR_OK;
 }
 
-weir_status weir_buffer_print(struct weir_buffer *buffer, struct weir_error *reterr, const char *format, ...)
+weir_status weir_buffer_print(struct weir_buffer *buffer, struct weir_error *reterr,
+                              const char *format, ...)
 {
     va_list arguments, again;
     va_start(arguments, format);
     va_copy(again, arguments);
     int length = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
-    weir_status status = length < 0 ? weir_fail(reterr, WEIR_INTERNAL, "bad format") : weir_buffer_reserve(buffer, (size_t)length + 1, reterr);
+    weir_status status = length < 0 ? weir_fail(reterr, WEIR_INTERNAL, "bad format")
+                                    : weir_buffer_reserve(buffer, (size_t)length + 1, reterr);
     if (status == WEIR_OK) {
         vsnprintf((char *)buffer->data + buffer->size, (size_t)length + 1, format, again);
         buffer->size += (size_t)length;

@@ -23,10 +23,22 @@ static const struct status_row *status_row(weir_status status)
     return &status_rows[(unsigned)status < WEIR_STATUS_COUNT ? status : WEIR_INTERNAL];
 }
 
-const char *weir_status_name(weir_status status) { return status_row(status)->name; }
-const char *weir_status_text(weir_status status) { return status_row(status)->text; }
-int weir_status_exit_code(weir_status status) { return status_row(status)->exit_code; }
-enum weir_status_class weir_status_class_of(weir_status status) { return status_row(status)->class; }
+const char *weir_status_name(weir_status status)
+{
+    return status_row(status)->name;
+}
+const char *weir_status_text(weir_status status)
+{
+    return status_row(status)->text;
+}
+int weir_status_exit_code(weir_status status)
+{
+    return status_row(status)->exit_code;
+}
+enum weir_status_class weir_status_class_of(weir_status status)
+{
+    return status_row(status)->class;
+}
 
 static void text_print(char *text, size_t size, const char *format, va_list arguments)
 {
@@ -67,7 +79,8 @@ void weir_error_prefix(struct weir_error *reterr, const char *format, ...)
     va_start(arguments, format);
     text_print(prefix, sizeof prefix, format, arguments);
     va_end(arguments);
-    size_t prefix_size = strlen(prefix), text_size = strlen(reterr->text), capacity = sizeof reterr->text;
+    size_t prefix_size = strlen(prefix), text_size = strlen(reterr->text),
+           capacity = sizeof reterr->text;
     size_t kept = text_size;
     if (prefix_size + 2 + text_size >= capacity)
         kept = capacity - prefix_size - 3;

@@ -11,11 +11,12 @@
 #include <string.h>
 
 #define POWER_FIRST (-342) /* below, every 19-digit mantissa rounds to zero */
-#define POWER_LAST 308     /* above, every mantissa is infinite */
+#define POWER_LAST  308    /* above, every mantissa is infinite */
 #define EXPONENT_CAP                                                                               \
-    (INT64_C(1) << 40)  /* larger than any text is long, far from overflow in sums */
-#define HARD_DIGITS 800 /* 767 digits decide every double; what follows only says "a little more"  \
-                         */
+    (INT64_C(1) << 40) /* larger than any text is long, far from overflow in sums */
+#define HARD_DIGITS                                                                                \
+    800 /* 767 digits decide every double; what follows only says "a little more"                  \
+         */
 
 struct power {
     uint64_t high, low;
@@ -224,16 +225,16 @@ static bool eisel_lemire(uint64_t mantissa, int64_t power, uint64_t *ret_bits)
     }
     upper = (int)(high >> 63);
     rounded = high >> (upper + 9);
-    exponent =
-        (int)((217706 * power) >> 16) + 63 + upper - lead + 1023; /* 217706/65536 = log2(10) */
-    if (exponent <= 0) {                                          /* subnormal */
+    exponent = (int)((217706 * power) >> 16) + 63 + upper - lead +
+               1023;     /* 217706/65536 = log2(10) */
+    if (exponent <= 0) { /* subnormal */
         if (exponent <= -63) {
             *ret_bits = 0;
             return true;
         }
         rounded >>= -exponent + 1;
-        *ret_bits =
-            (rounded + (rounded & 1)) >> 1; /* may carry into the exponent: the smallest normal */
+        *ret_bits = (rounded + (rounded & 1)) >>
+                    1; /* may carry into the exponent: the smallest normal */
         return true;
     }
     /* Exactly between two doubles: only for small powers, and then to even. */
@@ -457,8 +458,8 @@ size_t weir_print_double(char *out, double value)
 
 size_t weir_print_decimal(char *out, weir_int128 unscaled, int scale)
 {
-    unsigned __int128 left =
-        unscaled < 0 ? 0 - (unsigned __int128)unscaled : (unsigned __int128)unscaled;
+    unsigned __int128 left = unscaled < 0 ? 0 - (unsigned __int128)unscaled
+                                          : (unsigned __int128)unscaled;
     char digits[40];
     size_t count = print_uint128(digits, left), size = 0, point = 0;
 

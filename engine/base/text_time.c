@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DAY_MICROS INT64_C(86400000000)
-#define ERA_DAYS 146097    /* days of 400 years */
+#define DAY_MICROS  INT64_C(86400000000)
+#define ERA_DAYS    146097 /* days of 400 years */
 #define EPOCH_SHIFT 719468 /* days from 0000-03-01 to 1970-01-01 */
 
 /* A pair of digits, or 100 and more when they are not. */
@@ -232,8 +232,8 @@ static size_t date_print(char *out, int64_t days)
         size += print_pair(out, (unsigned)year / 100);
         size += print_pair(out + size, (unsigned)year % 100);
     } else {
-        size = (size_t)sprintf(out, year < 0 ? "-%04lld" : "+%lld",
-                               (long long)(year < 0 ? -year : year));
+        size = (size_t)snprintf(out, 21, year < 0 ? "-%04lld" : "+%lld",
+                                (long long)(year < 0 ? -year : year));
     }
     out[size++] = '-';
     size += print_pair(out + size, month);

@@ -1,4 +1,5 @@
-/* Text -> PostgreSQL's grammar (libpg_query) -> bound tree. The parse tree of the library stays in this file. */
+/* Text -> PostgreSQL's grammar (libpg_query) -> bound tree. The parse tree of the library stays in
+ * this file. */
 #include "engine/expr/expr_int.h"
 
 #include "engine/base/limits.h"
@@ -13,7 +14,7 @@
 #include <pg_query.h>
 #include <pg_query/pg_query.pb-c.h>
 
-#define PREFIX "SELECT "
+#define PREFIX      "SELECT "
 #define PREFIX_SIZE 7
 
 struct binder {
@@ -40,8 +41,10 @@ static void place(const struct binder *binder, int location, int *line, int *col
     }
 }
 
-static weir_status wrong(const struct binder *binder, int location, struct weir_error *reterr, const char *format, ...) WEIR_PRINTF(4, 5);
-static weir_status wrong(const struct binder *binder, int location, struct weir_error *reterr, const char *format, ...)
+static weir_status wrong(const struct binder *binder, int location, struct weir_error *reterr,
+                         const char *format, ...) WEIR_PRINTF(4, 5);
+static weir_status wrong(const struct binder *binder, int location, struct weir_error *reterr,
+                         const char *format, ...)
 {
     char message[512];
     int line, column;
@@ -53,7 +56,8 @@ static weir_status wrong(const struct binder *binder, int location, struct weir_
     return weir_fail(reterr, WEIR_USAGE, "%d:%d: %s", line, column, message);
 }
 
-static weir_status node_new(struct binder *binder, enum node_kind kind, enum value_class class, size_t arguments, struct weir_expr **ret, struct weir_error *reterr)
+static weir_status node_new(struct binder *binder, enum node_kind kind, enum value_class class,
+                            size_t arguments, struct weir_expr **ret, struct weir_error *reterr)
 {
     struct weir_expr *node;
     WEIR_TRY(weir_arena_zero(binder->arena, 1, sizeof *node, &node, reterr));
@@ -61,22 +65,33 @@ static weir_status node_new(struct binder *binder, enum node_kind kind, enum val
     node->class = class;
     if (class == CLASS_BOOL)
         node->type.id = WEIR_BOOLEAN;
-    WEIR_TRY(weir_arena_zero(binder->arena, arguments + 1, sizeof *node->arguments, &node->arguments, reterr));
+    WEIR_TRY(weir_arena_zero(binder->arena, arguments + 1, sizeof *node->arguments,
+                             &node->arguments, reterr));
     node->argument_count = arguments;
     *ret = node;
     return WEIR_OK;
 }
 
-static weir_status bind(struct binder *binder, const Node *node, struct weir_expr **ret, struct weir_error *reterr);
+static weir_status bind(struct binder *binder, const Node *node, struct weir_expr **ret,
+                        struct weir_error *reterr);
 
 static bool class_of(const struct weir_type *type, enum value_class *ret)
 {
     switch (type->id) {
     case WEIR_BOOLEAN: *ret = CLASS_BOOL; return true;
-    case WEIR_INT: case WEIR_LONG: case WEIR_DATE: case WEIR_TIME: case WEIR_TIMESTAMP: case WEIR_TIMESTAMPTZ: *ret = CLASS_LONG; return true;
-    case WEIR_FLOAT: case WEIR_DOUBLE: *ret = CLASS_DOUBLE; return true;
+    case WEIR_INT:
+    case WEIR_LONG:
+    case WEIR_DATE:
+    case WEIR_TIME:
+    case WEIR_TIMESTAMP:
+    case WEIR_TIMESTAMPTZ: *ret = CLASS_LONG; return true;
+    case WEIR_FLOAT:
+    case WEIR_DOUBLE: *ret = CLASS_DOUBLE; return true;
     case WEIR_DECIMAL: *ret = CLASS_DECIMAL; return true;
-    case WEIR_STRING: case WEIR_UUID: case WEIR_FIXED: case WEIR_BINARY: *ret = CLASS_BYTES; return true;
+    case WEIR_STRING:
+    case WEIR_UUID:
+    case WEIR_FIXED:
+    case WEIR_BINARY: *ret = CLASS_BYTES; return true;
     default: return false;
     }
 }
@@ -98,7 +113,9 @@ static int child_by_name(const struct weir_type *type, const char *name)
     return found;
 }
 
-static weir_status unknown_column(const struct binder *binder, const struct weir_type *type, const char *name, const char *path, int location, struct weir_error *reterr)
+static weir_status unknown_column(const struct binder *binder, const struct weir_type *type,
+                                  const char *name, const char *path, int location,
+                                  struct weir_error *reterr)
 {
     const char *best = NULL;
     size_t distance = 4;
@@ -107,13 +124,15 @@ static weir_status unknown_column(const struct binder *binder, const struct weir
             best = type->children[i].name;
             distance = weir_text_distance(best, name);
         }
-    weir_status status = wrong(binder, location, reterr, "there is no column %s%s%s", path, *path ? "." : "", name);
+    weir_status status = wrong(binder, location, reterr, "there is no column %s%s%s", path,
+                               *path ? "." : "", name);
     if (best)
         weir_error_hint(reterr, "did you mean %s%s%s?", path, *path ? "." : "", best);
     return status;
 }
 
-static weir_status bind_column(struct binder *binder, const PgQuery__ColumnRef *column, struct weir_expr **ret, struct weir_error *reterr)
+static weir_status bind_column(struct binder *binder, const PgQuery__ColumnRef *column,
+                               struct weir_expr **ret, struct weir_error *reterr)
 {
     struct weir_expr *node;
     const struct weir_type *type = binder->schema;
@@ -124,21 +143,26 @@ static weir_status bind_column(struct binder *binder, const PgQuery__ColumnRef *
             return wrong(binder, column->location, reterr, "* is no value");
         const char *name = column->fields[i]->string->sval;
         if (type->id != WEIR_STRUCT)
-            return wrong(binder, column->location, reterr, "%s is a %s, which has no fields to name", path, weir_type_name(type->id));
+            return wrong(binder, column->location, reterr,
+                         "%s is a %s, which has no fields to name", path, weir_type_name(type->id));
         int child = child_by_name(type, name);
         if (child == -2)
-            return wrong(binder, column->location, reterr, "%s names more than one column; write it in double quotes as it is spelt", name);
+            return wrong(binder, column->location, reterr,
+                         "%s names more than one column; write it in double quotes as it is spelt",
+                         name);
         if (child < 0)
             return unknown_column(binder, type, name, path, column->location, reterr);
         if (node->path_size == EXPR_PATH_MAX)
-            return wrong(binder, column->location, reterr, "a path of more than %d names", EXPR_PATH_MAX);
+            return wrong(binder, column->location, reterr, "a path of more than %d names",
+                         EXPR_PATH_MAX);
         node->path[node->path_size++] = (uint32_t)child;
         size_t used = strlen(path);
         snprintf(path + used, sizeof path - used, "%s%s", used ? "." : "", name);
         type = &type->children[child].type;
     }
     if (!class_of(type, &node->class))
-        return wrong(binder, column->location, reterr, "%s is a %s; only its parts can be compared", path, weir_type_name(type->id));
+        return wrong(binder, column->location, reterr, "%s is a %s; only its parts can be compared",
+                     path, weir_type_name(type->id));
     node->type = *type;
     node->scale = type->id == WEIR_DECIMAL ? type->scale : 0;
     *ret = node;
@@ -147,7 +171,8 @@ static weir_status bind_column(struct binder *binder, const PgQuery__ColumnRef *
 
 /* ---- literals ---- */
 
-static weir_status bind_float(struct binder *binder, const PgQuery__AConst *constant, struct weir_expr *node, struct weir_error *reterr)
+static weir_status bind_float(struct binder *binder, const PgQuery__AConst *constant,
+                              struct weir_expr *node, struct weir_error *reterr)
 {
     const char *text = constant->fval->fval, *dot = strchr(text, '.');
     size_t size = strlen(text);
@@ -166,7 +191,8 @@ static weir_status bind_float(struct binder *binder, const PgQuery__AConst *cons
     node->type = (struct weir_type){.id = WEIR_DECIMAL, .precision = 38, .scale = (uint8_t)scale};
     node->class = CLASS_DECIMAL;
     node->scale = scale;
-    if (scale <= 38 && !strpbrk(text, "eE") && weir_text_decimal(text, size, 38, scale, &node->decimal))
+    if (scale <= 38 && !strpbrk(text, "eE") &&
+        weir_text_decimal(text, size, 38, scale, &node->decimal))
         return WEIR_OK;
     char *end;
     node->real = strtod(text, &end);
@@ -177,10 +203,12 @@ static weir_status bind_float(struct binder *binder, const PgQuery__AConst *cons
     return WEIR_OK;
 }
 
-static weir_status bind_constant(struct binder *binder, const PgQuery__AConst *constant, struct weir_expr **ret, struct weir_error *reterr)
+static weir_status bind_constant(struct binder *binder, const PgQuery__AConst *constant,
+                                 struct weir_expr **ret, struct weir_error *reterr)
 {
     struct weir_expr *node;
-    WEIR_TRY(node_new(binder, constant->isnull ? NODE_NULL : NODE_CONSTANT, CLASS_BOOL, 0, &node, reterr));
+    WEIR_TRY(node_new(binder, constant->isnull ? NODE_NULL : NODE_CONSTANT, CLASS_BOOL, 0, &node,
+                      reterr));
     *ret = node;
     if (constant->isnull) {
         node->literal_unknown = true;
@@ -192,11 +220,8 @@ static weir_status bind_constant(struct binder *binder, const PgQuery__AConst *c
         node->type.id = WEIR_INT;
         node->number = constant->ival->ival;
         return WEIR_OK;
-    case PG_QUERY__A__CONST__VAL_FVAL:
-        return bind_float(binder, constant, node, reterr);
-    case PG_QUERY__A__CONST__VAL_BOOLVAL:
-        node->number = constant->boolval->boolval;
-        return WEIR_OK;
+    case PG_QUERY__A__CONST__VAL_FVAL: return bind_float(binder, constant, node, reterr);
+    case PG_QUERY__A__CONST__VAL_BOOLVAL: node->number = constant->boolval->boolval; return WEIR_OK;
     case PG_QUERY__A__CONST__VAL_SVAL: {
         char *copy;
         size_t size = strlen(constant->sval->sval);
@@ -207,18 +232,23 @@ static weir_status bind_constant(struct binder *binder, const PgQuery__AConst *c
         node->literal_unknown = true;
         return WEIR_OK;
     }
-    default:
-        return wrong(binder, constant->location, reterr, "bit strings are not supported");
+    default: return wrong(binder, constant->location, reterr, "bit strings are not supported");
     }
 }
 
-static weir_status literal_wrong(const struct binder *binder, const struct weir_expr *literal, const struct weir_type *type, int location, struct weir_error *reterr)
+static weir_status literal_wrong(const struct binder *binder, const struct weir_expr *literal,
+                                 const struct weir_type *type, int location,
+                                 struct weir_error *reterr)
 {
-    return wrong(binder, location, reterr, "'%.*s' is no %s", (int)(literal->bytes.size > 60 ? 60 : literal->bytes.size), (const char *)literal->bytes.data, weir_type_name(type->id));
+    return wrong(binder, location, reterr, "'%.*s' is no %s",
+                 (int)(literal->bytes.size > 60 ? 60 : literal->bytes.size),
+                 (const char *)literal->bytes.data, weir_type_name(type->id));
 }
 
 /* '...' takes the type of what it meets, as PostgreSQL's unknown literals do. */
-static weir_status resolve_literal(struct binder *binder, struct weir_expr *literal, const struct weir_type *type, int location, struct weir_error *reterr)
+static weir_status resolve_literal(struct binder *binder, struct weir_expr *literal,
+                                   const struct weir_type *type, int location,
+                                   struct weir_error *reterr)
 {
     const char *text = (const char *)literal->bytes.data;
     size_t size = literal->bytes.size;
@@ -230,9 +260,8 @@ static weir_status resolve_literal(struct binder *binder, struct weir_expr *lite
         literal->number = size == 4 && strncasecmp(text, "true", 4) == 0;
         good = literal->number || (size == 5 && strncasecmp(text, "false", 5) == 0);
         break;
-    case WEIR_INT: case WEIR_LONG:
-        good = weir_text_int64(text, size, &literal->number);
-        break;
+    case WEIR_INT:
+    case WEIR_LONG: good = weir_text_int64(text, size, &literal->number); break;
     case WEIR_DATE:
         good = weir_text_date(text, size, &days);
         if (good)
@@ -240,21 +269,27 @@ static weir_status resolve_literal(struct binder *binder, struct weir_expr *lite
         break;
     case WEIR_TIME: good = weir_text_time(text, size, &literal->number); break;
     case WEIR_TIMESTAMP:
-        good = weir_text_timestamp(text, size, &literal->number) || (weir_text_date(text, size, &days) && (literal->number = days * 86400000000LL, true));
+        good = weir_text_timestamp(text, size, &literal->number) ||
+               (weir_text_date(text, size, &days) &&
+                (literal->number = days * 86400000000LL, true));
         break;
     case WEIR_TIMESTAMPTZ:
-        good = weir_text_timestamptz(text, size, &literal->number) || weir_text_timestamp(text, size, &literal->number) ||
-               (weir_text_date(text, size, &days) && (literal->number = days * 86400000000LL, true));
+        good = weir_text_timestamptz(text, size, &literal->number) ||
+               weir_text_timestamp(text, size, &literal->number) ||
+               (weir_text_date(text, size, &days) &&
+                (literal->number = days * 86400000000LL, true));
         break;
-    case WEIR_FLOAT: case WEIR_DOUBLE: good = weir_text_double(text, size, &literal->real); break;
-    case WEIR_DECIMAL: good = weir_text_decimal(text, size, 38, type->scale, &literal->decimal); break;
+    case WEIR_FLOAT:
+    case WEIR_DOUBLE: good = weir_text_double(text, size, &literal->real); break;
+    case WEIR_DECIMAL:
+        good = weir_text_decimal(text, size, 38, type->scale, &literal->decimal);
+        break;
     case WEIR_UUID:
         WEIR_TRY(weir_arena_alloc(binder->arena, 16, &bytes, reterr));
         good = weir_text_uuid(text, size, bytes);
         literal->bytes = (struct weir_bytes){bytes, 16};
         break;
-    default:
-        break;
+    default: break;
     }
     if (!good)
         return literal_wrong(binder, literal, type, location, reterr);
@@ -267,7 +302,8 @@ static weir_status resolve_literal(struct binder *binder, struct weir_expr *lite
 
 /* ---- types that meet ---- */
 
-static weir_status convert(struct binder *binder, struct weir_expr **node, enum value_class class, int scale, const struct weir_type *type, struct weir_error *reterr)
+static weir_status convert(struct binder *binder, struct weir_expr **node, enum value_class class,
+                           int scale, const struct weir_type *type, struct weir_error *reterr)
 {
     if ((*node)->class == class && (*node)->scale == scale) {
         return WEIR_OK;
@@ -281,11 +317,22 @@ static weir_status convert(struct binder *binder, struct weir_expr **node, enum 
     return WEIR_OK;
 }
 
-static bool is_integer(const struct weir_type *type) { return type->id == WEIR_INT || type->id == WEIR_LONG; }
-static bool is_number(const struct weir_type *type) { return is_integer(type) || type->id == WEIR_FLOAT || type->id == WEIR_DOUBLE || type->id == WEIR_DECIMAL; }
-static bool is_moment(const struct weir_type *type) { return type->id == WEIR_DATE || type->id == WEIR_TIMESTAMP || type->id == WEIR_TIMESTAMPTZ; }
+static bool is_integer(const struct weir_type *type)
+{
+    return type->id == WEIR_INT || type->id == WEIR_LONG;
+}
+static bool is_number(const struct weir_type *type)
+{
+    return is_integer(type) || type->id == WEIR_FLOAT || type->id == WEIR_DOUBLE ||
+           type->id == WEIR_DECIMAL;
+}
+static bool is_moment(const struct weir_type *type)
+{
+    return type->id == WEIR_DATE || type->id == WEIR_TIMESTAMP || type->id == WEIR_TIMESTAMPTZ;
+}
 
-static weir_status meet_numbers(struct binder *binder, struct weir_expr **a, struct weir_expr **b, struct weir_error *reterr)
+static weir_status meet_numbers(struct binder *binder, struct weir_expr **a, struct weir_expr **b,
+                                struct weir_error *reterr)
 {
     const struct weir_type *x = &(*a)->type, *y = &(*b)->type;
     if ((*a)->class == CLASS_DOUBLE || (*b)->class == CLASS_DOUBLE) {
@@ -305,7 +352,8 @@ static weir_status meet_numbers(struct binder *binder, struct weir_expr **a, str
 }
 
 /* Both sides brought to one class, so that they can be compared. */
-static weir_status meet(struct binder *binder, struct weir_expr **a, struct weir_expr **b, int location, struct weir_error *reterr)
+static weir_status meet(struct binder *binder, struct weir_expr **a, struct weir_expr **b,
+                        int location, struct weir_error *reterr)
 {
     if ((*a)->kind == NODE_NULL || (*b)->kind == NODE_NULL) {
         struct weir_expr *null = (*a)->kind == NODE_NULL ? *a : *b, *other = null == *a ? *b : *a;
@@ -339,13 +387,17 @@ static weir_status meet(struct binder *binder, struct weir_expr **a, struct weir
         }
         return WEIR_OK;
     }
-    bool binary = (x->id == WEIR_BINARY || x->id == WEIR_FIXED) && (y->id == WEIR_BINARY || y->id == WEIR_FIXED);
+    bool binary = (x->id == WEIR_BINARY || x->id == WEIR_FIXED) &&
+                  (y->id == WEIR_BINARY || y->id == WEIR_FIXED);
     if (x->id == y->id || binary)
         return WEIR_OK;
-    return wrong(binder, location, reterr, "a %s cannot be compared with a %s", weir_type_name(x->id), weir_type_name(y->id));
+    return wrong(binder, location, reterr, "a %s cannot be compared with a %s",
+                 weir_type_name(x->id), weir_type_name(y->id));
 }
 
-static weir_status make_compare(struct binder *binder, enum compare compare, struct weir_expr *a, struct weir_expr *b, int location, struct weir_expr **ret, struct weir_error *reterr)
+static weir_status make_compare(struct binder *binder, enum compare compare, struct weir_expr *a,
+                                struct weir_expr *b, int location, struct weir_expr **ret,
+                                struct weir_error *reterr)
 {
     struct weir_expr *node;
     WEIR_TRY(meet(binder, &a, &b, location, reterr));
@@ -357,35 +409,46 @@ static weir_status make_compare(struct binder *binder, enum compare compare, str
     return WEIR_OK;
 }
 
-static weir_status need_bool(struct binder *binder, struct weir_expr *node, const char *where, int location, struct weir_error *reterr)
+static weir_status need_bool(struct binder *binder, struct weir_expr *node, const char *where,
+                             int location, struct weir_error *reterr)
 {
     if (node->kind == NODE_NULL || node->class == CLASS_BOOL)
         return WEIR_OK;
     if (node->literal_unknown)
-        return resolve_literal(binder, node, &(struct weir_type){.id = WEIR_BOOLEAN}, location, reterr);
-    return wrong(binder, location, reterr, "%s needs a condition, not a %s", where, weir_type_name(node->type.id));
+        return resolve_literal(binder, node, &(struct weir_type){.id = WEIR_BOOLEAN}, location,
+                               reterr);
+    return wrong(binder, location, reterr, "%s needs a condition, not a %s", where,
+                 weir_type_name(node->type.id));
 }
 
-static weir_status bind_logic(struct binder *binder, const PgQuery__BoolExpr *expr, struct weir_expr **ret, struct weir_error *reterr)
+static weir_status bind_logic(struct binder *binder, const PgQuery__BoolExpr *expr,
+                              struct weir_expr **ret, struct weir_error *reterr)
 {
     static const enum node_kind kinds[] = {NODE_AND, NODE_AND, NODE_OR, NODE_NOT};
     struct weir_expr *node;
     WEIR_TRY(node_new(binder, kinds[expr->boolop & 3], CLASS_BOOL, expr->n_args, &node, reterr));
     for (size_t i = 0; i < expr->n_args; i++) {
         WEIR_TRY(bind(binder, expr->args[i], &node->arguments[i], reterr));
-        WEIR_TRY(need_bool(binder, node->arguments[i], node->kind == NODE_NOT ? "NOT" : node->kind == NODE_OR ? "OR" : "AND", expr->location, reterr));
+        WEIR_TRY(need_bool(binder, node->arguments[i],
+                           node->kind == NODE_NOT  ? "NOT"
+                           : node->kind == NODE_OR ? "OR"
+                                                   : "AND",
+                           expr->location, reterr));
     }
     *ret = node;
     return WEIR_OK;
 }
 
-static weir_status bind_arithmetic(struct binder *binder, char operation, const PgQuery__AExpr *expr, struct weir_expr **ret, struct weir_error *reterr)
+static weir_status bind_arithmetic(struct binder *binder, char operation,
+                                   const PgQuery__AExpr *expr, struct weir_expr **ret,
+                                   struct weir_error *reterr)
 {
     struct weir_expr *a = NULL, *b, *node;
     WEIR_TRY(bind(binder, expr->rexpr, &b, reterr));
     if (!expr->lexpr) { /* sign */
         if (!is_number(&b->type) || b->literal_unknown)
-            return wrong(binder, expr->location, reterr, "%c needs a number, not a %s", operation, weir_type_name(b->type.id));
+            return wrong(binder, expr->location, reterr, "%c needs a number, not a %s", operation,
+                         weir_type_name(b->type.id));
         if (operation == '+') {
             *ret = b;
             return WEIR_OK;
@@ -405,9 +468,11 @@ static weir_status bind_arithmetic(struct binder *binder, char operation, const 
     if (a->kind == NODE_NULL || b->kind == NODE_NULL)
         WEIR_TRY(meet(binder, &a, &b, expr->location, reterr));
     if (!is_number(&a->type) || !is_number(&b->type))
-        return wrong(binder, expr->location, reterr, "%c needs numbers, not a %s and a %s", operation, weir_type_name(a->type.id), weir_type_name(b->type.id));
+        return wrong(binder, expr->location, reterr, "%c needs numbers, not a %s and a %s",
+                     operation, weir_type_name(a->type.id), weir_type_name(b->type.id));
     bool narrow = a->type.id == WEIR_INT && b->type.id == WEIR_INT;
-    bool product = operation == '*' && (a->class == CLASS_DECIMAL || b->class == CLASS_DECIMAL) && a->class != CLASS_DOUBLE && b->class != CLASS_DOUBLE;
+    bool product = operation == '*' && (a->class == CLASS_DECIMAL || b->class == CLASS_DECIMAL) &&
+                   a->class != CLASS_DOUBLE && b->class != CLASS_DOUBLE;
     if (product) { /* scales add up; no common scale */
         struct weir_type type = {.id = WEIR_DECIMAL, .precision = 38};
         WEIR_TRY(convert(binder, &a, CLASS_DECIMAL, a->scale, &type, reterr));
@@ -416,14 +481,19 @@ static weir_status bind_arithmetic(struct binder *binder, char operation, const 
         WEIR_TRY(meet_numbers(binder, &a, &b, reterr));
     }
     if (a->class == CLASS_DECIMAL && (operation == '/' || operation == '%'))
-        return wrong(binder, expr->location, reterr, "%c of decimals is not in this version: multiply instead, or compare products", operation);
+        return wrong(binder, expr->location, reterr,
+                     "%c of decimals is not in this version: multiply instead, or compare products",
+                     operation);
     WEIR_TRY(node_new(binder, NODE_ARITHMETIC, a->class, 2, &node, reterr));
     node->operation = operation;
     node->scale = product ? a->scale + b->scale : a->scale;
     if (node->scale > 38)
         return wrong(binder, expr->location, reterr, "more than 38 digits behind the point");
-    node->type = a->class == CLASS_LONG ? (struct weir_type){.id = narrow ? WEIR_INT : WEIR_LONG} : a->class == CLASS_DOUBLE ? (struct weir_type){.id = WEIR_DOUBLE}
-                 : (struct weir_type){.id = WEIR_DECIMAL, .precision = 38, .scale = (uint8_t)node->scale};
+    node->type = a->class == CLASS_LONG ? (struct weir_type){.id = narrow ? WEIR_INT : WEIR_LONG}
+                 : a->class == CLASS_DOUBLE ? (struct weir_type){.id = WEIR_DOUBLE}
+                                            : (struct weir_type){.id = WEIR_DECIMAL,
+                                                                 .precision = 38,
+                                                                 .scale = (uint8_t)node->scale};
     node->arguments[0] = a;
     node->arguments[1] = b;
     *ret = node;
@@ -432,10 +502,13 @@ static weir_status bind_arithmetic(struct binder *binder, char operation, const 
 
 static const char *operator_name(const PgQuery__AExpr *expr)
 {
-    return expr->n_name == 1 && expr->name[0]->node_case == PG_QUERY__NODE__NODE_STRING ? expr->name[0]->string->sval : "";
+    return expr->n_name == 1 && expr->name[0]->node_case == PG_QUERY__NODE__NODE_STRING
+               ? expr->name[0]->string->sval
+               : "";
 }
 
-static weir_status bind_operator(struct binder *binder, const PgQuery__AExpr *expr, struct weir_expr **ret, struct weir_error *reterr)
+static weir_status bind_operator(struct binder *binder, const PgQuery__AExpr *expr,
+                                 struct weir_expr **ret, struct weir_error *reterr)
 {
     static const char *const names[] = {"=", "<>", "<", "<=", ">", ">="};
     const char *name = operator_name(expr);
@@ -451,7 +524,8 @@ static weir_status bind_operator(struct binder *binder, const PgQuery__AExpr *ex
     return wrong(binder, expr->location, reterr, "operator %s is not in this version", name);
 }
 
-static weir_status bind_in(struct binder *binder, const PgQuery__AExpr *expr, struct weir_expr **ret, struct weir_error *reterr)
+static weir_status bind_in(struct binder *binder, const PgQuery__AExpr *expr,
+                           struct weir_expr **ret, struct weir_error *reterr)
 {
     if (expr->rexpr->node_case != PG_QUERY__NODE__NODE_LIST)
         return wrong(binder, expr->location, reterr, "IN needs a list of values");
@@ -463,18 +537,23 @@ static weir_status bind_in(struct binder *binder, const PgQuery__AExpr *expr, st
     for (size_t i = 0; i < list->n_items; i++) {
         struct weir_expr *item;
         WEIR_TRY(bind(binder, list->items[i], &item, reterr));
-        WEIR_TRY(make_compare(binder, COMPARE_EQ, left, item, expr->location, &node->arguments[i], reterr));
+        WEIR_TRY(make_compare(binder, COMPARE_EQ, left, item, expr->location, &node->arguments[i],
+                              reterr));
     }
     *ret = node;
     return WEIR_OK;
 }
 
-static weir_status bind_between(struct binder *binder, const PgQuery__AExpr *expr, struct weir_expr **ret, struct weir_error *reterr)
+static weir_status bind_between(struct binder *binder, const PgQuery__AExpr *expr,
+                                struct weir_expr **ret, struct weir_error *reterr)
 {
-    const PgQuery__List *list = expr->rexpr->node_case == PG_QUERY__NODE__NODE_LIST ? expr->rexpr->list : NULL;
+    const PgQuery__List *list = expr->rexpr->node_case == PG_QUERY__NODE__NODE_LIST
+                                    ? expr->rexpr->list
+                                    : NULL;
     if (!list || list->n_items != 2)
         return wrong(binder, expr->location, reterr, "BETWEEN needs two bounds");
-    bool negated = expr->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN, symmetric = expr->kind == PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN_SYM;
+    bool negated = expr->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN,
+         symmetric = expr->kind == PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN_SYM;
     if (symmetric || expr->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN_SYM)
         return wrong(binder, expr->location, reterr, "BETWEEN SYMMETRIC is not in this version");
     struct weir_expr *value, *low, *high, *node;
@@ -482,13 +561,16 @@ static weir_status bind_between(struct binder *binder, const PgQuery__AExpr *exp
     WEIR_TRY(bind(binder, list->items[0], &low, reterr));
     WEIR_TRY(bind(binder, list->items[1], &high, reterr));
     WEIR_TRY(node_new(binder, negated ? NODE_OR : NODE_AND, CLASS_BOOL, 2, &node, reterr));
-    WEIR_TRY(make_compare(binder, negated ? COMPARE_LT : COMPARE_GE, value, low, expr->location, &node->arguments[0], reterr));
-    WEIR_TRY(make_compare(binder, negated ? COMPARE_GT : COMPARE_LE, value, high, expr->location, &node->arguments[1], reterr));
+    WEIR_TRY(make_compare(binder, negated ? COMPARE_LT : COMPARE_GE, value, low, expr->location,
+                          &node->arguments[0], reterr));
+    WEIR_TRY(make_compare(binder, negated ? COMPARE_GT : COMPARE_LE, value, high, expr->location,
+                          &node->arguments[1], reterr));
     *ret = node;
     return WEIR_OK;
 }
 
-static weir_status bind_like(struct binder *binder, const PgQuery__AExpr *expr, struct weir_expr **ret, struct weir_error *reterr)
+static weir_status bind_like(struct binder *binder, const PgQuery__AExpr *expr,
+                             struct weir_expr **ret, struct weir_error *reterr)
 {
     struct weir_expr *node;
     WEIR_TRY(node_new(binder, NODE_LIKE, CLASS_BOOL, 2, &node, reterr));
@@ -501,14 +583,16 @@ static weir_status bind_like(struct binder *binder, const PgQuery__AExpr *expr, 
         if (node->arguments[i]->kind == NODE_NULL)
             node->arguments[i]->class = CLASS_BYTES;
         else if (node->arguments[i]->type.id != WEIR_STRING)
-            return wrong(binder, expr->location, reterr, "LIKE needs strings, not a %s", weir_type_name(node->arguments[i]->type.id));
+            return wrong(binder, expr->location, reterr, "LIKE needs strings, not a %s",
+                         weir_type_name(node->arguments[i]->type.id));
         node->arguments[i]->literal_unknown = false;
     }
     *ret = node;
     return WEIR_OK;
 }
 
-static weir_status bind_distinct(struct binder *binder, const PgQuery__AExpr *expr, struct weir_expr **ret, struct weir_error *reterr)
+static weir_status bind_distinct(struct binder *binder, const PgQuery__AExpr *expr,
+                                 struct weir_expr **ret, struct weir_error *reterr)
 {
     struct weir_expr *compared, *a, *b;
     WEIR_TRY(bind(binder, expr->lexpr, &a, reterr));
@@ -520,20 +604,31 @@ static weir_status bind_distinct(struct binder *binder, const PgQuery__AExpr *ex
     return WEIR_OK;
 }
 
-static weir_status bind_expression(struct binder *binder, const PgQuery__AExpr *expr, struct weir_expr **ret, struct weir_error *reterr)
+static weir_status bind_expression(struct binder *binder, const PgQuery__AExpr *expr,
+                                   struct weir_expr **ret, struct weir_error *reterr)
 {
     switch (expr->kind) {
     case PG_QUERY__A__EXPR__KIND__AEXPR_OP: return bind_operator(binder, expr, ret, reterr);
     case PG_QUERY__A__EXPR__KIND__AEXPR_IN: return bind_in(binder, expr, ret, reterr);
-    case PG_QUERY__A__EXPR__KIND__AEXPR_LIKE: case PG_QUERY__A__EXPR__KIND__AEXPR_ILIKE: return bind_like(binder, expr, ret, reterr);
-    case PG_QUERY__A__EXPR__KIND__AEXPR_DISTINCT: case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_DISTINCT: return bind_distinct(binder, expr, ret, reterr);
-    case PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN: case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN:
-    case PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN_SYM: case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN_SYM: return bind_between(binder, expr, ret, reterr);
-    default: return wrong(binder, expr->location, reterr, "this form of expression is not in this version");
+    case PG_QUERY__A__EXPR__KIND__AEXPR_LIKE:
+    case PG_QUERY__A__EXPR__KIND__AEXPR_ILIKE: return bind_like(binder, expr, ret, reterr);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_DISTINCT:
+    case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_DISTINCT:
+        return bind_distinct(binder, expr, ret, reterr);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN:
+    case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN:
+    case PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN_SYM:
+    case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN_SYM:
+        return bind_between(binder, expr, ret, reterr);
+    default:
+        return wrong(binder, expr->location, reterr,
+                     "this form of expression is not in this version");
     }
 }
 
-static weir_status bind_test(struct binder *binder, const Node *argument, enum node_kind kind, bool negated, int location, struct weir_expr **ret, struct weir_error *reterr)
+static weir_status bind_test(struct binder *binder, const Node *argument, enum node_kind kind,
+                             bool negated, int location, struct weir_expr **ret,
+                             struct weir_error *reterr)
 {
     struct weir_expr *node;
     WEIR_TRY(node_new(binder, kind, CLASS_BOOL, 1, &node, reterr));
@@ -545,19 +640,26 @@ static weir_status bind_test(struct binder *binder, const Node *argument, enum n
     return WEIR_OK;
 }
 
-static weir_status bind_boolean_test(struct binder *binder, const PgQuery__BooleanTest *test, struct weir_expr **ret, struct weir_error *reterr)
+static weir_status bind_boolean_test(struct binder *binder, const PgQuery__BooleanTest *test,
+                                     struct weir_expr **ret, struct weir_error *reterr)
 {
     switch (test->booltesttype) {
-    case PG_QUERY__BOOL_TEST_TYPE__IS_TRUE: return bind_test(binder, test->arg, NODE_IS_TRUE, false, test->location, ret, reterr);
-    case PG_QUERY__BOOL_TEST_TYPE__IS_NOT_TRUE: return bind_test(binder, test->arg, NODE_IS_TRUE, true, test->location, ret, reterr);
-    case PG_QUERY__BOOL_TEST_TYPE__IS_FALSE: return bind_test(binder, test->arg, NODE_IS_FALSE, false, test->location, ret, reterr);
-    case PG_QUERY__BOOL_TEST_TYPE__IS_NOT_FALSE: return bind_test(binder, test->arg, NODE_IS_FALSE, true, test->location, ret, reterr);
-    case PG_QUERY__BOOL_TEST_TYPE__IS_UNKNOWN: return bind_test(binder, test->arg, NODE_IS_NULL, false, test->location, ret, reterr);
+    case PG_QUERY__BOOL_TEST_TYPE__IS_TRUE:
+        return bind_test(binder, test->arg, NODE_IS_TRUE, false, test->location, ret, reterr);
+    case PG_QUERY__BOOL_TEST_TYPE__IS_NOT_TRUE:
+        return bind_test(binder, test->arg, NODE_IS_TRUE, true, test->location, ret, reterr);
+    case PG_QUERY__BOOL_TEST_TYPE__IS_FALSE:
+        return bind_test(binder, test->arg, NODE_IS_FALSE, false, test->location, ret, reterr);
+    case PG_QUERY__BOOL_TEST_TYPE__IS_NOT_FALSE:
+        return bind_test(binder, test->arg, NODE_IS_FALSE, true, test->location, ret, reterr);
+    case PG_QUERY__BOOL_TEST_TYPE__IS_UNKNOWN:
+        return bind_test(binder, test->arg, NODE_IS_NULL, false, test->location, ret, reterr);
     default: return bind_test(binder, test->arg, NODE_IS_NULL, true, test->location, ret, reterr);
     }
 }
 
-static weir_status bind_inner(struct binder *binder, const Node *node, struct weir_expr **ret, struct weir_error *reterr)
+static weir_status bind_inner(struct binder *binder, const Node *node, struct weir_expr **ret,
+                              struct weir_error *reterr)
 {
     switch (node->node_case) {
     case PG_QUERY__NODE__NODE_A_EXPR: return bind_expression(binder, node->a_expr, ret, reterr);
@@ -565,15 +667,25 @@ static weir_status bind_inner(struct binder *binder, const Node *node, struct we
     case PG_QUERY__NODE__NODE_COLUMN_REF: return bind_column(binder, node->column_ref, ret, reterr);
     case PG_QUERY__NODE__NODE_BOOL_EXPR: return bind_logic(binder, node->bool_expr, ret, reterr);
     case PG_QUERY__NODE__NODE_NULL_TEST:
-        return bind_test(binder, node->null_test->arg, NODE_IS_NULL, node->null_test->nulltesttype == PG_QUERY__NULL_TEST_TYPE__IS_NOT_NULL, node->null_test->location, ret, reterr);
-    case PG_QUERY__NODE__NODE_BOOLEAN_TEST: return bind_boolean_test(binder, node->boolean_test, ret, reterr);
-    case PG_QUERY__NODE__NODE_FUNC_CALL: return wrong(binder, node->func_call->location, reterr, "functions are not in this version");
-    case PG_QUERY__NODE__NODE_TYPE_CAST: return wrong(binder, node->type_cast->location, reterr, "casts are not in this version; literals take the type of what they are compared with");
-    default: return wrong(binder, PREFIX_SIZE, reterr, "this form of expression is not in this version");
+        return bind_test(binder, node->null_test->arg, NODE_IS_NULL,
+                         node->null_test->nulltesttype == PG_QUERY__NULL_TEST_TYPE__IS_NOT_NULL,
+                         node->null_test->location, ret, reterr);
+    case PG_QUERY__NODE__NODE_BOOLEAN_TEST:
+        return bind_boolean_test(binder, node->boolean_test, ret, reterr);
+    case PG_QUERY__NODE__NODE_FUNC_CALL:
+        return wrong(binder, node->func_call->location, reterr,
+                     "functions are not in this version");
+    case PG_QUERY__NODE__NODE_TYPE_CAST:
+        return wrong(
+            binder, node->type_cast->location, reterr,
+            "casts are not in this version; literals take the type of what they are compared with");
+    default:
+        return wrong(binder, PREFIX_SIZE, reterr, "this form of expression is not in this version");
     }
 }
 
-static weir_status bind(struct binder *binder, const Node *node, struct weir_expr **ret, struct weir_error *reterr)
+static weir_status bind(struct binder *binder, const Node *node, struct weir_expr **ret,
+                        struct weir_error *reterr)
 {
     if (!node)
         return wrong(binder, PREFIX_SIZE, reterr, "an operand is missing");
@@ -584,25 +696,36 @@ static weir_status bind(struct binder *binder, const Node *node, struct weir_exp
     return status;
 }
 
-/* libpg_query recurses on long chains of operators: too many tokens are refused before it sees them (libs.md). */
-static weir_status check_size(const struct binder *binder, const char *text, struct weir_error *reterr)
+/* libpg_query recurses on long chains of operators: too many tokens are refused before it sees them
+ * (libs.md). */
+static weir_status check_size(const struct binder *binder, const char *text,
+                              struct weir_error *reterr)
 {
     size_t size = strlen(text), operators = 0;
     for (const char *at = text; *at; at++)
-        operators += strchr("+-*/%<>=(,", *at) != NULL || ((*at == ' ' || *at == '\n' || *at == '\t') && at[1] != ' ');
+        operators += strchr("+-*/%<>=(,", *at) != NULL ||
+                     ((*at == ' ' || *at == '\n' || *at == '\t') && at[1] != ' ');
     if (size > WEIR_EXPRESSION_SIZE_MAX)
-        return wrong(binder, PREFIX_SIZE, reterr, "%zu bytes; an expression may have %u", size, WEIR_EXPRESSION_SIZE_MAX);
+        return wrong(binder, PREFIX_SIZE, reterr, "%zu bytes; an expression may have %u", size,
+                     WEIR_EXPRESSION_SIZE_MAX);
     if (operators > 2 * WEIR_EXPRESSION_OPERATORS_MAX)
-        return wrong(binder, PREFIX_SIZE, reterr, "more than %d operators", WEIR_EXPRESSION_OPERATORS_MAX);
+        return wrong(binder, PREFIX_SIZE, reterr, "more than %d operators",
+                     WEIR_EXPRESSION_OPERATORS_MAX);
     return WEIR_OK;
 }
 
-static weir_status bind_statement(struct binder *binder, const PgQuery__ParseResult *tree, struct weir_expr **ret, struct weir_error *reterr)
+static weir_status bind_statement(struct binder *binder, const PgQuery__ParseResult *tree,
+                                  struct weir_expr **ret, struct weir_error *reterr)
 {
     const Node *statement = tree && tree->n_stmts == 1 ? tree->stmts[0]->stmt : NULL;
-    const PgQuery__SelectStmt *select = statement && statement->node_case == PG_QUERY__NODE__NODE_SELECT_STMT ? statement->select_stmt : NULL;
-    if (!select || select->n_target_list != 1 || select->n_from_clause || select->where_clause || select->n_group_clause || select->having_clause || select->n_sort_clause ||
-        select->n_distinct_clause || select->limit_count || select->limit_offset || select->with_clause || select->larg)
+    const PgQuery__SelectStmt *select = statement && statement->node_case ==
+                                                         PG_QUERY__NODE__NODE_SELECT_STMT
+                                            ? statement->select_stmt
+                                            : NULL;
+    if (!select || select->n_target_list != 1 || select->n_from_clause || select->where_clause ||
+        select->n_group_clause || select->having_clause || select->n_sort_clause ||
+        select->n_distinct_clause || select->limit_count || select->limit_offset ||
+        select->with_clause || select->larg)
         return wrong(binder, PREFIX_SIZE, reterr, "give one condition, as behind WHERE");
     const PgQuery__ResTarget *target = select->target_list[0]->res_target;
     if (target->name && *target->name)
@@ -614,7 +737,9 @@ static weir_status bind_statement(struct binder *binder, const PgQuery__ParseRes
     return WEIR_OK;
 }
 
-weir_status weir_expr_compile(struct weir_arena *arena, const struct weir_type *schema, const char *text, struct weir_expr **ret_expr, struct weir_error *reterr)
+weir_status weir_expr_compile(struct weir_arena *arena, const struct weir_type *schema,
+                              const char *text, struct weir_expr **ret_expr,
+                              struct weir_error *reterr)
 {
     struct binder binder = {arena, schema, text, 0};
     char *statement;
@@ -624,9 +749,12 @@ weir_status weir_expr_compile(struct weir_arena *arena, const struct weir_type *
     weir_status status;
     if (parsed.error) {
         status = wrong(&binder, parsed.error->cursorpos - 1, reterr, "%s", parsed.error->message);
-        weir_error_hint(reterr, "a column whose name is a word of SQL (order, inner, user) goes in double quotes");
+        weir_error_hint(
+            reterr,
+            "a column whose name is a word of SQL (order, inner, user) goes in double quotes");
     } else {
-        PgQuery__ParseResult *tree = pg_query__parse_result__unpack(NULL, parsed.parse_tree.len, (const uint8_t *)parsed.parse_tree.data);
+        PgQuery__ParseResult *tree = pg_query__parse_result__unpack(
+            NULL, parsed.parse_tree.len, (const uint8_t *)parsed.parse_tree.data);
         status = bind_statement(&binder, tree, ret_expr, reterr);
         if (tree)
             pg_query__parse_result__free_unpacked(tree, NULL);

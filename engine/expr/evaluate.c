@@ -1,16 +1,18 @@
-/* The bound tree over a batch: each node gives one column of values of its class, whole vectors at a time. */
+/* The bound tree over a batch: each node gives one column of values of its class, whole vectors at
+ * a time. */
 #include "engine/expr/expr_int.h"
 
 #include <ctype.h>
 #include <math.h>
 #include <string.h>
 
-/* Values of one node for all rows. A constant has one value at row 0 (stride 0). validity NULL = all valid. */
+/* Values of one node for all rows. A constant has one value at row 0 (stride 0). validity NULL =
+ * all valid. */
 struct values {
     enum value_class class;
-    size_t stride;             /* 0: the same value for every row; 1 */
-    uint8_t *validity;         /* bitmap, always per row */
-    uint8_t *bits;             /* BOOL: bitmap per row (constants are spread) */
+    size_t stride;     /* 0: the same value for every row; 1 */
+    uint8_t *validity; /* bitmap, always per row */
+    uint8_t *bits;     /* BOOL: bitmap per row (constants are spread) */
     const int64_t *numbers;
     const double *reals;
     const weir_int128 *decimals;
@@ -21,12 +23,16 @@ struct evaluation {
     const struct weir_batch *batch;
     struct weir_arena *arena;
     uint32_t count;
-    uint8_t *failed;           /* rows that met overflow or division by zero; NULL = none so far */
+    uint8_t *failed; /* rows that met overflow or division by zero; NULL = none so far */
 };
 
-static size_t bitmap_bytes(const struct evaluation *evaluation) { return ((size_t)evaluation->count + 63) / 64 * 8 + 8; }
+static size_t bitmap_bytes(const struct evaluation *evaluation)
+{
+    return ((size_t)evaluation->count + 63) / 64 * 8 + 8;
+}
 
-static weir_status bitmap(struct evaluation *evaluation, bool ones, uint8_t **ret, struct weir_error *reterr)
+static weir_status bitmap(struct evaluation *evaluation, bool ones, uint8_t **ret,
+                          struct weir_error *reterr)
 {
     WEIR_TRY(weir_arena_alloc(evaluation->arena, bitmap_bytes(evaluation), ret, reterr));
     memset(*ret, ones ? 0xff : 0, bitmap_bytes(evaluation));
@@ -41,9 +47,13 @@ static weir_status fail_row(struct evaluation *evaluation, uint32_t row, struct 
     return WEIR_OK;
 }
 
-static bool valid(const struct values *values, uint32_t row) { return !values->validity || weir_bit_get(values->validity, row); }
+static bool valid(const struct values *values, uint32_t row)
+{
+    return !values->validity || weir_bit_get(values->validity, row);
+}
 
-static weir_status merge_validity(struct evaluation *evaluation, uint8_t **into, const uint8_t *from, struct weir_error *reterr)
+static weir_status merge_validity(struct evaluation *evaluation, uint8_t **into,
+                                  const uint8_t *from, struct weir_error *reterr)
 {
     if (!from)
         return WEIR_OK;
@@ -58,10 +68,13 @@ static weir_status merge_validity(struct evaluation *evaluation, uint8_t **into,
 
 static uint32_t flat_row(const struct weir_vector *vector, uint32_t row)
 {
-    return vector->kind == WEIR_CONSTANT ? 0 : vector->kind == WEIR_DICTIONARY ? vector->indices[row] : row;
+    return vector->kind == WEIR_CONSTANT     ? 0
+           : vector->kind == WEIR_DICTIONARY ? vector->indices[row]
+                                             : row;
 }
 
-static weir_status column_validity(struct evaluation *evaluation, const struct weir_vector *vector, struct values *out, struct weir_error *reterr)
+static weir_status column_validity(struct evaluation *evaluation, const struct weir_vector *vector,
+                                   struct values *out, struct weir_error *reterr)
 {
     if (!vector->validity)
         return WEIR_OK;
@@ -72,7 +85,9 @@ static weir_status column_validity(struct evaluation *evaluation, const struct w
     return bitmap(evaluation, false, &out->validity, reterr);
 }
 
-static weir_status load_numbers(struct evaluation *evaluation, const struct weir_vector *vector, const struct weir_vector *flat, struct values *out, struct weir_error *reterr)
+static weir_status load_numbers(struct evaluation *evaluation, const struct weir_vector *vector,
+                                const struct weir_vector *flat, struct values *out,
+                                struct weir_error *reterr)
 {
     bool wide = weir_type_width(vector->type) == 8;
     if (wide && vector->kind == WEIR_FLAT) {
@@ -80,16 +95,21 @@ static weir_status load_numbers(struct evaluation *evaluation, const struct weir
         return WEIR_OK;
     }
     int64_t *numbers;
-    WEIR_TRY(weir_arena_alloc(evaluation->arena, ((size_t)evaluation->count + 1) * sizeof *numbers, &numbers, reterr));
+    WEIR_TRY(weir_arena_alloc(evaluation->arena, ((size_t)evaluation->count + 1) * sizeof *numbers,
+                              &numbers, reterr));
     for (uint32_t i = 0; i < evaluation->count; i++) {
         uint32_t row = flat_row(vector, i);
-        numbers[i] = !valid(out, i) ? 0 : wide ? ((const int64_t *)flat->values)[row] : ((const int32_t *)flat->values)[row];
+        numbers[i] = !valid(out, i) ? 0
+                     : wide         ? ((const int64_t *)flat->values)[row]
+                                    : ((const int32_t *)flat->values)[row];
     }
     out->numbers = numbers;
     return WEIR_OK;
 }
 
-static weir_status load_reals(struct evaluation *evaluation, const struct weir_vector *vector, const struct weir_vector *flat, struct values *out, struct weir_error *reterr)
+static weir_status load_reals(struct evaluation *evaluation, const struct weir_vector *vector,
+                              const struct weir_vector *flat, struct values *out,
+                              struct weir_error *reterr)
 {
     bool wide = vector->type->id == WEIR_DOUBLE;
     if (wide && vector->kind == WEIR_FLAT) {
@@ -97,47 +117,61 @@ static weir_status load_reals(struct evaluation *evaluation, const struct weir_v
         return WEIR_OK;
     }
     double *reals;
-    WEIR_TRY(weir_arena_alloc(evaluation->arena, ((size_t)evaluation->count + 1) * sizeof *reals, &reals, reterr));
+    WEIR_TRY(weir_arena_alloc(evaluation->arena, ((size_t)evaluation->count + 1) * sizeof *reals,
+                              &reals, reterr));
     for (uint32_t i = 0; i < evaluation->count; i++) {
         uint32_t row = flat_row(vector, i);
-        reals[i] = !valid(out, i) ? 0 : wide ? ((const double *)flat->values)[row] : (double)((const float *)flat->values)[row];
+        reals[i] = !valid(out, i) ? 0
+                   : wide         ? ((const double *)flat->values)[row]
+                                  : (double)((const float *)flat->values)[row];
     }
     out->reals = reals;
     return WEIR_OK;
 }
 
-static weir_status load_decimals(struct evaluation *evaluation, const struct weir_vector *vector, const struct weir_vector *flat, struct values *out, struct weir_error *reterr)
+static weir_status load_decimals(struct evaluation *evaluation, const struct weir_vector *vector,
+                                 const struct weir_vector *flat, struct values *out,
+                                 struct weir_error *reterr)
 {
     weir_int128 *decimals;
-    WEIR_TRY(weir_arena_alloc(evaluation->arena, ((size_t)evaluation->count + 4) * sizeof *decimals, &decimals, reterr));
+    WEIR_TRY(weir_arena_alloc(evaluation->arena, ((size_t)evaluation->count + 4) * sizeof *decimals,
+                              &decimals, reterr));
     for (uint32_t i = 0; i < evaluation->count; i++) {
         decimals[i] = 0;
         if (valid(out, i))
-            memcpy(&decimals[i], (const uint8_t *)flat->values + (size_t)flat_row(vector, i) * 16, 16);
+            memcpy(&decimals[i], (const uint8_t *)flat->values + (size_t)flat_row(vector, i) * 16,
+                   16);
     }
     out->decimals = decimals;
     return WEIR_OK;
 }
 
-static weir_status load_bytes(struct evaluation *evaluation, const struct weir_vector *vector, const struct weir_vector *flat, struct values *out, struct weir_error *reterr)
+static weir_status load_bytes(struct evaluation *evaluation, const struct weir_vector *vector,
+                              const struct weir_vector *flat, struct values *out,
+                              struct weir_error *reterr)
 {
     struct weir_bytes *bytes;
     uint32_t width = weir_type_width(vector->type);
-    WEIR_TRY(weir_arena_alloc(evaluation->arena, ((size_t)evaluation->count + 1) * sizeof *bytes, &bytes, reterr));
+    WEIR_TRY(weir_arena_alloc(evaluation->arena, ((size_t)evaluation->count + 1) * sizeof *bytes,
+                              &bytes, reterr));
     for (uint32_t i = 0; i < evaluation->count; i++) {
         uint32_t row = flat_row(vector, i);
         if (!valid(out, i))
             bytes[i] = (struct weir_bytes){(const uint8_t *)"", 0};
         else if (width)
-            bytes[i] = (struct weir_bytes){(const uint8_t *)flat->values + (size_t)row * width, width};
+            bytes[i] = (struct weir_bytes){(const uint8_t *)flat->values + (size_t)row * width,
+                                           width};
         else
-            bytes[i] = (struct weir_bytes){(const uint8_t *)flat->values + flat->offsets[row], (size_t)(flat->offsets[row + 1] - flat->offsets[row])};
+            bytes[i] = (struct weir_bytes){(const uint8_t *)flat->values + flat->offsets[row],
+                                           (size_t)(flat->offsets[row + 1] - flat->offsets[row])};
     }
     out->bytes = bytes;
     return WEIR_OK;
 }
 
-static weir_status load_bits(struct evaluation *evaluation, const struct weir_vector *vector, const struct weir_vector *flat, struct values *out, struct weir_error *reterr)
+static weir_status load_bits(struct evaluation *evaluation, const struct weir_vector *vector,
+                             const struct weir_vector *flat, struct values *out,
+                             struct weir_error *reterr)
 {
     WEIR_TRY(bitmap(evaluation, false, &out->bits, reterr));
     if (vector->kind == WEIR_FLAT) {
@@ -150,13 +184,15 @@ static weir_status load_bits(struct evaluation *evaluation, const struct weir_ve
     return WEIR_OK;
 }
 
-static weir_status load_column(struct evaluation *evaluation, const struct weir_expr *expr, struct values *out, struct weir_error *reterr)
+static weir_status load_column(struct evaluation *evaluation, const struct weir_expr *expr,
+                               struct values *out, struct weir_error *reterr)
 {
     const struct weir_vector *vector = &evaluation->batch->columns[expr->path[0]];
     WEIR_TRY(column_validity(evaluation, vector, out, reterr));
     for (uint32_t i = 1; i < expr->path_size; i++) {
         vector = &vector->children[expr->path[i]];
-        WEIR_TRY(column_validity(evaluation, vector, out, reterr)); /* a null struct has null fields */
+        WEIR_TRY(
+            column_validity(evaluation, vector, out, reterr)); /* a null struct has null fields */
     }
     const struct weir_vector *flat = vector->kind == WEIR_DICTIONARY ? vector->dictionary : vector;
     out->stride = 1;
@@ -170,7 +206,8 @@ static weir_status load_column(struct evaluation *evaluation, const struct weir_
     return WEIR_OK;
 }
 
-static weir_status constant(struct evaluation *evaluation, const struct weir_expr *expr, struct values *out, struct weir_error *reterr)
+static weir_status constant(struct evaluation *evaluation, const struct weir_expr *expr,
+                            struct values *out, struct weir_error *reterr)
 {
     out->numbers = &expr->number;
     out->reals = &expr->real;
@@ -183,7 +220,8 @@ static weir_status constant(struct evaluation *evaluation, const struct weir_exp
     return WEIR_OK;
 }
 
-static weir_status evaluate(struct evaluation *evaluation, const struct weir_expr *expr, struct values *out, struct weir_error *reterr);
+static weir_status evaluate(struct evaluation *evaluation, const struct weir_expr *expr,
+                            struct values *out, struct weir_error *reterr);
 
 /* ---- comparison ---- */
 
@@ -215,12 +253,13 @@ static int order_bytes(struct weir_bytes a, struct weir_bytes b)
     return order ? order : (a.size > b.size) - (a.size < b.size);
 }
 
-#define COMPARE_LOOP(order)                                                                         \
-    for (uint32_t i = 0; i < count; i++)                                                            \
-        if (holds(compare, (order)))                                                                \
-            weir_bit_set(bits, i)
+#define COMPARE_LOOP(order)                                                                        \
+    for (uint32_t i = 0; i < count; i++)                                                           \
+        if (holds(compare, (order)))                                                               \
+    weir_bit_set(bits, i)
 
-static void compare_loops(enum compare compare, const struct values *a, const struct values *b, uint32_t count, uint8_t *bits)
+static void compare_loops(enum compare compare, const struct values *a, const struct values *b,
+                          uint32_t count, uint8_t *bits)
 {
     size_t x = a->stride, y = b->stride;
     switch (a->class) {
@@ -228,21 +267,20 @@ static void compare_loops(enum compare compare, const struct values *a, const st
         COMPARE_LOOP((int)weir_bit_get(a->bits, i) - (int)weir_bit_get(b->bits, i));
         break;
     case CLASS_LONG:
-        COMPARE_LOOP((a->numbers[i * x] > b->numbers[i * y]) - (a->numbers[i * x] < b->numbers[i * y]));
+        COMPARE_LOOP((a->numbers[i * x] > b->numbers[i * y]) -
+                     (a->numbers[i * x] < b->numbers[i * y]));
         break;
-    case CLASS_DOUBLE:
-        COMPARE_LOOP(order_reals(a->reals[i * x], b->reals[i * y]));
-        break;
+    case CLASS_DOUBLE: COMPARE_LOOP(order_reals(a->reals[i * x], b->reals[i * y])); break;
     case CLASS_DECIMAL:
-        COMPARE_LOOP((a->decimals[i * x] > b->decimals[i * y]) - (a->decimals[i * x] < b->decimals[i * y]));
+        COMPARE_LOOP((a->decimals[i * x] > b->decimals[i * y]) -
+                     (a->decimals[i * x] < b->decimals[i * y]));
         break;
-    case CLASS_BYTES:
-        COMPARE_LOOP(order_bytes(a->bytes[i * x], b->bytes[i * y]));
-        break;
+    case CLASS_BYTES: COMPARE_LOOP(order_bytes(a->bytes[i * x], b->bytes[i * y])); break;
     }
 }
 
-static weir_status compare(struct evaluation *evaluation, const struct weir_expr *expr, struct values *out, struct weir_error *reterr)
+static weir_status compare(struct evaluation *evaluation, const struct weir_expr *expr,
+                           struct values *out, struct weir_error *reterr)
 {
     struct values a, b;
     WEIR_TRY(evaluate(evaluation, expr->arguments[0], &a, reterr));
@@ -255,7 +293,8 @@ static weir_status compare(struct evaluation *evaluation, const struct weir_expr
     if (expr->kind != NODE_DISTINCT)
         return WEIR_OK;
     for (uint32_t i = 0; i < evaluation->count; i++) { /* nulls compare as values */
-        bool both = valid(&a, i) && valid(&b, i), equal = both ? weir_bit_get(out->bits, i) : valid(&a, i) == valid(&b, i);
+        bool both = valid(&a, i) && valid(&b, i),
+             equal = both ? weir_bit_get(out->bits, i) : valid(&a, i) == valid(&b, i);
         weir_bit_clear(out->bits, i);
         if (equal != expr->negated)
             weir_bit_set(out->bits, i);
@@ -267,7 +306,8 @@ static weir_status compare(struct evaluation *evaluation, const struct weir_expr
 /* ---- three-valued logic ---- */
 
 /* AND: false wins over unknown; OR: true does. With `any` = OR. */
-static weir_status logic(struct evaluation *evaluation, const struct weir_expr *expr, bool any, struct values *out, struct weir_error *reterr)
+static weir_status logic(struct evaluation *evaluation, const struct weir_expr *expr, bool any,
+                         struct values *out, struct weir_error *reterr)
 {
     uint8_t *unknown, *result;
     size_t size = ((size_t)evaluation->count + 7) / 8;
@@ -293,11 +333,13 @@ static weir_status logic(struct evaluation *evaluation, const struct weir_expr *
         return WEIR_OK;
     WEIR_TRY(bitmap(evaluation, true, &out->validity, reterr));
     for (size_t i = 0; i < size; i++) /* unknown only where nothing decided */
-        out->validity[i] = any ? (uint8_t)(result[i] | ~unknown[i]) : (uint8_t)(~result[i] | ~unknown[i]);
+        out->validity[i] = any ? (uint8_t)(result[i] | ~unknown[i])
+                               : (uint8_t)(~result[i] | ~unknown[i]);
     return WEIR_OK;
 }
 
-static weir_status test(struct evaluation *evaluation, const struct weir_expr *expr, struct values *out, struct weir_error *reterr)
+static weir_status test(struct evaluation *evaluation, const struct weir_expr *expr,
+                        struct values *out, struct weir_error *reterr)
 {
     struct values values;
     WEIR_TRY(evaluate(evaluation, expr->arguments[0], &values, reterr));
@@ -314,7 +356,8 @@ static weir_status test(struct evaluation *evaluation, const struct weir_expr *e
     return WEIR_OK;
 }
 
-static weir_status negate_bits(struct evaluation *evaluation, struct values *out, struct weir_error *reterr)
+static weir_status negate_bits(struct evaluation *evaluation, struct values *out,
+                               struct weir_error *reterr)
 {
     uint8_t *bits;
     WEIR_TRY(bitmap(evaluation, false, &bits, reterr));
@@ -351,7 +394,8 @@ static bool like(struct weir_bytes text, struct weir_bytes pattern, bool blind)
             p++;
             continue;
         }
-        if (q < pattern.size && (pattern.data[q] == text.data[t] || (blind && tolower(pattern.data[q]) == tolower(text.data[t])))) {
+        if (q < pattern.size && (pattern.data[q] == text.data[t] ||
+                                 (blind && tolower(pattern.data[q]) == tolower(text.data[t])))) {
             t++;
             p = q + 1;
             continue;
@@ -367,7 +411,8 @@ static bool like(struct weir_bytes text, struct weir_bytes pattern, bool blind)
     return p == pattern.size;
 }
 
-static weir_status evaluate_like(struct evaluation *evaluation, const struct weir_expr *expr, struct values *out, struct weir_error *reterr)
+static weir_status evaluate_like(struct evaluation *evaluation, const struct weir_expr *expr,
+                                 struct values *out, struct weir_error *reterr)
 {
     struct values a, b;
     WEIR_TRY(evaluate(evaluation, expr->arguments[0], &a, reterr));
@@ -376,7 +421,8 @@ static weir_status evaluate_like(struct evaluation *evaluation, const struct wei
     WEIR_TRY(merge_validity(evaluation, &out->validity, a.validity, reterr));
     WEIR_TRY(merge_validity(evaluation, &out->validity, b.validity, reterr));
     for (uint32_t i = 0; i < evaluation->count; i++)
-        if (valid(out, i) && like(a.bytes[i * a.stride], b.bytes[i * b.stride], expr->case_blind) != expr->negated)
+        if (valid(out, i) &&
+            like(a.bytes[i * a.stride], b.bytes[i * b.stride], expr->case_blind) != expr->negated)
             weir_bit_set(out->bits, i);
     return WEIR_OK;
 }
@@ -390,8 +436,16 @@ static bool long_operation(char operation, int64_t a, int64_t b, bool narrow, in
     case '+': bad = __builtin_add_overflow(a, b, ret); break;
     case '-': bad = __builtin_sub_overflow(a, b, ret); break;
     case '*': bad = __builtin_mul_overflow(a, b, ret); break;
-    case '/': bad = b == 0 || (a == INT64_MIN && b == -1); if (!bad) *ret = a / b; break;
-    default: bad = b == 0; if (!bad) *ret = b == -1 ? 0 : a % b; break;
+    case '/':
+        bad = b == 0 || (a == INT64_MIN && b == -1);
+        if (!bad)
+            *ret = a / b;
+        break;
+    default:
+        bad = b == 0;
+        if (!bad)
+            *ret = b == -1 ? 0 : a % b;
+        break;
     }
     return !bad && (!narrow || (*ret >= INT32_MIN && *ret <= INT32_MAX));
 }
@@ -400,23 +454,31 @@ static bool real_operation(char operation, double a, double b, double *ret)
 {
     if ((operation == '/' || operation == '%') && b == 0)
         return false;
-    *ret = operation == '+' ? a + b : operation == '-' ? a - b : operation == '*' ? a * b : operation == '/' ? a / b : fmod(a, b);
+    *ret = operation == '+'   ? a + b
+           : operation == '-' ? a - b
+           : operation == '*' ? a * b
+           : operation == '/' ? a / b
+                              : fmod(a, b);
     return !isinf(*ret) || isinf(a) || isinf(b);
 }
 
 static bool decimal_fits(weir_int128 value)
 {
-    static const weir_int128 limit = (weir_int128)1000000000000000000LL * 1000000000000000000LL * 100; /* 10^38 */
+    static const weir_int128 limit = (weir_int128)1000000000000000000LL * 1000000000000000000LL *
+                                     100; /* 10^38 */
     return value < limit && value > -limit;
 }
 
 static bool decimal_operation(char operation, weir_int128 a, weir_int128 b, weir_int128 *ret)
 {
-    bool bad = operation == '+' ? __builtin_add_overflow(a, b, ret) : operation == '-' ? __builtin_sub_overflow(a, b, ret) : __builtin_mul_overflow(a, b, ret);
+    bool bad = operation == '+'   ? __builtin_add_overflow(a, b, ret)
+               : operation == '-' ? __builtin_sub_overflow(a, b, ret)
+                                  : __builtin_mul_overflow(a, b, ret);
     return !bad && decimal_fits(*ret);
 }
 
-static weir_status arithmetic(struct evaluation *evaluation, const struct weir_expr *expr, struct values *out, struct weir_error *reterr)
+static weir_status arithmetic(struct evaluation *evaluation, const struct weir_expr *expr,
+                              struct values *out, struct weir_error *reterr)
 {
     struct values a, b;
     uint32_t count = evaluation->count;
@@ -438,11 +500,14 @@ static weir_status arithmetic(struct evaluation *evaluation, const struct weir_e
         if (!valid(out, i))
             continue;
         if (expr->class == CLASS_LONG)
-            good = long_operation(expr->operation, a.numbers[i * a.stride], b.numbers[i * b.stride], narrow, &numbers[i]);
+            good = long_operation(expr->operation, a.numbers[i * a.stride], b.numbers[i * b.stride],
+                                  narrow, &numbers[i]);
         else if (expr->class == CLASS_DOUBLE)
-            good = real_operation(expr->operation, a.reals[i * a.stride], b.reals[i * b.stride], &reals[i]);
+            good = real_operation(expr->operation, a.reals[i * a.stride], b.reals[i * b.stride],
+                                  &reals[i]);
         else
-            good = decimal_operation(expr->operation, a.decimals[i * a.stride], b.decimals[i * b.stride], &decimals[i]);
+            good = decimal_operation(expr->operation, a.decimals[i * a.stride],
+                                     b.decimals[i * b.stride], &decimals[i]);
         if (!good) {
             WEIR_TRY(fail_row(evaluation, i, reterr));
         }
@@ -450,7 +515,8 @@ static weir_status arithmetic(struct evaluation *evaluation, const struct weir_e
     return WEIR_OK;
 }
 
-static weir_status negate(struct evaluation *evaluation, const struct weir_expr *expr, struct values *out, struct weir_error *reterr)
+static weir_status negate(struct evaluation *evaluation, const struct weir_expr *expr,
+                          struct values *out, struct weir_error *reterr)
 {
     struct values a;
     WEIR_TRY(evaluate(evaluation, expr->arguments[0], &a, reterr));
@@ -498,7 +564,8 @@ static double decimal_to_real(weir_int128 value, int scale)
 }
 
 /* Widening between classes; a date to its midnight. */
-static weir_status convert(struct evaluation *evaluation, const struct weir_expr *expr, struct values *out, struct weir_error *reterr)
+static weir_status convert(struct evaluation *evaluation, const struct weir_expr *expr,
+                           struct values *out, struct weir_error *reterr)
 {
     const struct weir_expr *from = expr->arguments[0];
     struct values a;
@@ -515,23 +582,30 @@ static weir_status convert(struct evaluation *evaluation, const struct weir_expr
         if (!valid(out, i))
             continue;
         if (expr->class == CLASS_LONG)
-            good = !__builtin_mul_overflow(a.numbers[i * a.stride], (int64_t)86400000000, &((int64_t *)block)[i]);
+            good = !__builtin_mul_overflow(a.numbers[i * a.stride], (int64_t)86400000000,
+                                           &((int64_t *)block)[i]);
         else if (expr->class == CLASS_DOUBLE)
-            ((double *)block)[i] = from->class == CLASS_LONG ? (double)a.numbers[i * a.stride] : decimal_to_real(a.decimals[i * a.stride], from->scale);
+            ((double *)block)[i] = from->class == CLASS_LONG
+                                       ? (double)a.numbers[i * a.stride]
+                                       : decimal_to_real(a.decimals[i * a.stride], from->scale);
         else
-            good = rescale(from->class == CLASS_LONG ? a.numbers[i * a.stride] : a.decimals[i * a.stride], expr->scale - from->scale, &((weir_int128 *)block)[i]);
+            good = rescale(from->class == CLASS_LONG ? a.numbers[i * a.stride]
+                                                     : a.decimals[i * a.stride],
+                           expr->scale - from->scale, &((weir_int128 *)block)[i]);
         if (!good)
             WEIR_TRY(fail_row(evaluation, i, reterr));
     }
     return WEIR_OK;
 }
 
-static weir_status evaluate(struct evaluation *evaluation, const struct weir_expr *expr, struct values *out, struct weir_error *reterr)
+static weir_status evaluate(struct evaluation *evaluation, const struct weir_expr *expr,
+                            struct values *out, struct weir_error *reterr)
 {
     *out = (struct values){.class = expr->class};
     switch (expr->kind) {
     case NODE_COLUMN: return load_column(evaluation, expr, out, reterr);
-    case NODE_CONSTANT: case NODE_NULL: return constant(evaluation, expr, out, reterr);
+    case NODE_CONSTANT:
+    case NODE_NULL: return constant(evaluation, expr, out, reterr);
     case NODE_AND: return logic(evaluation, expr, false, out, reterr);
     case NODE_OR: return logic(evaluation, expr, true, out, reterr);
     case NODE_IN:
@@ -541,8 +615,11 @@ static weir_status evaluate(struct evaluation *evaluation, const struct weir_exp
         WEIR_TRY(evaluate(evaluation, expr->arguments[0], out, reterr));
         out->class = CLASS_BOOL;
         return negate_bits(evaluation, out, reterr);
-    case NODE_COMPARE: case NODE_DISTINCT: return compare(evaluation, expr, out, reterr);
-    case NODE_IS_NULL: case NODE_IS_TRUE: case NODE_IS_FALSE: return test(evaluation, expr, out, reterr);
+    case NODE_COMPARE:
+    case NODE_DISTINCT: return compare(evaluation, expr, out, reterr);
+    case NODE_IS_NULL:
+    case NODE_IS_TRUE:
+    case NODE_IS_FALSE: return test(evaluation, expr, out, reterr);
     case NODE_LIKE: return evaluate_like(evaluation, expr, out, reterr);
     case NODE_ARITHMETIC: return arithmetic(evaluation, expr, out, reterr);
     case NODE_NEGATE: return negate(evaluation, expr, out, reterr);
@@ -551,14 +628,19 @@ static weir_status evaluate(struct evaluation *evaluation, const struct weir_exp
     return weir_fail(reterr, WEIR_INTERNAL, "unknown expression node %d", expr->kind);
 }
 
-weir_status weir_expr_evaluate(const struct weir_expr *expr, const struct weir_batch *batch, struct weir_arena *arena, struct weir_vector *ret_result, uint8_t **ret_failed,
-                               struct weir_error *reterr)
+weir_status weir_expr_evaluate(const struct weir_expr *expr, const struct weir_batch *batch,
+                               struct weir_arena *arena, struct weir_vector *ret_result,
+                               uint8_t **ret_failed, struct weir_error *reterr)
 {
     static const struct weir_type boolean = {.id = WEIR_BOOLEAN};
     struct evaluation evaluation = {.batch = batch, .arena = arena, .count = batch->count};
     struct values values;
     WEIR_TRY(evaluate(&evaluation, expr, &values, reterr));
-    struct weir_vector result = {.type = &boolean, .kind = WEIR_FLAT, .count = batch->count, .values = values.bits, .validity = values.validity};
+    struct weir_vector result = {.type = &boolean,
+                                 .kind = WEIR_FLAT,
+                                 .count = batch->count,
+                                 .values = values.bits,
+                                 .validity = values.validity};
     if (evaluation.failed) {
         if (!result.validity)
             WEIR_TRY(bitmap(&evaluation, true, &result.validity, reterr));

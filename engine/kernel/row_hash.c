@@ -1,5 +1,6 @@
-/* The row hash, a column at a time: sizes of all rows of a block first, then each leaf writes its part of every row, and
- * last each row's bytes, which now lie side by side, are hashed. A block fits in the cache. */
+/* The row hash, a column at a time: sizes of all rows of a block first, then each leaf writes its
+ * part of every row, and last each row's bytes, which now lie side by side, are hashed. A block
+ * fits in the cache. */
 #include "engine/kernel/row_hash.h"
 
 #include "engine/base/limits.h"
@@ -10,7 +11,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define BLOCK_ROWS 512
+#define BLOCK_ROWS     512
 #define PATH_MAX_NODES (WEIR_SCHEMA_DEPTH_MAX + 2)
 
 /* A leaf and the vectors from the batch down to it. */
@@ -20,11 +21,12 @@ struct leaf {
     const struct weir_vector *path[PATH_MAX_NODES];
 };
 
-/* Values of a leaf in a block. With `rows` NULL, entry i is row first + i of the leaf and of block row i. */
+/* Values of a leaf in a block. With `rows` NULL, entry i is row first + i of the leaf and of block
+ * row i. */
 struct entries {
     uint32_t count, first;
-    uint32_t *rows, *owners;                 /* row of the vector; row of the block */
-    uint32_t *positions[PATH_MAX_NODES];     /* one array for each list above */
+    uint32_t *rows, *owners;             /* row of the vector; row of the block */
+    uint32_t *positions[PATH_MAX_NODES]; /* one array for each list above */
     uint32_t position_count;
 };
 
@@ -43,12 +45,15 @@ static uint32_t leaf_count(const struct weir_type *type)
     return count;
 }
 
-static weir_status collect_leaves(struct collect *collect, const struct weir_field *field, const struct weir_vector *vector, uint32_t depth)
+static weir_status collect_leaves(struct collect *collect, const struct weir_field *field,
+                                  const struct weir_vector *vector, uint32_t depth)
 {
     if (depth >= PATH_MAX_NODES)
-        return weir_fail(collect->reterr, WEIR_UNSUPPORTED, "column %s: nested deeper than %d", field->name, WEIR_SCHEMA_DEPTH_MAX);
+        return weir_fail(collect->reterr, WEIR_UNSUPPORTED, "column %s: nested deeper than %d",
+                         field->name, WEIR_SCHEMA_DEPTH_MAX);
     if (vector->kind != WEIR_FLAT)
-        return weir_fail(collect->reterr, WEIR_INTERNAL, "column %s: row hashes are of flat vectors", field->name);
+        return weir_fail(collect->reterr, WEIR_INTERNAL,
+                         "column %s: row hashes are of flat vectors", field->name);
     collect->path[depth] = vector;
     if (!weir_type_is_nested(field->type.id)) {
         struct leaf *leaf = &collect->leaves[collect->count++];
@@ -58,7 +63,8 @@ static weir_status collect_leaves(struct collect *collect, const struct weir_fie
         return WEIR_OK;
     }
     for (uint32_t i = 0; i < field->type.child_count; i++)
-        WEIR_TRY(collect_leaves(collect, &field->type.children[i], &vector->children[i], depth + 1));
+        WEIR_TRY(
+            collect_leaves(collect, &field->type.children[i], &vector->children[i], depth + 1));
     return WEIR_OK;
 }
 
@@ -68,22 +74,33 @@ static int compare_leaves(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* ---- entries --------------------------------------------------------------------------------------------------- */
+/* ---- entries
+ * ---------------------------------------------------------------------------------------------------
+ */
 
-static weir_status entries_alloc(struct weir_arena *scratch, size_t count, uint32_t positions, struct entries *entries, struct weir_error *reterr)
+static weir_status entries_alloc(struct weir_arena *scratch, size_t count, uint32_t positions,
+                                 struct entries *entries, struct weir_error *reterr)
 {
     WEIR_TRY(weir_arena_alloc(scratch, (count + 1) * sizeof(uint32_t), &entries->rows, reterr));
     WEIR_TRY(weir_arena_alloc(scratch, (count + 1) * sizeof(uint32_t), &entries->owners, reterr));
     for (uint32_t p = 0; p < positions; p++)
-        WEIR_TRY(weir_arena_alloc(scratch, (count + 1) * sizeof(uint32_t), &entries->positions[p], reterr));
+        WEIR_TRY(weir_arena_alloc(scratch, (count + 1) * sizeof(uint32_t), &entries->positions[p],
+                                  reterr));
     entries->position_count = positions;
     return WEIR_OK;
 }
 
-static uint32_t entry_row(const struct entries *entries, uint32_t at) { return entries->rows ? entries->rows[at] : entries->first + at; }
-static uint32_t entry_owner(const struct entries *entries, uint32_t at) { return entries->rows ? entries->owners[at] : at; }
+static uint32_t entry_row(const struct entries *entries, uint32_t at)
+{
+    return entries->rows ? entries->rows[at] : entries->first + at;
+}
+static uint32_t entry_owner(const struct entries *entries, uint32_t at)
+{
+    return entries->rows ? entries->owners[at] : at;
+}
 
-static weir_status drop_nulls(struct weir_arena *scratch, const struct weir_vector *vector, struct entries *entries, struct weir_error *reterr)
+static weir_status drop_nulls(struct weir_arena *scratch, const struct weir_vector *vector,
+                              struct entries *entries, struct weir_error *reterr)
 {
     struct entries out = {0};
     if (!vector->validity)
@@ -103,7 +120,8 @@ static weir_status drop_nulls(struct weir_arena *scratch, const struct weir_vect
     return WEIR_OK;
 }
 
-static weir_status expand_list(struct weir_arena *scratch, const struct weir_vector *list, struct entries *entries, struct weir_error *reterr)
+static weir_status expand_list(struct weir_arena *scratch, const struct weir_vector *list,
+                               struct entries *entries, struct weir_error *reterr)
 {
     struct entries out = {0};
     size_t total = 0;
@@ -128,7 +146,8 @@ static weir_status expand_list(struct weir_arena *scratch, const struct weir_vec
     return WEIR_OK;
 }
 
-static weir_status leaf_entries(struct weir_arena *scratch, const struct leaf *leaf, struct entries *entries, struct weir_error *reterr)
+static weir_status leaf_entries(struct weir_arena *scratch, const struct leaf *leaf,
+                                struct entries *entries, struct weir_error *reterr)
 {
     for (uint32_t d = 0; d < leaf->depth; d++) {
         const struct weir_vector *vector = leaf->path[d];
@@ -139,15 +158,19 @@ static weir_status leaf_entries(struct weir_arena *scratch, const struct leaf *l
     return WEIR_OK;
 }
 
-/* ---- values ---------------------------------------------------------------------------------------------------- */
+/* ---- values
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static uint32_t canonical_width(const struct weir_type *type)
 {
     switch (type->id) {
     case WEIR_BOOLEAN: return 1;
-    case WEIR_DECIMAL: case WEIR_UUID: return 16;
+    case WEIR_DECIMAL:
+    case WEIR_UUID: return 16;
     case WEIR_FIXED: return type->length;
-    case WEIR_STRING: case WEIR_BINARY: return 4;
+    case WEIR_STRING:
+    case WEIR_BINARY: return 4;
     default: return 8;
     }
 }
@@ -162,13 +185,15 @@ static uint64_t canonical_double(double value)
     return bits;
 }
 
-static void add_sizes(const struct weir_vector *vector, const struct entries *entries, size_t *sizes)
+static void add_sizes(const struct weir_vector *vector, const struct entries *entries,
+                      size_t *sizes)
 {
     bool text = vector->type->id == WEIR_STRING || vector->type->id == WEIR_BINARY;
     size_t each = 4 + 4 * (size_t)entries->position_count + canonical_width(vector->type);
     for (uint32_t i = 0; i < entries->count; i++) {
         uint32_t row = entry_row(entries, i);
-        sizes[entry_owner(entries, i)] += each + (text ? (size_t)(vector->offsets[row + 1] - vector->offsets[row]) : 0);
+        sizes[entry_owner(entries, i)] +=
+            each + (text ? (size_t)(vector->offsets[row + 1] - vector->offsets[row]) : 0);
     }
 }
 
@@ -178,32 +203,24 @@ static inline uint8_t *put_value(const struct weir_vector *vector, uint32_t row,
     const uint8_t *values = vector->values;
     uint64_t word;
     switch (vector->type->id) {
-    case WEIR_BOOLEAN:
-        *to = weir_bit_get(values, row);
-        return to + 1;
-    case WEIR_INT: case WEIR_DATE:
-        word = (uint64_t)(int64_t)((const int32_t *)vector->values)[row];
-        break;
-    case WEIR_FLOAT:
-        word = canonical_double(((const float *)vector->values)[row]);
-        break;
-    case WEIR_DOUBLE:
-        word = canonical_double(((const double *)vector->values)[row]);
-        break;
-    case WEIR_DECIMAL: case WEIR_UUID:
-        memcpy(to, values + (size_t)row * 16, 16);
-        return to + 16;
+    case WEIR_BOOLEAN: *to = weir_bit_get(values, row); return to + 1;
+    case WEIR_INT:
+    case WEIR_DATE: word = (uint64_t)(int64_t)((const int32_t *)vector->values)[row]; break;
+    case WEIR_FLOAT: word = canonical_double(((const float *)vector->values)[row]); break;
+    case WEIR_DOUBLE: word = canonical_double(((const double *)vector->values)[row]); break;
+    case WEIR_DECIMAL:
+    case WEIR_UUID: memcpy(to, values + (size_t)row * 16, 16); return to + 16;
     case WEIR_FIXED:
         memcpy(to, values + (size_t)row * vector->type->length, vector->type->length);
         return to + vector->type->length;
-    case WEIR_STRING: case WEIR_BINARY: {
+    case WEIR_STRING:
+    case WEIR_BINARY: {
         uint32_t size = (uint32_t)(vector->offsets[row + 1] - vector->offsets[row]);
         memcpy(to, &size, 4);
         memcpy(to + 4, values + vector->offsets[row], size);
         return to + 4 + size;
     }
-    default:
-        word = ((const uint64_t *)vector->values)[row];
+    default: word = ((const uint64_t *)vector->values)[row];
     }
     memcpy(to, &word, 8);
     return to + 8;
@@ -223,10 +240,14 @@ static void write_values(const struct leaf *leaf, const struct entries *entries,
     }
 }
 
-/* ---- blocks ---------------------------------------------------------------------------------------------------- */
+/* ---- blocks
+ * ----------------------------------------------------------------------------------------------------
+ */
 
-static weir_status hash_block(struct weir_row_hash *hash, const struct leaf *leaves, uint32_t leaf_total, uint32_t first, uint32_t count,
-                              const uint32_t *selected, struct weir_arena *scratch, struct weir_error *reterr)
+static weir_status hash_block(struct weir_row_hash *hash, const struct leaf *leaves,
+                              uint32_t leaf_total, uint32_t first, uint32_t count,
+                              const uint32_t *selected, struct weir_arena *scratch,
+                              struct weir_error *reterr)
 {
     struct entries *entries;
     size_t sizes[BLOCK_ROWS] = {0}, total = 0;
@@ -263,19 +284,23 @@ static weir_status hash_block(struct weir_row_hash *hash, const struct leaf *lea
     return WEIR_OK;
 }
 
-weir_status weir_row_hash_add(struct weir_row_hash *hash, const struct weir_batch *batch, const struct weir_selection *selection, struct weir_arena *scratch, struct weir_error *reterr)
+weir_status weir_row_hash_add(struct weir_row_hash *hash, const struct weir_batch *batch,
+                              const struct weir_selection *selection, struct weir_arena *scratch,
+                              struct weir_error *reterr)
 {
     struct collect collect = {.reterr = reterr};
     struct weir_row_hash sum = *hash;
     uint32_t count = selection ? selection->count : batch->count;
-    WEIR_TRY(weir_arena_zero(scratch, (size_t)leaf_count(batch->type) + 1, sizeof *collect.leaves, &collect.leaves, reterr));
+    WEIR_TRY(weir_arena_zero(scratch, (size_t)leaf_count(batch->type) + 1, sizeof *collect.leaves,
+                             &collect.leaves, reterr));
     for (uint32_t i = 0; i < batch->type->child_count; i++)
         WEIR_TRY(collect_leaves(&collect, &batch->type->children[i], &batch->columns[i], 0));
     if (collect.count)
         qsort(collect.leaves, collect.count, sizeof *collect.leaves, compare_leaves);
     for (uint32_t at = 0; at < count; at += BLOCK_ROWS) {
         uint32_t here = count - at < BLOCK_ROWS ? count - at : BLOCK_ROWS;
-        WEIR_TRY(hash_block(&sum, collect.leaves, collect.count, at, here, selection ? selection->rows : NULL, scratch, reterr));
+        WEIR_TRY(hash_block(&sum, collect.leaves, collect.count, at, here,
+                            selection ? selection->rows : NULL, scratch, reterr));
     }
     *hash = sum;
     return WEIR_OK;
@@ -290,7 +315,8 @@ void weir_row_hash_merge(struct weir_row_hash *into, const struct weir_row_hash 
 
 void weir_row_hash_print(const struct weir_row_hash *hash, char ret_text[33])
 {
-    snprintf(ret_text, 33, "%016llx%016llx", (unsigned long long)hash->high, (unsigned long long)hash->low);
+    snprintf(ret_text, 33, "%016llx%016llx", (unsigned long long)hash->high,
+             (unsigned long long)hash->low);
 }
 
 bool weir_row_hash_parse(const char *text, struct weir_row_hash *ret_hash)

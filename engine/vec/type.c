@@ -4,27 +4,35 @@
 #include <string.h>
 
 static const char *const type_names[WEIR_TYPE_COUNT] = {
-    "boolean", "int", "long", "float", "double", "decimal", "date", "time", "timestamp", "timestamptz",
-    "string", "uuid", "fixed", "binary", "struct", "list", "map",
+    "boolean",     "int",    "long", "float", "double", "decimal", "date", "time", "timestamp",
+    "timestamptz", "string", "uuid", "fixed", "binary", "struct",  "list", "map",
 };
 
-const char *weir_type_name(enum weir_type_id id) { return (unsigned)id < WEIR_TYPE_COUNT ? type_names[id] : "?"; }
+const char *weir_type_name(enum weir_type_id id)
+{
+    return (unsigned)id < WEIR_TYPE_COUNT ? type_names[id] : "?";
+}
 
-bool weir_type_is_nested(enum weir_type_id id) { return id == WEIR_STRUCT || id == WEIR_LIST || id == WEIR_MAP; }
+bool weir_type_is_nested(enum weir_type_id id)
+{
+    return id == WEIR_STRUCT || id == WEIR_LIST || id == WEIR_MAP;
+}
 
 uint32_t weir_type_width(const struct weir_type *type)
 {
     switch (type->id) {
-    case WEIR_INT: case WEIR_FLOAT: case WEIR_DATE:
-        return 4;
-    case WEIR_LONG: case WEIR_DOUBLE: case WEIR_TIME: case WEIR_TIMESTAMP: case WEIR_TIMESTAMPTZ:
-        return 8;
-    case WEIR_DECIMAL: case WEIR_UUID:
-        return 16;
-    case WEIR_FIXED:
-        return type->length;
-    default:
-        return 0;
+    case WEIR_INT:
+    case WEIR_FLOAT:
+    case WEIR_DATE: return 4;
+    case WEIR_LONG:
+    case WEIR_DOUBLE:
+    case WEIR_TIME:
+    case WEIR_TIMESTAMP:
+    case WEIR_TIMESTAMPTZ: return 8;
+    case WEIR_DECIMAL:
+    case WEIR_UUID: return 16;
+    case WEIR_FIXED: return type->length;
+    default: return 0;
     }
 }
 
@@ -38,7 +46,8 @@ bool weir_type_equal(const struct weir_type *a, const struct weir_type *b, bool 
         return false;
     for (uint32_t i = 0; i < a->child_count; i++) {
         const struct weir_field *x = &a->children[i], *y = &b->children[i];
-        if (x->required != y->required || strcmp(x->name, y->name) != 0 || (with_ids && x->id != y->id))
+        if (x->required != y->required || strcmp(x->name, y->name) != 0 ||
+            (with_ids && x->id != y->id))
             return false;
         if (with_ids && strcmp(x->doc ? x->doc : "", y->doc ? y->doc : "") != 0)
             return false;
@@ -54,13 +63,16 @@ bool weir_type_can_widen(const struct weir_type *from, const struct weir_type *t
         return true;
     if (from->id == WEIR_FLOAT && to->id == WEIR_DOUBLE)
         return true;
-    return from->id == WEIR_DECIMAL && to->id == WEIR_DECIMAL && from->scale == to->scale && from->precision < to->precision;
+    return from->id == WEIR_DECIMAL && to->id == WEIR_DECIMAL && from->scale == to->scale &&
+           from->precision < to->precision;
 }
 
-const struct weir_field *weir_type_child(const struct weir_type *type, const char *name, size_t name_size)
+const struct weir_field *weir_type_child(const struct weir_type *type, const char *name,
+                                         size_t name_size)
 {
     for (uint32_t i = 0; i < type->child_count; i++)
-        if (strlen(type->children[i].name) == name_size && memcmp(type->children[i].name, name, name_size) == 0)
+        if (strlen(type->children[i].name) == name_size &&
+            memcmp(type->children[i].name, name, name_size) == 0)
             return &type->children[i];
     return NULL;
 }
@@ -88,12 +100,14 @@ const struct weir_field *weir_type_by_path(const struct weir_type *type, const c
     return field || !dot ? field : weir_type_child(type, path, strlen(path));
 }
 
-weir_status weir_type_copy(struct weir_arena *arena, const struct weir_type *type, struct weir_type *ret_type, struct weir_error *reterr)
+weir_status weir_type_copy(struct weir_arena *arena, const struct weir_type *type,
+                           struct weir_type *ret_type, struct weir_error *reterr)
 {
     struct weir_type copy = *type;
     copy.children = NULL;
     if (type->child_count)
-        WEIR_TRY(weir_arena_zero(arena, type->child_count, sizeof *copy.children, &copy.children, reterr));
+        WEIR_TRY(weir_arena_zero(arena, type->child_count, sizeof *copy.children, &copy.children,
+                                 reterr));
     for (uint32_t i = 0; i < type->child_count; i++) {
         const struct weir_field *from = &type->children[i];
         struct weir_field *to = &copy.children[i];

@@ -1,7 +1,8 @@
 /* Types: every Iceberg v2 type, and the schema of a table. Spec: Iceberg "Schemas and Data Types".
  *
- * Value structs, usually living in an arena; nothing here owns anything. A struct type's children are its fields, a
- * list's one child is named "element", a map's two are "key" (required) and "value". */
+ * Value structs, usually living in an arena; nothing here owns anything. A struct type's children
+ * are its fields, a list's one child is named "element", a map's two are "key" (required) and
+ * "value". */
 #ifndef WEIR_ENGINE_VEC_TYPE_H
 #define WEIR_ENGINE_VEC_TYPE_H
 
@@ -32,16 +33,16 @@ struct weir_field;
 
 struct weir_type {
     enum weir_type_id id;
-    uint8_t precision, scale;   /* DECIMAL */
-    uint32_t length;            /* FIXED */
-    uint32_t child_count;       /* STRUCT: fields; LIST: 1; MAP: 2 */
+    uint8_t precision, scale; /* DECIMAL */
+    uint32_t length;          /* FIXED */
+    uint32_t child_count;     /* STRUCT: fields; LIST: 1; MAP: 2 */
     struct weir_field *children;
 };
 
 struct weir_field {
-    const char *name;     /* UTF-8, NUL-terminated */
-    const char *doc;      /* NULL = none */
-    int32_t id;           /* Iceberg field id; 0 = not given yet */
+    const char *name; /* UTF-8, NUL-terminated */
+    const char *doc;  /* NULL = none */
+    int32_t id;       /* Iceberg field id; 0 = not given yet */
     bool required;
     struct weir_type type;
 };
@@ -53,34 +54,43 @@ struct weir_schema {
 };
 
 bool weir_type_is_nested(enum weir_type_id id);
-/* Bytes of one value in a flat vector: 4, 8, 16, length; 0 for boolean, string, binary and nested types. */
+/* Bytes of one value in a flat vector: 4, 8, 16, length; 0 for boolean, string, binary and nested
+ * types. */
 uint32_t weir_type_width(const struct weir_type *type);
 /* Structure, names and parameters; ids and docs only if `with_ids`. */
 bool weir_type_equal(const struct weir_type *a, const struct weir_type *b, bool with_ids);
 /* Iceberg's promotions: int->long, float->double, decimal(P,S)->decimal(P',S) with P'>P. */
 bool weir_type_can_widen(const struct weir_type *from, const struct weir_type *to);
 /* The field of that name directly below, or NULL. Names are case-sensitive. */
-const struct weir_field *weir_type_child(const struct weir_type *type, const char *name, size_t name_size);
+const struct weir_field *weir_type_child(const struct weir_type *type, const char *name,
+                                         size_t name_size);
 /* The field with that id anywhere below, or NULL. */
 const struct weir_field *weir_type_by_id(const struct weir_type *type, int32_t id);
 /* The field of a dotted path ("cpu.usage_pct", "disks.element.mount"), or NULL. */
 const struct weir_field *weir_type_by_path(const struct weir_type *type, const char *path);
 /* Deep copy into the arena. */
-weir_status weir_type_copy(struct weir_arena *arena, const struct weir_type *type, struct weir_type *ret_type, struct weir_error *reterr) WEIR_MUST_CHECK;
-/* Gives ids to fields that have 0, breadth-first per level as Iceberg's AssignFreshIds does; *last is the highest id so far. */
+weir_status weir_type_copy(struct weir_arena *arena, const struct weir_type *type,
+                           struct weir_type *ret_type, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Gives ids to fields that have 0, breadth-first per level as Iceberg's AssignFreshIds does; *last
+ * is the highest id so far. */
 void weir_type_assign_ids(struct weir_type *type, int32_t *last_id);
 int32_t weir_type_highest_id(const struct weir_type *type);
 
-/* Type strings of the pipeline file: `string`, `decimal(9,2)`, `fixed(16)` or `fixed[16]`, `struct<a:int, b:list<string>>`,
- * `map<string, long>`; inside struct `name: type` with an optional space and an optional trailing ` required` per field,
- * likewise ` required` on element and value. Errors say position and nearest known name: USAGE. */
-weir_status weir_type_parse(struct weir_arena *arena, const char *text, struct weir_type *ret_type, struct weir_error *reterr) WEIR_MUST_CHECK;
-/* The same with an optional trailing ` required` for the column itself. The error's text has no position in front;
- * *ret_position (may be NULL) is set on failure: the byte in `text` where it is. */
-weir_status weir_type_parse_column(struct weir_arena *arena, const char *text, struct weir_type *ret_type, bool *ret_required,
+/* Type strings of the pipeline file: `string`, `decimal(9,2)`, `fixed(16)` or `fixed[16]`,
+ * `struct<a:int, b:list<string>>`, `map<string, long>`; inside struct `name: type` with an optional
+ * space and an optional trailing ` required` per field, likewise ` required` on element and value.
+ * Errors say position and nearest known name: USAGE. */
+weir_status weir_type_parse(struct weir_arena *arena, const char *text, struct weir_type *ret_type,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
+/* The same with an optional trailing ` required` for the column itself. The error's text has no
+ * position in front; *ret_position (may be NULL) is set on failure: the byte in `text` where it is.
+ */
+weir_status weir_type_parse_column(struct weir_arena *arena, const char *text,
+                                   struct weir_type *ret_type, bool *ret_required,
                                    size_t *ret_position, struct weir_error *reterr) WEIR_MUST_CHECK;
 /* The same form back, NUL behind; appended to the buffer. */
-weir_status weir_type_print(const struct weir_type *type, struct weir_buffer *out, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status weir_type_print(const struct weir_type *type, struct weir_buffer *out,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
 const char *weir_type_name(enum weir_type_id id); /* "timestamptz" */
 
 #endif

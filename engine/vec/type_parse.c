@@ -1,5 +1,6 @@
-/* Type strings of the pipeline file and back: `struct<a:int, b:list<string required>>`. One recursive descent over the
- * text, depth and field count limited by limits.h; whatever is wrong is said with its byte position. */
+/* Type strings of the pipeline file and back: `struct<a:int, b:list<string required>>`. One
+ * recursive descent over the text, depth and field count limited by limits.h; whatever is wrong is
+ * said with its byte position. */
 #include "engine/base/limits.h"
 #include "engine/base/text.h"
 #include "engine/vec/type.h"
@@ -9,23 +10,45 @@
 struct type_reader {
     struct weir_arena *arena;
     const char *text;
-    size_t at;          /* next byte to read */
-    size_t error_at;    /* where the error is, once there is one */
+    size_t at;       /* next byte to read */
+    size_t error_at; /* where the error is, once there is one */
     uint32_t depth;
-    uint32_t fields;    /* fields read so far, all levels together */
+    uint32_t fields; /* fields read so far, all levels together */
     struct weir_error *reterr;
 };
 
 static weir_status reader_nested(struct type_reader *reader, struct weir_type *type);
 
 /* Words that other systems use for our types: the nearest by letters would mislead. */
-static const struct { const char *foreign, *ours; } other_words[] = {
-    {"bool", "boolean"}, {"integer", "int"}, {"int32", "int"}, {"int64", "long"}, {"bigint", "long"},
-    {"int8", "int"}, {"int16", "int"}, {"smallint", "int"}, {"tinyint", "int"}, {"float32", "float"},
-    {"float64", "double"}, {"real", "float"}, {"number", "double"}, {"numeric", "decimal(P,S)"},
-    {"varchar", "string"}, {"text", "string"}, {"char", "string"}, {"bytes", "binary"}, {"blob", "binary"},
-    {"datetime", "timestamptz"}, {"timestamp_tz", "timestamptz"}, {"timestamp_ntz", "timestamp"},
-    {"array", "list<...>"}, {"record", "struct<...>"}, {"row", "struct<...>"}, {"object", "struct<...>"},
+static const struct {
+    const char *foreign, *ours;
+} other_words[] = {
+    {"bool", "boolean"},
+    {"integer", "int"},
+    {"int32", "int"},
+    {"int64", "long"},
+    {"bigint", "long"},
+    {"int8", "int"},
+    {"int16", "int"},
+    {"smallint", "int"},
+    {"tinyint", "int"},
+    {"float32", "float"},
+    {"float64", "double"},
+    {"real", "float"},
+    {"number", "double"},
+    {"numeric", "decimal(P,S)"},
+    {"varchar", "string"},
+    {"text", "string"},
+    {"char", "string"},
+    {"bytes", "binary"},
+    {"blob", "binary"},
+    {"datetime", "timestamptz"},
+    {"timestamp_tz", "timestamptz"},
+    {"timestamp_ntz", "timestamp"},
+    {"array", "list<...>"},
+    {"record", "struct<...>"},
+    {"row", "struct<...>"},
+    {"object", "struct<...>"},
     {"dict", "map<..., ...>"},
 };
 
@@ -36,8 +59,8 @@ static bool is_word(char c)
 
 static void reader_space(struct type_reader *reader)
 {
-    while (reader->text[reader->at] == ' ' || reader->text[reader->at] == '\t' || reader->text[reader->at] == '\n' ||
-           reader->text[reader->at] == '\r')
+    while (reader->text[reader->at] == ' ' || reader->text[reader->at] == '\t' ||
+           reader->text[reader->at] == '\n' || reader->text[reader->at] == '\r')
         reader->at++;
 }
 
@@ -69,7 +92,8 @@ static weir_status reader_expected(struct type_reader *reader, const char *what)
     char found[24];
     reader_space(reader);
     reader->error_at = reader->at;
-    return weir_fail(reader->reterr, WEIR_USAGE, "expected %s, but there is %s", what, found_text(reader, found));
+    return weir_fail(reader->reterr, WEIR_USAGE, "expected %s, but there is %s", what,
+                     found_text(reader, found));
 }
 
 /* A run of word characters; may be empty. */
@@ -109,12 +133,15 @@ static weir_status unknown_type(struct type_reader *reader, const char *word, si
     if (nearest)
         weir_error_hint(reader->reterr, "did you mean '%s'?", nearest);
     else
-        weir_error_hint(reader->reterr, "types: boolean, int, long, float, double, decimal(P,S), date, time, timestamp, "
-                                        "timestamptz, string, uuid, fixed(L), binary, struct<...>, list<...>, map<..., ...>");
+        weir_error_hint(
+            reader->reterr,
+            "types: boolean, int, long, float, double, decimal(P,S), date, time, timestamp, "
+            "timestamptz, string, uuid, fixed(L), binary, struct<...>, list<...>, map<..., ...>");
     return status;
 }
 
-static weir_status reader_number(struct type_reader *reader, const char *what, uint32_t low, uint32_t high, uint32_t *ret_number)
+static weir_status reader_number(struct type_reader *reader, const char *what, uint32_t low,
+                                 uint32_t high, uint32_t *ret_number)
 {
     const char *word;
     size_t start, size;
@@ -124,9 +151,11 @@ static weir_status reader_number(struct type_reader *reader, const char *what, u
     int64_t value;
     if (size == 0)
         return reader_expected(reader, what);
-    if (word[0] < '0' || word[0] > '9' || !weir_text_int64(word, size, &value) || value < low || value > high) {
+    if (word[0] < '0' || word[0] > '9' || !weir_text_int64(word, size, &value) || value < low ||
+        value > high) {
         reader->error_at = start;
-        return weir_fail(reader->reterr, WEIR_USAGE, "%s must be a number from %u to %u", what, low, high);
+        return weir_fail(reader->reterr, WEIR_USAGE, "%s must be a number from %u to %u", what, low,
+                         high);
     }
     *ret_number = (uint32_t)value;
     return WEIR_OK;
@@ -136,7 +165,8 @@ static weir_status reader_decimal(struct type_reader *reader, struct weir_type *
 {
     uint32_t precision, scale = 0;
     if (!reader_take(reader, '('))
-        return reader_expected(reader, "'(' and precision and scale after decimal, as in decimal(9,2)");
+        return reader_expected(reader,
+                               "'(' and precision and scale after decimal, as in decimal(9,2)");
     WEIR_TRY(reader_number(reader, "the precision of a decimal", 1, 38, &precision));
     if (reader_take(reader, ','))
         WEIR_TRY(reader_number(reader, "the scale of a decimal", 0, precision, &scale));
@@ -159,7 +189,8 @@ static weir_status reader_fixed(struct type_reader *reader, struct weir_type *ty
 }
 
 /* A type and, if it stands there, the word `required` behind it. */
-static weir_status reader_type(struct type_reader *reader, struct weir_type *ret_type, bool *ret_required)
+static weir_status reader_type(struct type_reader *reader, struct weir_type *ret_type,
+                               bool *ret_required)
 {
     struct weir_type type = {0};
     const char *word;
@@ -167,7 +198,8 @@ static weir_status reader_type(struct type_reader *reader, struct weir_type *ret
     if (size == 0)
         return reader_expected(reader, "a type");
     int id = 0;
-    while (id < WEIR_TYPE_COUNT && (strlen(weir_type_name(id)) != size || memcmp(weir_type_name(id), word, size) != 0))
+    while (id < WEIR_TYPE_COUNT &&
+           (strlen(weir_type_name(id)) != size || memcmp(weir_type_name(id), word, size) != 0))
         id++;
     if (id == WEIR_TYPE_COUNT)
         return unknown_type(reader, word, size);
@@ -179,7 +211,8 @@ static weir_status reader_type(struct type_reader *reader, struct weir_type *ret
     else if (weir_type_is_nested(type.id)) {
         if (++reader->depth >= WEIR_SCHEMA_DEPTH_MAX) {
             reader->error_at = (size_t)(word - reader->text);
-            return weir_fail(reader->reterr, WEIR_USAGE, "types nested deeper than %d", WEIR_SCHEMA_DEPTH_MAX);
+            return weir_fail(reader->reterr, WEIR_USAGE, "types nested deeper than %d",
+                             WEIR_SCHEMA_DEPTH_MAX);
         }
         WEIR_TRY(reader_nested(reader, &type));
         reader->depth--;
@@ -189,7 +222,9 @@ static weir_status reader_type(struct type_reader *reader, struct weir_type *ret
     *ret_required = size == 8 && memcmp(word, "required", 8) == 0;
     if (size != 0 && !*ret_required) {
         reader->error_at = (size_t)(word - reader->text);
-        weir_status status = weir_fail(reader->reterr, WEIR_USAGE, "unexpected '%.*s' after the type", size < 64 ? (int)size : 64, word);
+        weir_status status = weir_fail(reader->reterr, WEIR_USAGE,
+                                       "unexpected '%.*s' after the type",
+                                       size < 64 ? (int)size : 64, word);
         weir_error_hint(reader->reterr, "only the word 'required' may follow a type");
         return status;
     }
@@ -199,7 +234,8 @@ static weir_status reader_type(struct type_reader *reader, struct weir_type *ret
     return WEIR_OK;
 }
 
-static weir_status reader_field(struct type_reader *reader, struct weir_field *field, const char *name)
+static weir_status reader_field(struct type_reader *reader, struct weir_field *field,
+                                const char *name)
 {
     if (++reader->fields > WEIR_SCHEMA_FIELDS_MAX) {
         reader->error_at = reader->at;
@@ -209,7 +245,10 @@ static weir_status reader_field(struct type_reader *reader, struct weir_field *f
     return reader_type(reader, &field->type, &field->required);
 }
 
-static bool is_name_end(unsigned char c) { return c <= ' ' || c == 0x7f || strchr(":,<>()[]{}\"'`", c) != NULL; }
+static bool is_name_end(unsigned char c)
+{
+    return c <= ' ' || c == 0x7f || strchr(":,<>()[]{}\"'`", c) != NULL;
+}
 
 /* A plain name, or one in double quotes where \" and \\ stand for themselves. */
 static weir_status reader_name(struct type_reader *reader, char **ret_name)
@@ -245,7 +284,8 @@ static weir_status reader_name(struct type_reader *reader, char **ret_name)
     if (used > WEIR_NAME_SIZE_MAX || weir_utf8_invalid((const uint8_t *)name, used) != used) {
         reader->error_at = reader->at;
         return used > WEIR_NAME_SIZE_MAX
-                   ? weir_fail(reader->reterr, WEIR_USAGE, "a field name of %zu bytes, at most %d", used, WEIR_NAME_SIZE_MAX)
+                   ? weir_fail(reader->reterr, WEIR_USAGE, "a field name of %zu bytes, at most %d",
+                               used, WEIR_NAME_SIZE_MAX)
                    : weir_fail(reader->reterr, WEIR_USAGE, "the field name is not UTF-8");
     }
     reader->at += size;
@@ -254,7 +294,8 @@ static weir_status reader_name(struct type_reader *reader, char **ret_name)
 }
 
 /* Room for one more child: the array doubles, old ones stay in the arena, which dies soon. */
-static weir_status children_grow(struct type_reader *reader, struct weir_type *type, uint32_t *capacity)
+static weir_status children_grow(struct type_reader *reader, struct weir_type *type,
+                                 uint32_t *capacity)
 {
     if (type->child_count < *capacity)
         return WEIR_OK;
@@ -292,15 +333,18 @@ static weir_status reader_struct(struct type_reader *reader, struct weir_type *t
 static weir_status reader_nested(struct type_reader *reader, struct weir_type *type)
 {
     if (!reader_take(reader, '<')) {
-        return reader_expected(reader, type->id == WEIR_STRUCT ? "'<' and fields after struct, as in struct<a:int, b:string>"
-                                       : type->id == WEIR_LIST ? "'<' and the element's type after list, as in list<string>"
-                                                               : "'<' and two types after map, as in map<string, long>");
+        return reader_expected(
+            reader,
+            type->id == WEIR_STRUCT ? "'<' and fields after struct, as in struct<a:int, b:string>"
+            : type->id == WEIR_LIST ? "'<' and the element's type after list, as in list<string>"
+                                    : "'<' and two types after map, as in map<string, long>");
     }
     if (type->id == WEIR_STRUCT) {
         WEIR_TRY(reader_struct(reader, type));
     } else {
         uint32_t count = type->id == WEIR_LIST ? 1 : 2;
-        WEIR_TRY(weir_arena_zero(reader->arena, count, sizeof *type->children, &type->children, reader->reterr));
+        WEIR_TRY(weir_arena_zero(reader->arena, count, sizeof *type->children, &type->children,
+                                 reader->reterr));
         type->child_count = count;
         WEIR_TRY(reader_field(reader, &type->children[0], count == 1 ? "element" : "key"));
         if (count == 2) {
@@ -315,7 +359,8 @@ static weir_status reader_nested(struct type_reader *reader, struct weir_type *t
     return WEIR_OK;
 }
 
-weir_status weir_type_parse_column(struct weir_arena *arena, const char *text, struct weir_type *ret_type, bool *ret_required,
+weir_status weir_type_parse_column(struct weir_arena *arena, const char *text,
+                                   struct weir_type *ret_type, bool *ret_required,
                                    size_t *ret_position, struct weir_error *reterr)
 {
     struct type_reader reader = {.arena = arena, .text = text, .reterr = reterr};
@@ -338,7 +383,8 @@ weir_status weir_type_parse_column(struct weir_arena *arena, const char *text, s
     return WEIR_OK;
 }
 
-weir_status weir_type_parse(struct weir_arena *arena, const char *text, struct weir_type *ret_type, struct weir_error *reterr)
+weir_status weir_type_parse(struct weir_arena *arena, const char *text, struct weir_type *ret_type,
+                            struct weir_error *reterr)
 {
     struct weir_type type;
     bool required = false;
@@ -369,7 +415,8 @@ static weir_status print_name(const char *name, struct weir_buffer *out, struct 
     return weir_buffer_append(out, "\"", 1, reterr);
 }
 
-weir_status weir_type_print(const struct weir_type *type, struct weir_buffer *out, struct weir_error *reterr)
+weir_status weir_type_print(const struct weir_type *type, struct weir_buffer *out,
+                            struct weir_error *reterr)
 {
     if (type->id == WEIR_DECIMAL)
         return weir_buffer_print(out, reterr, "decimal(%u,%u)", type->precision, type->scale);

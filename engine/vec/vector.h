@@ -1,8 +1,9 @@
 /* Vectors: columns of values in Arrow's layout, and batches of them.
  *
- * Three kinds. FLAT: one value a row. CONSTANT: one value (row 0) for all `count` rows. DICTIONARY: `indices` into
- * `dictionary` (a flat vector); validity is that of this vector, not of the dictionary's entries.
- * Nested vectors are FLAT. Decoders and Parquet writing make and take FLAT only, unless said otherwise.
+ * Three kinds. FLAT: one value a row. CONSTANT: one value (row 0) for all `count` rows. DICTIONARY:
+ * `indices` into `dictionary` (a flat vector); validity is that of this vector, not of the
+ * dictionary's entries. Nested vectors are FLAT. Decoders and Parquet writing make and take FLAT
+ * only, unless said otherwise.
  *
  * Layout by type (FLAT):
  *   boolean            values: bitmap, bit i of byte i/8
@@ -10,10 +11,12 @@
  *   string, binary     offsets: int32[count + 1], offsets[0] = 0; values: bytes
  *   list, map          offsets: int32[count + 1], offsets[0] = 0; children: element | key, value
  *   struct             children, each with `count` rows
- * Values under a null are unspecified, but in bounds (offsets are monotonic; a null list has no elements). Validity:
- * NULL = no nulls; else bit i = 1 means valid. Padding: bitmaps and values may be read up to the next 64 bytes.
+ * Values under a null are unspecified, but in bounds (offsets are monotonic; a null list has no
+ * elements). Validity: NULL = no nulls; else bit i = 1 means valid. Padding: bitmaps and values may
+ * be read up to the next 64 bytes.
  *
- * Ownership: all memory belongs to the arena (or other owner) the vector was made in; vectors hold no reference. */
+ * Ownership: all memory belongs to the arena (or other owner) the vector was made in; vectors hold
+ * no reference. */
 #ifndef WEIR_ENGINE_VEC_VECTOR_H
 #define WEIR_ENGINE_VEC_VECTOR_H
 
@@ -29,16 +32,16 @@ struct weir_vector {
     uint8_t *validity;
     void *values;
     int32_t *offsets;
-    uint32_t *indices;               /* DICTIONARY */
-    struct weir_vector *dictionary;  /* DICTIONARY */
-    struct weir_vector *children;    /* type->child_count of them */
+    uint32_t *indices;              /* DICTIONARY */
+    struct weir_vector *dictionary; /* DICTIONARY */
+    struct weir_vector *children;   /* type->child_count of them */
 };
 
 /* Rows of a schema (a STRUCT type): one vector per field. */
 struct weir_batch {
-    const struct weir_type *type;    /* STRUCT */
+    const struct weir_type *type; /* STRUCT */
     uint32_t count;
-    struct weir_vector *columns;     /* type->child_count */
+    struct weir_vector *columns; /* type->child_count */
 };
 
 /* Rows of a batch that count: ascending row numbers. NULL selection = all rows. */
@@ -47,27 +50,45 @@ struct weir_selection {
     const uint32_t *rows;
 };
 
-static inline bool weir_bit_get(const uint8_t *bits, size_t at) { return bits[at >> 3] >> (at & 7) & 1; }
-static inline void weir_bit_set(uint8_t *bits, size_t at) { bits[at >> 3] |= (uint8_t)(1u << (at & 7)); }
-static inline void weir_bit_clear(uint8_t *bits, size_t at) { bits[at >> 3] &= (uint8_t)~(1u << (at & 7)); }
+static inline bool weir_bit_get(const uint8_t *bits, size_t at)
+{
+    return bits[at >> 3] >> (at & 7) & 1;
+}
+static inline void weir_bit_set(uint8_t *bits, size_t at)
+{
+    bits[at >> 3] |= (uint8_t)(1u << (at & 7));
+}
+static inline void weir_bit_clear(uint8_t *bits, size_t at)
+{
+    bits[at >> 3] &= (uint8_t) ~(1u << (at & 7));
+}
 static inline bool weir_vector_valid(const struct weir_vector *vector, size_t row)
 {
-    return !vector->validity || weir_bit_get(vector->validity, vector->kind == WEIR_CONSTANT ? 0 : row);
+    return !vector->validity ||
+           weir_bit_get(vector->validity, vector->kind == WEIR_CONSTANT ? 0 : row);
 }
 size_t weir_bits_count(const uint8_t *bits, size_t count); /* ones among the first count bits */
 
-/* A flat vector with room for `capacity` rows (count 0, offsets[0] = 0, values zeroed for booleans, validity NULL), its
- * children too; strings get `bytes` bytes, lists get `capacity` element rows to start with. */
-weir_status weir_vector_make(struct weir_arena *arena, const struct weir_type *type, uint32_t capacity, size_t bytes,
-                             struct weir_vector *ret_vector, struct weir_error *reterr) WEIR_MUST_CHECK;
-weir_status weir_batch_make(struct weir_arena *arena, const struct weir_type *type, uint32_t capacity, struct weir_batch *ret_batch, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* A flat vector with room for `capacity` rows (count 0, offsets[0] = 0, values zeroed for booleans,
+ * validity NULL), its children too; strings get `bytes` bytes, lists get `capacity` element rows to
+ * start with. */
+weir_status weir_vector_make(struct weir_arena *arena, const struct weir_type *type,
+                             uint32_t capacity, size_t bytes, struct weir_vector *ret_vector,
+                             struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status weir_batch_make(struct weir_arena *arena, const struct weir_type *type,
+                            uint32_t capacity, struct weir_batch *ret_batch,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* Deep copy of the selected rows (NULL: all) as flat vectors into the arena. */
-weir_status weir_vector_gather(struct weir_arena *arena, const struct weir_vector *vector, const struct weir_selection *selection,
-                               struct weir_vector *ret_vector, struct weir_error *reterr) WEIR_MUST_CHECK;
-weir_status weir_batch_gather(struct weir_arena *arena, const struct weir_batch *batch, const struct weir_selection *selection,
-                              struct weir_batch *ret_batch, struct weir_error *reterr) WEIR_MUST_CHECK;
-/* Bytes its rows take, nested included: what row groups are cut by. A pure function of the rows, not of capacity. */
+weir_status weir_vector_gather(struct weir_arena *arena, const struct weir_vector *vector,
+                               const struct weir_selection *selection,
+                               struct weir_vector *ret_vector,
+                               struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status weir_batch_gather(struct weir_arena *arena, const struct weir_batch *batch,
+                              const struct weir_selection *selection, struct weir_batch *ret_batch,
+                              struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Bytes its rows take, nested included: what row groups are cut by. A pure function of the rows,
+ * not of capacity. */
 uint64_t weir_vector_bytes(const struct weir_vector *vector);
 
 /* The column at the end of a dotted path through structs only, or NULL: "cpu.usage_pct". */

@@ -143,8 +143,8 @@ static weir_status snappy_block(struct weir_buffer *out, const uint8_t *data, si
         return weir_fail(reterr, WEIR_CORRUPT, "avro: snappy block of %zu bytes is damaged", size);
     out->size = whole;
     const uint8_t *sum = data + size - 4;
-    uint32_t want =
-        (uint32_t)sum[0] << 24 | (uint32_t)sum[1] << 16 | (uint32_t)sum[2] << 8 | sum[3];
+    uint32_t want = (uint32_t)sum[0] << 24 | (uint32_t)sum[1] << 16 | (uint32_t)sum[2] << 8 |
+                    sum[3];
     uint32_t got = (uint32_t)crc32(0, out->data, (uInt)whole);
     return got == want ? WEIR_OK
                        : weir_fail(reterr, WEIR_CORRUPT, "avro: snappy block: crc %08x, want %08x",
@@ -184,15 +184,9 @@ static weir_status reader_unpack(struct weir_avro_reader *reader, const uint8_t 
 {
     weir_buffer_clear(&reader->block);
     switch (reader->codec) {
-    case CODEC_DEFLATE:
-        WEIR_TRY(inflate_block(&reader->block, data, size, reterr));
-        break;
-    case CODEC_SNAPPY:
-        WEIR_TRY(snappy_block(&reader->block, data, size, reterr));
-        break;
-    case CODEC_ZSTD:
-        WEIR_TRY(zstd_block(&reader->block, data, size, reterr));
-        break;
+    case CODEC_DEFLATE: WEIR_TRY(inflate_block(&reader->block, data, size, reterr)); break;
+    case CODEC_SNAPPY: WEIR_TRY(snappy_block(&reader->block, data, size, reterr)); break;
+    case CODEC_ZSTD: WEIR_TRY(zstd_block(&reader->block, data, size, reterr)); break;
     default:
         reader->values = data;
         reader->values_size = size;

@@ -214,32 +214,22 @@ static weir_status decode(struct decoder *decoder, const struct weir_avro_type *
     struct weir_avro_value value = {.type = type};
     int64_t branch;
     switch (type->kind) {
-    case WEIR_AVRO_NULL:
-        break;
+    case WEIR_AVRO_NULL: break;
     case WEIR_AVRO_INT:
     case WEIR_AVRO_LONG:
-    case WEIR_AVRO_ENUM:
-        WEIR_TRY(decode_integer(decoder, type, &value));
-        break;
+    case WEIR_AVRO_ENUM: WEIR_TRY(decode_integer(decoder, type, &value)); break;
     case WEIR_AVRO_BYTES:
-    case WEIR_AVRO_STRING:
-        WEIR_TRY(read_bytes(decoder, skip, &value.as.bytes));
-        break;
+    case WEIR_AVRO_STRING: WEIR_TRY(read_bytes(decoder, skip, &value.as.bytes)); break;
     case WEIR_AVRO_ARRAY:
-    case WEIR_AVRO_MAP:
-        WEIR_TRY(decode_items(decoder, type, skip, depth, &value));
-        break;
-    case WEIR_AVRO_RECORD:
-        WEIR_TRY(decode_record(decoder, type, skip, depth, &value));
-        break;
+    case WEIR_AVRO_MAP: WEIR_TRY(decode_items(decoder, type, skip, depth, &value)); break;
+    case WEIR_AVRO_RECORD: WEIR_TRY(decode_record(decoder, type, skip, depth, &value)); break;
     case WEIR_AVRO_UNION:
         WEIR_TRY(read_long(decoder, &branch));
         if (branch < 0 || (uint64_t)branch >= type->field_count)
             return weir_fail(decoder->reterr, WEIR_CORRUPT, "avro: branch %lld of %zu before %zu",
                              (long long)branch, type->field_count, decoder->position);
         return decode(decoder, type->fields[branch].type, skip, depth + 1, ret_value);
-    default:
-        WEIR_TRY(decode_fixed_width(decoder, type, skip, &value));
+    default: WEIR_TRY(decode_fixed_width(decoder, type, skip, &value));
     }
     *ret_value = value;
     return WEIR_OK;

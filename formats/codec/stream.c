@@ -1,6 +1,8 @@
-/* Files that arrive in pieces and leave decoded: gzip, zstd and lz4 frames, concatenated as their tools allow.
+/* Files that arrive in pieces and leave decoded: gzip, zstd and lz4 frames, concatenated as their
+ * tools allow.
  *
- * One step of a decoder takes some input and makes some output; the loop around it is the same for all formats. */
+ * One step of a decoder takes some input and makes some output; the loop around it is the same for
+ * all formats. */
 #include "formats/codec/codec.h"
 
 #include <lz4frame.h>
@@ -10,16 +12,17 @@
 #include <zstd.h>
 
 #define GZIP_WINDOW_BITS (15 + 16)
-#define STEP_SIZE (64u << 10)
-/* zstd may be told to keep up to this much history: 2^27 is what its own tool accepts without being asked. */
+#define STEP_SIZE        (64u << 10)
+/* zstd may be told to keep up to this much history: 2^27 is what its own tool accepts without being
+ * asked. */
 #define ZSTD_WINDOW_LOG_MAX 27
 
 struct weir_stream_decoder {
     enum weir_stream_format format;
-    uint64_t position;      /* bytes of the compressed stream taken */
-    uint64_t member_start;  /* where the current member or frame began */
-    bool inside;            /* a member or frame has begun and not ended */
-    bool pending;           /* output may be waiting without further input */
+    uint64_t position;     /* bytes of the compressed stream taken */
+    uint64_t member_start; /* where the current member or frame began */
+    bool inside;           /* a member or frame has begun and not ended */
+    bool pending;          /* output may be waiting without further input */
     bool failed;
     z_stream gzip;
     bool gzip_open;
@@ -29,8 +32,10 @@ struct weir_stream_decoder {
 
 enum weir_stream_format weir_stream_format_of(const char *name)
 {
-    static const struct { const char *end; enum weir_stream_format format; } ends[] = {
-        {".gz", WEIR_STREAM_GZIP}, {".zst", WEIR_STREAM_ZSTD}, {".lz4", WEIR_STREAM_LZ4}};
+    static const struct {
+        const char *end;
+        enum weir_stream_format format;
+    } ends[] = {{".gz", WEIR_STREAM_GZIP}, {".zst", WEIR_STREAM_ZSTD}, {".lz4", WEIR_STREAM_LZ4}};
     size_t size = strlen(name);
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         size_t end = strlen(ends[i].end);
@@ -47,14 +52,17 @@ static weir_status decoder_open(struct weir_stream_decoder *self, struct weir_er
         open = self->gzip_open = inflateInit2(&self->gzip, GZIP_WINDOW_BITS) == Z_OK;
     } else if (self->format == WEIR_STREAM_ZSTD) {
         self->zstd = ZSTD_createDCtx();
-        open = self->zstd && !ZSTD_isError(ZSTD_DCtx_setParameter(self->zstd, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG_MAX));
+        open = self->zstd && !ZSTD_isError(ZSTD_DCtx_setParameter(self->zstd, ZSTD_d_windowLogMax,
+                                                                  ZSTD_WINDOW_LOG_MAX));
     } else if (self->format == WEIR_STREAM_LZ4) {
         open = !LZ4F_isError(LZ4F_createDecompressionContext(&self->lz4, LZ4F_VERSION));
     }
-    return open ? WEIR_OK : weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a decompression context");
+    return open ? WEIR_OK
+                : weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a decompression context");
 }
 
-weir_status weir_stream_decoder_new(struct weir_account *account, enum weir_stream_format format, struct weir_stream_decoder **ret_decoder,
+weir_status weir_stream_decoder_new(struct weir_account *account, enum weir_stream_format format,
+                                    struct weir_stream_decoder **ret_decoder,
                                     struct weir_error *reterr)
 {
     struct weir_stream_decoder *self;
@@ -86,7 +94,8 @@ struct step {
     const char *fault;
 };
 
-static void step_gzip(struct weir_stream_decoder *self, const uint8_t *data, size_t size, uint8_t *out, size_t room, struct step *step)
+static void step_gzip(struct weir_stream_decoder *self, const uint8_t *data, size_t size,
+                      uint8_t *out, size_t room, struct step *step)
 {
     self->gzip.next_in = (Bytef *)(uintptr_t)data;
     self->gzip.avail_in = (uInt)(size > (1u << 30) ? 1u << 30 : size);
@@ -100,11 +109,14 @@ static void step_gzip(struct weir_stream_decoder *self, const uint8_t *data, siz
         step->ended = true;
         inflateReset(&self->gzip);
     } else if (answer != Z_OK && answer != Z_BUF_ERROR) {
-        step->fault = self->gzip.msg ? self->gzip.msg : answer == Z_NEED_DICT ? "needs a dictionary" : "damaged";
+        step->fault = self->gzip.msg          ? self->gzip.msg
+                      : answer == Z_NEED_DICT ? "needs a dictionary"
+                                              : "damaged";
     }
 }
 
-static void step_zstd(struct weir_stream_decoder *self, const uint8_t *data, size_t size, uint8_t *out, size_t room, struct step *step)
+static void step_zstd(struct weir_stream_decoder *self, const uint8_t *data, size_t size,
+                      uint8_t *out, size_t room, struct step *step)
 {
     ZSTD_inBuffer in = {data, size, 0};
     ZSTD_outBuffer to = {out, room, 0};
@@ -116,7 +128,8 @@ static void step_zstd(struct weir_stream_decoder *self, const uint8_t *data, siz
         step->fault = ZSTD_getErrorName(answer);
 }
 
-static void step_lz4(struct weir_stream_decoder *self, const uint8_t *data, size_t size, uint8_t *out, size_t room, struct step *step)
+static void step_lz4(struct weir_stream_decoder *self, const uint8_t *data, size_t size,
+                     uint8_t *out, size_t room, struct step *step)
 {
     size_t taken = size, made = room;
     size_t answer = LZ4F_decompress(self->lz4, out, &made, data, &taken, NULL);
@@ -130,7 +143,8 @@ static void step_lz4(struct weir_stream_decoder *self, const uint8_t *data, size
     step->ended = answer == 0;
 }
 
-static weir_status stream_step(struct weir_stream_decoder *self, const uint8_t *data, size_t size, struct weir_buffer *out, struct step *ret_step,
+static weir_status stream_step(struct weir_stream_decoder *self, const uint8_t *data, size_t size,
+                               struct weir_buffer *out, struct step *ret_step,
                                struct weir_error *reterr)
 {
     struct step step = {0};
@@ -150,8 +164,9 @@ static weir_status stream_step(struct weir_stream_decoder *self, const uint8_t *
     out->size += step.made;
     if (step.fault) {
         self->failed = true;
-        return weir_fail(reterr, WEIR_CORRUPT, "compressed byte %llu, in the member that begins at %llu: %s", (unsigned long long)self->position,
-                         (unsigned long long)self->member_start, step.fault);
+        return weir_fail(
+            reterr, WEIR_CORRUPT, "compressed byte %llu, in the member that begins at %llu: %s",
+            (unsigned long long)self->position, (unsigned long long)self->member_start, step.fault);
     }
     self->inside = self->inside && !step.ended;
     self->pending = step.made == STEP_SIZE && !step.ended;
@@ -159,8 +174,9 @@ static weir_status stream_step(struct weir_stream_decoder *self, const uint8_t *
     return WEIR_OK;
 }
 
-weir_status weir_stream_decode(struct weir_stream_decoder *decoder, const void *data, size_t size, size_t out_max, struct weir_buffer *out,
-                               size_t *ret_used, struct weir_error *reterr)
+weir_status weir_stream_decode(struct weir_stream_decoder *decoder, const void *data, size_t size,
+                               size_t out_max, struct weir_buffer *out, size_t *ret_used,
+                               struct weir_error *reterr)
 {
     const uint8_t *bytes = data;
     size_t used = 0, before = out->size;
@@ -184,15 +200,17 @@ weir_status weir_stream_decode(struct weir_stream_decoder *decoder, const void *
     return WEIR_OK;
 }
 
-weir_status weir_stream_finish(struct weir_stream_decoder *decoder, size_t out_max, struct weir_buffer *out, bool *ret_done, struct weir_error *reterr)
+weir_status weir_stream_finish(struct weir_stream_decoder *decoder, size_t out_max,
+                               struct weir_buffer *out, bool *ret_done, struct weir_error *reterr)
 {
     size_t used;
     static const uint8_t nothing[1];
     if (decoder->pending)
         WEIR_TRY(weir_stream_decode(decoder, nothing, 0, out_max, out, &used, reterr));
     if (!decoder->pending && decoder->inside)
-        return weir_fail(reterr, WEIR_CORRUPT, "compressed byte %llu: cut off in the member that begins at %llu", (unsigned long long)decoder->position,
-                         (unsigned long long)decoder->member_start);
+        return weir_fail(
+            reterr, WEIR_CORRUPT, "compressed byte %llu: cut off in the member that begins at %llu",
+            (unsigned long long)decoder->position, (unsigned long long)decoder->member_start);
     *ret_done = !decoder->pending;
     return WEIR_OK;
 }

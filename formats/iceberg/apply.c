@@ -12,8 +12,8 @@
 #include <string.h>
 
 #define VERSIONS_MAX_DEFAULT 100
-#define PARTITION_ID_FIRST 1000
-#define CLOCK_SKEW_MS \
+#define PARTITION_ID_FIRST   1000
+#define CLOCK_SKEW_MS                                                                              \
     60000 /* a snapshot may be this much older than the table's last update, as in Java */
 
 struct applier {
@@ -389,7 +389,10 @@ static weir_status add_order(struct applier *applier, const json_t *update)
     return set(applier, copy, "order-id", json_integer(id));
 }
 
-static void id_text(char out[24], int64_t id) { snprintf(out, 24, "%lld", (long long)id); }
+static void id_text(char out[24], int64_t id)
+{
+    snprintf(out, 24, "%lld", (long long)id);
+}
 
 static weir_status add_snapshot(struct applier *applier, const json_t *update)
 {
@@ -490,7 +493,8 @@ static weir_status refuse_if_referenced(struct applier *applier, int64_t id)
 {
     const char *name;
     json_t *ref;
-    json_object_foreach (json_object_get(applier->document, "refs"), name, ref) {
+    json_object_foreach(json_object_get(applier->document, "refs"), name, ref)
+    {
         if (number(ref, "snapshot-id", -1) == id)
             return weir_fail(applier->reterr, WEIR_PRECONDITION,
                              "snapshot %lld is still named by ref %.100s", (long long)id, name);
@@ -502,10 +506,10 @@ static weir_status remove_snapshots(struct applier *applier, const json_t *updat
 {
     const json_t *ids = json_object_get(update, "snapshot-ids");
     json_t *snapshots, *kept = json_array(), *gone = json_object();
-    weir_status status =
-        kept && gone && json_is_array(ids)
-            ? WEIR_OK
-            : weir_fail(applier->reterr, WEIR_USAGE, "remove-snapshots without a list of ids");
+    weir_status status = kept && gone && json_is_array(ids)
+                             ? WEIR_OK
+                             : weir_fail(applier->reterr, WEIR_USAGE,
+                                         "remove-snapshots without a list of ids");
     char key[24];
     for (size_t i = 0; status == WEIR_OK && i < json_array_size(ids); i++) {
         int64_t id = json_integer_value(json_array_get(ids, i));

@@ -171,8 +171,7 @@ static weir_status print_avro_type(struct weir_buffer *out, const struct weir_ty
         return weir_buffer_print(out, reterr,
                                  "{\"type\":\"fixed\",\"name\":\"fixed_%u_f%d\",\"size\":%u}",
                                  type->length, field_id, type->length);
-    default:
-        return weir_buffer_print(out, reterr, "%s", plain[type->id]);
+    default: return weir_buffer_print(out, reterr, "%s", plain[type->id]);
     }
 }
 
@@ -186,10 +185,10 @@ static weir_status print_entry_schema(struct weir_buffer *out,
         json_t *json = json_string(field->name);
         char *quoted = json_dumps(json, JSON_ENCODE_ANY);
         json_decref(json);
-        weir_status status =
-            quoted ? WEIR_OK
-                   : weir_fail(reterr, WEIR_USAGE, "the name of partition field %d is no UTF-8",
-                               field->field_id);
+        weir_status status = quoted ? WEIR_OK
+                                    : weir_fail(reterr, WEIR_USAGE,
+                                                "the name of partition field %d is no UTF-8",
+                                                field->field_id);
         if (status == WEIR_OK)
             status = weir_buffer_print(out, reterr, "%s{\"iceberg-field-name\":%s,\"name\":\"",
                                        i ? "," : "", quoted);
@@ -218,9 +217,10 @@ static weir_status partition_types(struct weir_arena *arena, const struct weir_s
         const struct weir_field *source = weir_type_by_id(&schema->root, field->source_id);
         static const struct weir_type timestamp = {.id = WEIR_TIMESTAMP},
                                       binary = {.id = WEIR_BINARY};
-        bool by_time =
-            strcmp(field->transform, "year") == 0 || strcmp(field->transform, "month") == 0 ||
-            strcmp(field->transform, "day") == 0 || strcmp(field->transform, "hour") == 0;
+        bool by_time = strcmp(field->transform, "year") == 0 ||
+                       strcmp(field->transform, "month") == 0 ||
+                       strcmp(field->transform, "day") == 0 ||
+                       strcmp(field->transform, "hour") == 0;
         const struct weir_type *type = source ? &source->type : by_time ? &timestamp : &binary;
         if (!source && (strcmp(field->transform, "identity") == 0 ||
                         strncmp(field->transform, "truncate", 8) == 0))
@@ -261,8 +261,7 @@ static weir_status put_partition_value(struct weir_buffer *out, const struct wei
         return type->id == WEIR_FLOAT ? weir_avro_put_raw(out, &single, 4, reterr)
                                       : weir_avro_put_raw(out, &real, 8, reterr);
     case WEIR_STRING:
-    case WEIR_BINARY:
-        return weir_avro_put_bytes(out, value->data, value->size, reterr);
+    case WEIR_BINARY: return weir_avro_put_bytes(out, value->data, value->size, reterr);
     case WEIR_BOOLEAN:
         if (value->size != 1 || value->data[0] > 1)
             break;
@@ -426,8 +425,8 @@ static weir_status summarise(struct weir_arena *arena, const struct weir_manifes
         int64_t *rows = entry->status == WEIR_ENTRY_ADDED      ? &manifest->added_rows
                         : entry->status == WEIR_ENTRY_EXISTING ? &manifest->existing_rows
                                                                : &manifest->deleted_rows;
-        int64_t number =
-            entry->sequence_number == -1 ? manifest->sequence_number : entry->sequence_number;
+        int64_t number = entry->sequence_number == -1 ? manifest->sequence_number
+                                                      : entry->sequence_number;
         ++*files;
         *rows += entry->file.record_count;
         if (entry->status != WEIR_ENTRY_DELETED && number < manifest->min_sequence_number)

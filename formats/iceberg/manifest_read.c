@@ -349,12 +349,11 @@ static bool value_bytes(const struct weir_avro_value *value, uint8_t out[16],
             return true;
         if (value->as.bytes.size < 1 || value->as.bytes.size > 16)
             return false;
-        ret_bytes->size =
-            value_decimal_bytes(value_decimal(value->as.bytes.data, value->as.bytes.size), out);
+        ret_bytes->size = value_decimal_bytes(
+            value_decimal(value->as.bytes.data, value->as.bytes.size), out);
         ret_bytes->data = out + 16 - ret_bytes->size;
         return true;
-    default:
-        return false;
+    default: return false;
     }
 }
 

@@ -135,8 +135,8 @@ static weir_status read_snapshot(const json_t *json, struct weir_snapshot *snaps
     if (json_is_integer(json_object_get(json, "schema-id")))
         WEIR_TRY(metadata_int32(json, "schema-id", &snapshot->schema_id, reterr));
     snapshot->manifest_list = json_string_value(json_object_get(json, "manifest-list"));
-    snapshot->manifest_list =
-        snapshot->manifest_list ? snapshot->manifest_list : ""; /* v1 may list manifests instead */
+    snapshot->manifest_list = snapshot->manifest_list ? snapshot->manifest_list
+                                                      : ""; /* v1 may list manifests instead */
     snapshot->summary = json_object_get(json, "summary");
     const char *operation = json_string_value(json_object_get(snapshot->summary, "operation"));
     snapshot->operation = operation ? operation : "";
@@ -158,8 +158,8 @@ static weir_status read_snapshots(struct weir_metadata *metadata, struct weir_er
     WEIR_TRY(weir_arena_zero(&metadata->arena, count, sizeof *metadata->snapshots,
                              &metadata->snapshots, reterr));
     for (size_t i = 0; i < count; i++) {
-        weir_status status =
-            read_snapshot(json_array_get(snapshots, i), &metadata->snapshots[i], reterr);
+        weir_status status = read_snapshot(json_array_get(snapshots, i), &metadata->snapshots[i],
+                                           reterr);
         if (status != WEIR_OK) {
             weir_error_prefix(reterr, "snapshot %zu", i);
             return status;
@@ -179,7 +179,8 @@ static weir_status check_refs(struct weir_metadata *metadata, struct weir_error 
     struct weir_snapshot snapshot;
     const char *name;
     json_t *value;
-    json_object_foreach (json_object_get(metadata->document, "refs"), name, value) {
+    json_object_foreach(json_object_get(metadata->document, "refs"), name, value)
+    {
         int64_t id;
         WEIR_TRY(metadata_int64(value, "snapshot-id", &id, reterr));
         if (!weir_metadata_snapshot(metadata, id, &snapshot))
@@ -282,7 +283,10 @@ const json_t *weir_metadata_document(const struct weir_metadata *metadata)
 {
     return metadata->document;
 }
-const char *weir_metadata_uuid(const struct weir_metadata *metadata) { return metadata->uuid; }
+const char *weir_metadata_uuid(const struct weir_metadata *metadata)
+{
+    return metadata->uuid;
+}
 const char *weir_metadata_location(const struct weir_metadata *metadata)
 {
     return metadata->location;
@@ -330,8 +334,8 @@ bool weir_metadata_snapshot(const struct weir_metadata *metadata, int64_t id,
     struct weir_snapshot key = {.id = id};
     if (metadata->snapshot_count == 0)
         return false;
-    const struct weir_snapshot *found =
-        bsearch(&key, metadata->snapshots, metadata->snapshot_count, sizeof key, compare_snapshots);
+    const struct weir_snapshot *found = bsearch(&key, metadata->snapshots, metadata->snapshot_count,
+                                                sizeof key, compare_snapshots);
     if (found)
         *ret_snapshot = *found;
     return found != NULL;

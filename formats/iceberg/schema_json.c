@@ -200,8 +200,8 @@ static weir_status field_from_json(struct reader *reader, const json_t *json, in
         WEIR_TRY(weir_arena_copy(reader->arena, text, strlen(text), &copy, reader->reterr));
         field->doc = copy;
     }
-    weir_status status =
-        type_from_json(reader, json_object_get(json, "type"), depth + 1, &field->type);
+    weir_status status = type_from_json(reader, json_object_get(json, "type"), depth + 1,
+                                        &field->type);
     if (status != WEIR_OK)
         weir_error_prefix(reader->reterr, "field %.200s", field->name);
     return status;
@@ -304,9 +304,9 @@ weir_status weir_partition_spec_to_json(const struct weir_partition_spec *spec, 
     json_t *fields = json_array();
     for (size_t i = 0; fields && i < spec->field_count; i++) {
         const struct weir_partition_field *field = &spec->fields[i];
-        json_t *one =
-            json_pack("{s:i, s:i, s:s, s:s}", "source-id", field->source_id, "field-id",
-                      field->field_id, "transform", field->transform, "name", field->name);
+        json_t *one = json_pack("{s:i, s:i, s:s, s:s}", "source-id", field->source_id, "field-id",
+                                field->field_id, "transform", field->transform, "name",
+                                field->name);
         if (!one || json_array_append_new(fields, one) != 0) {
             json_decref(fields);
             return no_memory(reterr);

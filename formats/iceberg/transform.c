@@ -17,7 +17,7 @@ static const char *const kind_names[KIND_COUNT] = {"identity", "bucket", "trunca
                                                    "month",    "day",    "hour",     "void"};
 
 #define MICROS_OF_HOUR INT64_C(3600000000)
-#define MICROS_OF_DAY INT64_C(86400000000)
+#define MICROS_OF_DAY  INT64_C(86400000000)
 
 /* "bucket[16]" -> BUCKET, 16 */
 static weir_status parse(const char *text, enum kind *ret_kind, int32_t *ret_parameter,
@@ -57,14 +57,10 @@ static bool takes_type(enum kind kind, enum weir_type_id id)
                id == WEIR_BINARY;
     case YEAR:
     case MONTH:
-    case DAY:
-        return id == WEIR_DATE || is_timestamp;
-    case HOUR:
-        return is_timestamp;
-    case VOID:
-        return true;
-    default:
-        return !weir_type_is_nested(id);
+    case DAY: return id == WEIR_DATE || is_timestamp;
+    case HOUR: return is_timestamp;
+    case VOID: return true;
+    default: return !weir_type_is_nested(id);
     }
 }
 
@@ -95,9 +91,15 @@ weir_status weir_transform_result_type(const char *transform, const struct weir_
 
 /* ---- bucket --------------------------------------------------------------------------------- */
 
-static uint32_t rotate(uint32_t value, int by) { return value << by | value >> (32 - by); }
+static uint32_t rotate(uint32_t value, int by)
+{
+    return value << by | value >> (32 - by);
+}
 
-static uint32_t murmur_mix(uint32_t block) { return rotate(block * 0xcc9e2d51u, 15) * 0x1b873593u; }
+static uint32_t murmur_mix(uint32_t block)
+{
+    return rotate(block * 0xcc9e2d51u, 15) * 0x1b873593u;
+}
 
 /* Murmur3, 32-bit x86 variant, seed 0. */
 static uint32_t murmur3(const uint8_t *data, size_t size)
@@ -148,7 +150,10 @@ static uint32_t hash_value(const struct weir_vector *source, uint32_t row)
 
 /* ---- times ---------------------------------------------------------------------------------- */
 
-static int64_t floor_divide(int64_t value, int64_t by) { return value / by - (value % by < 0); }
+static int64_t floor_divide(int64_t value, int64_t by)
+{
+    return value / by - (value % by < 0);
+}
 
 static int32_t time_part(enum kind kind, const struct weir_vector *source, uint32_t row)
 {
@@ -311,8 +316,7 @@ static weir_status time_text(struct weir_arena *arena, enum kind kind, int32_t v
     char day[24];
     int64_t months = floor_divide(value, 12);
     switch (kind) {
-    case YEAR:
-        return weir_arena_print(arena, ret_text, reterr, "%04d", 1970 + value);
+    case YEAR: return weir_arena_print(arena, ret_text, reterr, "%04d", 1970 + value);
     case MONTH:
         return weir_arena_print(arena, ret_text, reterr, "%04d-%02d", (int)(1970 + months),
                                 (int)(value - months * 12 + 1));
@@ -329,33 +333,23 @@ static weir_status time_text(struct weir_arena *arena, enum kind kind, int32_t v
 /* Prints a value of fixed width into text (48 bytes at least); returns the length. */
 static size_t print_value(const struct weir_vector *values, uint32_t row, char *text)
 {
-    const uint8_t *at =
-        (const uint8_t *)values->values + (size_t)row * weir_type_width(values->type);
+    const uint8_t *at = (const uint8_t *)values->values +
+                        (size_t)row * weir_type_width(values->type);
     int32_t narrow;
     int64_t whole;
     float single;
     double real;
     weir_int128 unscaled;
     switch (values->type->id) {
-    case WEIR_INT:
-        memcpy(&narrow, at, 4);
-        return weir_print_int64(text, narrow);
-    case WEIR_DATE:
-        memcpy(&narrow, at, 4);
-        return weir_print_date(text, narrow);
-    case WEIR_FLOAT:
-        memcpy(&single, at, 4);
-        return weir_print_double(text, (double)single);
-    case WEIR_DOUBLE:
-        memcpy(&real, at, 8);
-        return weir_print_double(text, real);
+    case WEIR_INT: memcpy(&narrow, at, 4); return weir_print_int64(text, narrow);
+    case WEIR_DATE: memcpy(&narrow, at, 4); return weir_print_date(text, narrow);
+    case WEIR_FLOAT: memcpy(&single, at, 4); return weir_print_double(text, (double)single);
+    case WEIR_DOUBLE: memcpy(&real, at, 8); return weir_print_double(text, real);
     case WEIR_DECIMAL:
         memcpy(&unscaled, at, 16);
         return weir_print_decimal(text, unscaled, values->type->scale);
-    case WEIR_UUID:
-        return weir_print_uuid(text, at);
-    default:
-        break;
+    case WEIR_UUID: return weir_print_uuid(text, at);
+    default: break;
     }
     memcpy(&whole, at, 8);
     if (values->type->id == WEIR_TIME)
@@ -394,8 +388,7 @@ static weir_status value_text(struct weir_arena *arena, const struct weir_vector
     case WEIR_MAP:
         return weir_fail(reterr, WEIR_USAGE, "a %s has no place in a partition path",
                          weir_type_name(values->type->id));
-    default:
-        return encode_path(arena, text, print_value(values, row, text), ret_text, reterr);
+    default: return encode_path(arena, text, print_value(values, row, text), ret_text, reterr);
     }
 }
 
@@ -430,7 +423,10 @@ static const struct {
     {"hour", HOUR, "_hour"},     {"hours", HOUR, "_hour"},      {"void", VOID, "_null"},
 };
 
-static const char *skip_blanks(const char *text) { return text + strspn(text, " \t"); }
+static const char *skip_blanks(const char *text)
+{
+    return text + strspn(text, " \t");
+}
 
 weir_status weir_transform_parse(struct weir_arena *arena, const char *text, char **ret_transform,
                                  char **ret_source_path, char **ret_name, struct weir_error *reterr)

@@ -88,8 +88,7 @@ int value_compare(const struct weir_type *type, const struct weir_bytes *a,
             return (m > n) - (m < n);
         }
         break;
-    default:
-        break;
+    default: break;
     }
     size_t shorter = a->size < b->size ? a->size : b->size;
     int order = shorter ? memcmp(a->data, b->data, shorter) : 0;
@@ -143,8 +142,7 @@ weir_status weir_value_binary(struct weir_arena *arena, const struct weir_vector
     case WEIR_MAP:
         return weir_fail(reterr, WEIR_USAGE, "a %s has no single-value form",
                          weir_type_name(flat->type->id));
-    default:
-        from = (const uint8_t *)flat->values + (size_t)row * size;
+    default: from = (const uint8_t *)flat->values + (size_t)row * size;
     }
     char *copy;
     WEIR_TRY(weir_arena_copy(arena, from, size, &copy, reterr));

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define ROWS_FIRST 64
+#define ROWS_FIRST  64
 #define BYTES_FIRST 1024
 #define BYTES_EXPECTED_MAX                                                                         \
     (8u << 20) /* one batch of long strings must not make every later one large */
@@ -29,8 +29,8 @@ static bool has_offsets(const struct json_node *node)
 static bool column_block(struct weir_json_decoder *decoder, void *block, size_t used, size_t size)
 {
     void *larger;
-    weir_status status =
-        weir_arena_alloc(decoder->arena, size + JSON_PADDING, &larger, &decoder->error);
+    weir_status status = weir_arena_alloc(decoder->arena, size + JSON_PADDING, &larger,
+                                          &decoder->error);
 
     if (status != WEIR_OK)
         return json_out_of_memory(decoder, status);
@@ -191,9 +191,9 @@ bool json_column_vectors(struct weir_json_decoder *decoder, const struct json_no
 {
     if (node->child_count == 0)
         return true;
-    weir_status status =
-        weir_arena_zero(decoder->arena, node->child_count, sizeof *vector->children,
-                        &vector->children, &decoder->error);
+    weir_status status = weir_arena_zero(decoder->arena, node->child_count,
+                                         sizeof *vector->children, &vector->children,
+                                         &decoder->error);
     if (status != WEIR_OK)
         return json_out_of_memory(decoder, status);
     for (uint32_t i = 0; i < node->child_count; i++)

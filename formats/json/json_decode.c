@@ -7,7 +7,7 @@
 
 #define NAME_SHOWN 64 /* bytes of an unknown field's name in a message */
 #define ROOM_FIRST (16 * 1024)
-#define ROOM_KEPT (1024 * 1024) /* room for larger records is given back after the call */
+#define ROOM_KEPT  (1024 * 1024) /* room for larger records is given back after the call */
 
 /* The name behind the quote at `key`, decoded; it was walked before, so nothing can be wrong with
  * it. */
@@ -77,9 +77,9 @@ static weir_status decoder_room(struct weir_json_decoder *decoder, size_t size,
 bool json_scratch(struct weir_json_decoder *decoder)
 {
     if (!decoder->scratch)
-        decoder->status =
-            weir_alloc(decoder->account, decoder->text_capacity + padding_size(decoder),
-                       &decoder->scratch, &decoder->error);
+        decoder->status = weir_alloc(decoder->account,
+                                     decoder->text_capacity + padding_size(decoder),
+                                     &decoder->scratch, &decoder->error);
     return decoder->status == WEIR_OK;
 }
 
@@ -100,14 +100,14 @@ static bool refuse_whole(const struct weir_bytes *record, struct json_failure *f
     *failure = (struct json_failure){.position = UINT32_MAX, .path_at = JSON_PATH_SIZE - 1};
     if (!record->data) {
         failure->reason = WEIR_REASON_NULL;
-        strcpy(failure->text, "null instead of a record");
+        snprintf(failure->text, sizeof failure->text, "null instead of a record");
     } else if (record->size > WEIR_RECORD_SIZE_MAX) {
         failure->reason = WEIR_REASON_TOO_LARGE;
         snprintf(failure->text, sizeof failure->text, "%zu bytes, more than %u", record->size,
                  WEIR_RECORD_SIZE_MAX);
     } else {
         failure->reason = WEIR_REASON_EMPTY;
-        strcpy(failure->text, "empty");
+        snprintf(failure->text, sizeof failure->text, "empty");
     }
     return true;
 }

@@ -39,19 +39,13 @@ const uint8_t *json_fail_syntax(struct weir_json_decoder *decoder, const uint8_t
 static const char *kind_of_value(uint8_t c)
 {
     switch (c) {
-    case '"':
-        return "a string";
-    case '{':
-        return "an object";
-    case '[':
-        return "an array";
+    case '"': return "a string";
+    case '{': return "an object";
+    case '[': return "an array";
     case 't':
-    case 'f':
-        return "a boolean";
-    case 'n':
-        return "null";
-    default:
-        return c == '-' || (c >= '0' && c <= '9') ? "a number" : NULL;
+    case 'f': return "a boolean";
+    case 'n': return "null";
+    default: return c == '-' || (c >= '0' && c <= '9') ? "a number" : NULL;
     }
 }
 

@@ -14,8 +14,9 @@
 
 #define JSON_PADDING                                                                               \
     64 /* readable zero bytes behind a record and behind values: the widest vector */
-#define JSON_KEY_WORDS 4 /* a key of up to 32 bytes, quotes included, is compared without a loop   \
-                          */
+#define JSON_KEY_WORDS                                                                             \
+    4 /* a key of up to 32 bytes, quotes included, is compared without a loop                      \
+       */
 #define JSON_KEY_FAST (JSON_KEY_WORDS * 8)
 #define JSON_INPUT_MAX                                                                             \
     (512u << 20) /* raw bytes a call: no column can then outgrow its int32 offsets */
@@ -96,11 +97,11 @@ struct weir_json_decoder {
     uint8_t *map_dead; /* careful pass: a stack of flags, one per entry of the open maps */
     size_t map_dead_size, map_dead_capacity;
 
-    struct weir_arena shapes; /* EVOLVE */
+    struct weir_arena shapes;        /* EVOLVE */
     struct json_shape **shape_table; /* members by parent and name */
     size_t shape_count;
-    uint64_t rows_before;       /* of earlier calls */
-    bool shapes_changed; /* since the list of unknowns was made */
+    uint64_t rows_before; /* of earlier calls */
+    bool shapes_changed;  /* since the list of unknowns was made */
     struct weir_arena lists;
     struct weir_json_unknown *unknowns;
     size_t unknown_count;

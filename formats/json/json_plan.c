@@ -177,8 +177,8 @@ static json_walk choose_walk(void)
     __builtin_cpu_init();
     has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
                __builtin_cpu_supports("bmi2");
-    has_avx512 =
-        has_avx2 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+    has_avx512 = has_avx2 && __builtin_cpu_supports("avx512bw") &&
+                 __builtin_cpu_supports("avx512vl");
     if (level && strcmp(level, "plain") == 0)
         return json_walk_plain;
     if (level && strcmp(level, "avx512") == 0 && has_avx512)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define SHAPE_SLOTS 32768 /* more than twice WEIR_SCHEMA_FIELDS_MAX */
-#define MAP_KEYS 64       /* an object with more different keys than this is a map */
+#define MAP_KEYS    64    /* an object with more different keys than this is a map */
 
 enum {
     SEEN_NULL = 1 << 0,
@@ -47,8 +47,8 @@ struct json_shape {
 
 static bool shape_new(struct weir_json_decoder *decoder, struct json_shape **ret_shape)
 {
-    weir_status status =
-        weir_arena_zero(&decoder->shapes, 1, sizeof **ret_shape, ret_shape, &decoder->error);
+    weir_status status = weir_arena_zero(&decoder->shapes, 1, sizeof **ret_shape, ret_shape,
+                                         &decoder->error);
 
     decoder->shape_count++;
     return status == WEIR_OK || json_out_of_memory(decoder, status);
@@ -109,9 +109,9 @@ static bool shape_member(struct weir_json_decoder *decoder, struct json_shape *s
     size_t slot;
 
     if (!decoder->shape_table) {
-        weir_status status =
-            weir_arena_zero(&decoder->shapes, SHAPE_SLOTS, sizeof *decoder->shape_table,
-                            &decoder->shape_table, &decoder->error);
+        weir_status status = weir_arena_zero(&decoder->shapes, SHAPE_SLOTS,
+                                             sizeof *decoder->shape_table, &decoder->shape_table,
+                                             &decoder->error);
         if (status != WEIR_OK)
             return json_out_of_memory(decoder, status);
     }
@@ -302,23 +302,15 @@ static const uint8_t *shape_value(struct weir_json_decoder *decoder, struct json
     bool escapes;
 
     switch (*at) {
-    case '{':
-        shape_see(decoder, shape, SEEN_OBJECT);
-        return shape_object(decoder, shape, at);
-    case '[':
-        shape_see(decoder, shape, SEEN_ARRAY);
-        return shape_array(decoder, shape, at);
+    case '{': shape_see(decoder, shape, SEEN_OBJECT); return shape_object(decoder, shape, at);
+    case '[': shape_see(decoder, shape, SEEN_ARRAY); return shape_array(decoder, shape, at);
     case '"':
         end = string_behind(at, &escapes);
         shape_see(decoder, shape, text_kind((const char *)at + 1, (size_t)(end - at) - 2, escapes));
         return end;
     case 't':
-    case 'f':
-        shape_see(decoder, shape, SEEN_BOOLEAN);
-        return at + (*at == 't' ? 4 : 5);
-    case 'n':
-        shape_see(decoder, shape, SEEN_NULL);
-        return at + 4;
+    case 'f': shape_see(decoder, shape, SEEN_BOOLEAN); return at + (*at == 't' ? 4 : 5);
+    case 'n': shape_see(decoder, shape, SEEN_NULL); return at + 4;
     default:
         end = json_number_end(at);
         shape_see(decoder, shape, number_kind((const char *)at, (size_t)(end - at)));
@@ -356,25 +348,16 @@ static weir_status resolve_type(const struct resolve *resolve, const struct json
 static enum weir_type_id scalar_type(uint32_t seen)
 {
     switch (seen) {
-    case SEEN_TIMESTAMPTZ:
-        return WEIR_TIMESTAMPTZ;
-    case SEEN_TIMESTAMP:
-        return WEIR_TIMESTAMP;
-    case SEEN_DATE:
-        return WEIR_DATE;
-    case SEEN_TIME:
-        return WEIR_TIME;
-    case SEEN_UUID:
-        return WEIR_UUID;
-    case SEEN_BOOLEAN:
-        return WEIR_BOOLEAN;
-    case SEEN_LONG:
-        return WEIR_LONG;
+    case SEEN_TIMESTAMPTZ: return WEIR_TIMESTAMPTZ;
+    case SEEN_TIMESTAMP: return WEIR_TIMESTAMP;
+    case SEEN_DATE: return WEIR_DATE;
+    case SEEN_TIME: return WEIR_TIME;
+    case SEEN_UUID: return WEIR_UUID;
+    case SEEN_BOOLEAN: return WEIR_BOOLEAN;
+    case SEEN_LONG: return WEIR_LONG;
     case SEEN_WIDE:
-    case SEEN_WIDE | SEEN_LONG:
-        return WEIR_DECIMAL;
-    default:
-        return seen & CLASS_NUMBER ? WEIR_DOUBLE : WEIR_STRING;
+    case SEEN_WIDE | SEEN_LONG: return WEIR_DECIMAL;
+    default: return seen & CLASS_NUMBER ? WEIR_DOUBLE : WEIR_STRING;
     }
 }
 
@@ -399,8 +382,8 @@ static weir_status resolve_members(const struct resolve *resolve, const struct j
         WEIR_TRY(weir_arena_copy(resolve->arena, member->name, member->name_size, &name,
                                  resolve->reterr));
         field->name = name;
-        field->required =
-            resolve->strict && member->present >= objects && !(member->seen & SEEN_NULL);
+        field->required = resolve->strict && member->present >= objects &&
+                          !(member->seen & SEEN_NULL);
         type.child_count++;
     }
     *ret_known = type.child_count > 0;
@@ -412,8 +395,8 @@ static weir_status resolve_element(const struct resolve *resolve, const struct j
                                    const char *name, struct weir_field *field, bool *ret_known)
 {
     field->name = name;
-    field->required =
-        resolve->strict && element && element->seen != 0 && !(element->seen & SEEN_NULL);
+    field->required = resolve->strict && element && element->seen != 0 &&
+                      !(element->seen & SEEN_NULL);
     if (!element) {
         field->type = (struct weir_type){.id = WEIR_STRING};
         *ret_known = resolve->strict;
@@ -431,8 +414,8 @@ static weir_status resolve_nested(const struct resolve *resolve, const struct js
     WEIR_TRY(
         weir_arena_zero(resolve->arena, 2, sizeof *type.children, &type.children, resolve->reterr));
     if (type.id == WEIR_MAP)
-        type.children[at++] =
-            (struct weir_field){.name = "key", .required = true, .type = {.id = WEIR_STRING}};
+        type.children[at++] = (struct weir_field){
+            .name = "key", .required = true, .type = {.id = WEIR_STRING}};
     WEIR_TRY(resolve_element(resolve, shape->element, at ? "value" : "element", &type.children[at],
                              ret_known));
     type.child_count = at + 1;

@@ -6,11 +6,12 @@
 
 #include <string.h>
 
-#define SECOND_MICROS INT64_C(1000000)
-#define DAY_MICROS (86400 * SECOND_MICROS)
-#define TIMESTAMP_FIRST (INT64_C(-62135596800) * SECOND_MICROS)    /* 0001-01-01, as text can say */
-#define TIMESTAMP_LAST (INT64_C(253402300800) * SECOND_MICROS - 1) /* 9999-12-31T23:59:59.999999   \
-                                                                    */
+#define SECOND_MICROS   INT64_C(1000000)
+#define DAY_MICROS      (86400 * SECOND_MICROS)
+#define TIMESTAMP_FIRST (INT64_C(-62135596800) * SECOND_MICROS) /* 0001-01-01, as text can say */
+#define TIMESTAMP_LAST                                                                             \
+    (INT64_C(253402300800) * SECOND_MICROS - 1) /* 9999-12-31T23:59:59.999999                      \
+                                                 */
 
 static inline bool is_digit(uint8_t c)
 {
@@ -128,20 +129,13 @@ static uint8_t simple_escape(uint8_t c)
     switch (c) {
     case '"':
     case '\\':
-    case '/':
-        return c;
-    case 'b':
-        return '\b';
-    case 'f':
-        return '\f';
-    case 'n':
-        return '\n';
-    case 'r':
-        return '\r';
-    case 't':
-        return '\t';
-    default:
-        return 0;
+    case '/': return c;
+    case 'b': return '\b';
+    case 'f': return '\f';
+    case 'n': return '\n';
+    case 'r': return '\r';
+    case 't': return '\t';
+    default: return 0;
     }
 }
 
@@ -299,8 +293,7 @@ bool json_put_number(struct weir_json_decoder *decoder, struct json_node *node, 
         if (node->unit == WEIR_TIME_ISO)
             return refuse_type(decoder, node, at);
         return put_time_number(decoder, node, at, size);
-    default:
-        return refuse_type(decoder, node, at);
+    default: return refuse_type(decoder, node, at);
     }
 }
 
@@ -419,24 +412,19 @@ bool json_put_text(struct weir_json_decoder *decoder, struct json_node *node, co
     uint8_t uuid[16];
 
     switch (node->type) {
-    case WEIR_STRING:
-        return put_bytes(decoder, node, text, size);
+    case WEIR_STRING: return put_bytes(decoder, node, text, size);
     case WEIR_DATE:
     case WEIR_TIME:
     case WEIR_TIMESTAMP:
-    case WEIR_TIMESTAMPTZ:
-        return put_time_text(decoder, node, at, text, size);
+    case WEIR_TIMESTAMPTZ: return put_time_text(decoder, node, at, text, size);
     case WEIR_UUID:
         if (weir_text_uuid(text, size, uuid))
             return put_fixed(decoder, node, uuid);
         json_fail(decoder, WEIR_REASON_TYPE, at, "want uuid, found another text");
         return false;
-    case WEIR_BINARY:
-        return put_binary(decoder, node, at, text, size);
-    case WEIR_FIXED:
-        return put_fixed_base64(decoder, node, at, text, size);
-    default:
-        return refuse_type(decoder, node, at);
+    case WEIR_BINARY: return put_binary(decoder, node, at, text, size);
+    case WEIR_FIXED: return put_fixed_base64(decoder, node, at, text, size);
+    default: return refuse_type(decoder, node, at);
     }
 }
 
@@ -465,8 +453,7 @@ bool json_put_key(struct weir_json_decoder *decoder, struct json_node *node, con
                               &unscaled))
             return put_fixed(decoder, node, &unscaled);
         break;
-    default:
-        return json_put_text(decoder, node, at, text, size);
+    default: return json_put_text(decoder, node, at, text, size);
     }
     json_fail(decoder, WEIR_REASON_TYPE, at, "want %s as a key, found another text", node->wanted);
     return false;

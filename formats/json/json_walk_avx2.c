@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define JSON_WALK_NAME json_walk_avx2
-#define JSON_BLOCK 32
+#define JSON_BLOCK     32
 
 static inline uint32_t stop_mask(__m256i text)
 {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define JSON_WALK_NAME json_walk_avx512
-#define JSON_BLOCK 64
+#define JSON_BLOCK     64
 
 static inline uint64_t stop_mask(__m512i text)
 {

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #define JSON_WALK_NAME json_walk_plain
-#define JSON_BLOCK 8
+#define JSON_BLOCK     8
 
-#define ONES UINT64_C(0x0101010101010101)
+#define ONES  UINT64_C(0x0101010101010101)
 #define HIGHS UINT64_C(0x8080808080808080)
 
 /* The top bit of each byte of `word` that is zero; exact up to the first one, which is all that is

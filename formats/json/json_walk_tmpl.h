@@ -684,16 +684,11 @@ static const uint8_t *walk_value(struct weir_json_decoder *decoder, struct json_
     switch (node->type) {
     case WEIR_STRING:
         return *at == '"' ? walk_string(decoder, node, at) : json_fail_type(decoder, node, at);
-    case WEIR_STRUCT:
-        return walk_struct(decoder, node, at, depth);
-    case WEIR_LIST:
-        return walk_list(decoder, node, at, depth);
-    case WEIR_MAP:
-        return walk_map(decoder, node, at, depth);
-    case WEIR_BOOLEAN:
-        return walk_boolean(decoder, node, at);
-    default:
-        break;
+    case WEIR_STRUCT: return walk_struct(decoder, node, at, depth);
+    case WEIR_LIST: return walk_list(decoder, node, at, depth);
+    case WEIR_MAP: return walk_map(decoder, node, at, depth);
+    case WEIR_BOOLEAN: return walk_boolean(decoder, node, at);
+    default: break;
     }
     if (*at == '"')
         return walk_other_text(decoder, node, at);
@@ -701,12 +696,9 @@ static const uint8_t *walk_value(struct weir_json_decoder *decoder, struct json_
         return json_fail_type(decoder, node, at);
     switch (node->type) {
     case WEIR_INT:
-    case WEIR_LONG:
-        return walk_integer(decoder, node, at);
-    case WEIR_DOUBLE:
-        return walk_double(decoder, node, at);
-    default:
-        return walk_number_slow(decoder, node, at);
+    case WEIR_LONG: return walk_integer(decoder, node, at);
+    case WEIR_DOUBLE: return walk_double(decoder, node, at);
+    default: return walk_number_slow(decoder, node, at);
     }
 }
 

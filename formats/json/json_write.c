@@ -62,12 +62,9 @@ static size_t print_scalar(const struct weir_vector *vector, size_t row, char ou
 
     switch (vector->type->id) {
     case WEIR_BOOLEAN:
-        strcpy(out, weir_bit_get(vector->values, row) ? "true" : "false");
-        return strlen(out);
-    case WEIR_INT:
-        return weir_print_int64(out, narrow[row]);
-    case WEIR_LONG:
-        return weir_print_int64(out, value_int64(vector, row));
+        return (size_t)snprintf(out, 6, "%s", weir_bit_get(vector->values, row) ? "true" : "false");
+    case WEIR_INT: return weir_print_int64(out, narrow[row]);
+    case WEIR_LONG: return weir_print_int64(out, value_int64(vector, row));
     case WEIR_FLOAT:
         if (!isfinite(single[row]))
             return 0;
@@ -82,23 +79,16 @@ static size_t print_scalar(const struct weir_vector *vector, size_t row, char ou
                 return size;
         }
         return 0;
-    case WEIR_DOUBLE:
-        return isfinite(real[row]) ? weir_print_double(out, real[row]) : 0;
+    case WEIR_DOUBLE: return isfinite(real[row]) ? weir_print_double(out, real[row]) : 0;
     case WEIR_DECIMAL:
         memcpy(&unscaled, (const uint8_t *)vector->values + row * 16, 16);
         return weir_print_decimal(out, unscaled, vector->type->scale);
-    case WEIR_DATE:
-        return weir_print_date(out, narrow[row]);
-    case WEIR_TIME:
-        return weir_print_time(out, value_int64(vector, row));
-    case WEIR_TIMESTAMP:
-        return weir_print_timestamp(out, value_int64(vector, row));
-    case WEIR_TIMESTAMPTZ:
-        return weir_print_timestamptz(out, value_int64(vector, row));
-    case WEIR_UUID:
-        return weir_print_uuid(out, (const uint8_t *)vector->values + row * 16);
-    default:
-        return 0;
+    case WEIR_DATE: return weir_print_date(out, narrow[row]);
+    case WEIR_TIME: return weir_print_time(out, value_int64(vector, row));
+    case WEIR_TIMESTAMP: return weir_print_timestamp(out, value_int64(vector, row));
+    case WEIR_TIMESTAMPTZ: return weir_print_timestamptz(out, value_int64(vector, row));
+    case WEIR_UUID: return weir_print_uuid(out, (const uint8_t *)vector->values + row * 16);
+    default: return 0;
     }
 }
 
@@ -161,13 +151,10 @@ static weir_status write_flat(struct weir_buffer *out, const struct weir_vector 
     case WEIR_FIXED:
         return write_base64(out, (const uint8_t *)bytes + row * vector->type->length,
                             vector->type->length, reterr);
-    case WEIR_STRUCT:
-        return write_members(out, vector->type, vector->children, row, reterr);
+    case WEIR_STRUCT: return write_members(out, vector->type, vector->children, row, reterr);
     case WEIR_LIST:
-    case WEIR_MAP:
-        return write_entries(out, vector, row, reterr);
-    default:
-        break;
+    case WEIR_MAP: return write_entries(out, vector, row, reterr);
+    default: break;
     }
     size = print_scalar(vector, row, text + 1);
     if (size == 0)

@@ -9,7 +9,8 @@
 /* Bits a value for one false answer in a hundred: -8 / ln(1 - 0.01^(1/8)). */
 #define BITS_PER_VALUE_TENTHS 97
 
-static const uint32_t salts[8] = {0x47b6137bu, 0x44974d91u, 0x8824ad5bu, 0xa2b7289du, 0x705495c7u, 0x2df1424bu, 0x9efc4947u, 0x5c6bfb31u};
+static const uint32_t salts[8] = {0x47b6137bu, 0x44974d91u, 0x8824ad5bu, 0xa2b7289du,
+                                  0x705495c7u, 0x2df1424bu, 0x9efc4947u, 0x5c6bfb31u};
 
 size_t parquet_bloom_size(uint64_t different)
 {
@@ -19,9 +20,15 @@ size_t parquet_bloom_size(uint64_t different)
     return size;
 }
 
-uint64_t parquet_bloom_hash(const void *data, size_t size) { return XXH64(data, size, 0); }
+uint64_t parquet_bloom_hash(const void *data, size_t size)
+{
+    return XXH64(data, size, 0);
+}
 
-static size_t block_of(size_t size, uint64_t hash) { return (size_t)((hash >> 32) * (size / BLOCK_SIZE) >> 32) * BLOCK_SIZE; }
+static size_t block_of(size_t size, uint64_t hash)
+{
+    return (size_t)((hash >> 32) * (size / BLOCK_SIZE) >> 32) * BLOCK_SIZE;
+}
 
 void parquet_bloom_add(uint8_t *filter, size_t size, uint64_t hash)
 {

@@ -1,5 +1,6 @@
-/* Least and greatest of values, in Parquet's order, and their two written forms: Parquet's PLAIN bytes and Iceberg's
- * single-value binary. Specs: parquet.thrift ColumnOrder; Iceberg Appendix D, "Binary single-value serialization". */
+/* Least and greatest of values, in Parquet's order, and their two written forms: Parquet's PLAIN
+ * bytes and Iceberg's single-value binary. Specs: parquet.thrift ColumnOrder; Iceberg Appendix D,
+ * "Binary single-value serialization". */
 #include "formats/parquet/parquet_int.h"
 
 #include <math.h>
@@ -31,25 +32,22 @@ static int compare_decimal(struct weir_bytes a, struct weir_bytes b)
     return x != y ? (x > y) - (x < y) : memcmp(a.data, b.data, a.size);
 }
 
-int parquet_compare(enum parquet_order order, const union parquet_value *a, const union parquet_value *b)
+int parquet_compare(enum parquet_order order, const union parquet_value *a,
+                    const union parquet_value *b)
 {
     switch (order) {
-    case PARQUET_ORDER_BOOLEAN: case PARQUET_ORDER_INT32:
-        return (a->int32 > b->int32) - (a->int32 < b->int32);
-    case PARQUET_ORDER_INT64:
-        return (a->int64 > b->int64) - (a->int64 < b->int64);
-    case PARQUET_ORDER_FLOAT:
-        return (a->float32 > b->float32) - (a->float32 < b->float32);
-    case PARQUET_ORDER_DOUBLE:
-        return (a->float64 > b->float64) - (a->float64 < b->float64);
-    case PARQUET_ORDER_DECIMAL:
-        return compare_decimal(a->bytes, b->bytes);
-    default:
-        return compare_bytes(a->bytes, b->bytes);
+    case PARQUET_ORDER_BOOLEAN:
+    case PARQUET_ORDER_INT32: return (a->int32 > b->int32) - (a->int32 < b->int32);
+    case PARQUET_ORDER_INT64: return (a->int64 > b->int64) - (a->int64 < b->int64);
+    case PARQUET_ORDER_FLOAT: return (a->float32 > b->float32) - (a->float32 < b->float32);
+    case PARQUET_ORDER_DOUBLE: return (a->float64 > b->float64) - (a->float64 < b->float64);
+    case PARQUET_ORDER_DECIMAL: return compare_decimal(a->bytes, b->bytes);
+    default: return compare_bytes(a->bytes, b->bytes);
     }
 }
 
-void parquet_range_merge(enum parquet_order order, struct parquet_range *into, const struct parquet_range *from)
+void parquet_range_merge(enum parquet_order order, struct parquet_range *into,
+                         const struct parquet_range *from)
 {
     if (!from->set)
         return;
@@ -63,7 +61,8 @@ void parquet_range_merge(enum parquet_order order, struct parquet_range *into, c
         into->upper = from->upper;
 }
 
-void parquet_range_add_bytes(struct parquet_range *range, enum parquet_order order, struct weir_bytes bytes)
+void parquet_range_add_bytes(struct parquet_range *range, enum parquet_order order,
+                             struct weir_bytes bytes)
 {
     struct parquet_range one = {.set = true, .lower.bytes = bytes, .upper.bytes = bytes};
     parquet_range_merge(order, range, &one);
@@ -95,8 +94,8 @@ static struct parquet_range range_boolean(const uint8_t *values, size_t count)
     return (struct parquet_range){.set = true, .lower.int32 = !none, .upper.int32 = any};
 }
 
-/* Zero bounds are written as -0 and +0, so that a reader that tells them apart still finds both. Comparisons with NaN
- * are false, which passes it over. */
+/* Zero bounds are written as -0 and +0, so that a reader that tells them apart still finds both.
+ * Comparisons with NaN are false, which passes it over. */
 static struct parquet_range range_float(const float *values, size_t count, uint64_t *nan_count)
 {
     float lower = INFINITY, upper = -INFINITY;
@@ -107,7 +106,9 @@ static struct parquet_range range_float(const float *values, size_t count, uint6
         nans += values[i] != values[i];
     }
     *nan_count += nans;
-    return (struct parquet_range){.set = nans < count, .lower.float32 = lower == 0 ? -0.0f : lower, .upper.float32 = upper == 0 ? 0.0f : upper};
+    return (struct parquet_range){.set = nans < count,
+                                  .lower.float32 = lower == 0 ? -0.0f : lower,
+                                  .upper.float32 = upper == 0 ? 0.0f : upper};
 }
 
 static struct parquet_range range_double(const double *values, size_t count, uint64_t *nan_count)
@@ -120,10 +121,13 @@ static struct parquet_range range_double(const double *values, size_t count, uin
         nans += values[i] != values[i];
     }
     *nan_count += nans;
-    return (struct parquet_range){.set = nans < count, .lower.float64 = lower == 0 ? -0.0 : lower, .upper.float64 = upper == 0 ? 0.0 : upper};
+    return (struct parquet_range){.set = nans < count,
+                                  .lower.float64 = lower == 0 ? -0.0 : lower,
+                                  .upper.float64 = upper == 0 ? 0.0 : upper};
 }
 
-void parquet_range_fixed(const struct parquet_leaf *leaf, const void *values, size_t count, struct parquet_range *range, uint64_t *nan_count)
+void parquet_range_fixed(const struct parquet_leaf *leaf, const void *values, size_t count,
+                         struct parquet_range *range, uint64_t *nan_count)
 {
     if (count == 0)
         return;
@@ -137,12 +141,16 @@ void parquet_range_fixed(const struct parquet_leaf *leaf, const void *values, si
     case PARQUET_ORDER_DOUBLE: here = range_double(values, count, nan_count); break;
     default:
         for (size_t i = 0; i < count; i++)
-            parquet_range_add_bytes(&here, order, (struct weir_bytes){(const uint8_t *)values + i * leaf->width, leaf->width});
+            parquet_range_add_bytes(
+                &here, order,
+                (struct weir_bytes){(const uint8_t *)values + i * leaf->width, leaf->width});
     }
     parquet_range_merge(order, range, &here);
 }
 
-/* ---- cutting --------------------------------------------------------------------------------------------------- */
+/* ---- cutting
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 /* Bytes of the first `characters` code points. */
 static size_t text_prefix(struct weir_bytes text, size_t characters)
@@ -161,7 +169,8 @@ static size_t text_boundary(struct weir_bytes text, size_t limit)
     return limit;
 }
 
-/* The code point that ends at data[size), where it starts, or UINT32_MAX if the bytes are not UTF-8. */
+/* The code point that ends at data[size), where it starts, or UINT32_MAX if the bytes are not
+ * UTF-8. */
 static uint32_t last_character(const uint8_t *data, size_t size, size_t *ret_start)
 {
     size_t start = size - 1;
@@ -193,7 +202,8 @@ static size_t put_character(uint8_t *to, uint32_t character)
     return length;
 }
 
-/* Makes the prefix greater than anything it begins; 0 if there is nothing greater. data has 4 bytes of room behind. */
+/* Makes the prefix greater than anything it begins; 0 if there is nothing greater. data has 4 bytes
+ * of room behind. */
 static size_t round_up_text(uint8_t *data, size_t size)
 {
     while (size > 0) {
@@ -202,7 +212,8 @@ static size_t round_up_text(uint8_t *data, size_t size)
         if (character == UINT32_MAX)
             return 0;
         if (character < 0x10ffff) {
-            character = character == 0xd7ff ? 0xe000 : character + 1; /* surrogates are no characters */
+            character = character == 0xd7ff ? 0xe000
+                                            : character + 1; /* surrogates are no characters */
             return start + put_character(data + start, character);
         }
         size = start;
@@ -220,8 +231,9 @@ static size_t round_up_binary(uint8_t *data, size_t size)
 }
 
 /* First `size` bytes, rounded up if `upper`; data stays NULL if that cannot be. */
-static weir_status cut_bytes(struct weir_arena *arena, bool text, struct weir_bytes bytes, size_t size, bool upper,
-                             struct weir_bytes *ret_bytes, struct weir_error *reterr)
+static weir_status cut_bytes(struct weir_arena *arena, bool text, struct weir_bytes bytes,
+                             size_t size, bool upper, struct weir_bytes *ret_bytes,
+                             struct weir_error *reterr)
 {
     uint8_t *copy;
     WEIR_TRY(weir_arena_alloc(arena, size + 8, &copy, reterr));
@@ -236,7 +248,8 @@ static weir_status cut_bytes(struct weir_arena *arena, bool text, struct weir_by
     return WEIR_OK;
 }
 
-static weir_status copy_number(struct weir_arena *arena, const void *data, size_t size, struct weir_bytes *ret_bytes, struct weir_error *reterr)
+static weir_status copy_number(struct weir_arena *arena, const void *data, size_t size,
+                               struct weir_bytes *ret_bytes, struct weir_error *reterr)
 {
     char *copy;
     WEIR_TRY(weir_arena_copy(arena, data, size, &copy, reterr));
@@ -244,8 +257,10 @@ static weir_status copy_number(struct weir_arena *arena, const void *data, size_
     return WEIR_OK;
 }
 
-weir_status parquet_bound_plain(struct weir_arena *arena, const struct parquet_leaf *leaf, const union parquet_value *value, bool upper,
-                                size_t limit, struct weir_bytes *ret_bytes, bool *ret_exact, struct weir_error *reterr)
+weir_status parquet_bound_plain(struct weir_arena *arena, const struct parquet_leaf *leaf,
+                                const union parquet_value *value, bool upper, size_t limit,
+                                struct weir_bytes *ret_bytes, bool *ret_exact,
+                                struct weir_error *reterr)
 {
     *ret_exact = true;
     if (leaf->physical == PARQUET_BOOLEAN)
@@ -269,8 +284,9 @@ weir_status parquet_bound_plain(struct weir_arena *arena, const struct parquet_l
 }
 
 /* Iceberg's decimal: the fewest big-endian two's complement bytes. */
-static weir_status decimal_iceberg(struct weir_arena *arena, const struct parquet_leaf *leaf, const union parquet_value *value,
-                                   struct weir_bytes *ret_bytes, struct weir_error *reterr)
+static weir_status decimal_iceberg(struct weir_arena *arena, const struct parquet_leaf *leaf,
+                                   const union parquet_value *value, struct weir_bytes *ret_bytes,
+                                   struct weir_error *reterr)
 {
     uint8_t bytes[16];
     const uint8_t *data = bytes;
@@ -290,7 +306,8 @@ static weir_status decimal_iceberg(struct weir_arena *arena, const struct parque
     return copy_number(arena, data, size, ret_bytes, reterr);
 }
 
-weir_status parquet_bound_iceberg(struct weir_arena *arena, const struct parquet_leaf *leaf, const union parquet_value *value, bool upper,
+weir_status parquet_bound_iceberg(struct weir_arena *arena, const struct parquet_leaf *leaf,
+                                  const union parquet_value *value, bool upper,
                                   struct weir_bytes *ret_bytes, struct weir_error *reterr)
 {
     enum weir_type_id id = leaf->type->id;

@@ -1,7 +1,8 @@
-/* A buffered column to a column chunk: choose the encoding, write the pages, note bounds and positions.
+/* A buffered column to a column chunk: choose the encoding, write the pages, note bounds and
+ * positions.
  *
- * Data pages are version 1: every reader has it (README.md). One encoding serves the whole chunk, since all values are
- * there when it is chosen. */
+ * Data pages are version 1: every reader has it (README.md). One encoding serves the whole chunk,
+ * since all values are there when it is chosen. */
 #include "formats/parquet/parquet_int.h"
 
 #include <string.h>
@@ -15,7 +16,7 @@ struct encoder {
     struct parquet_dictionary dictionary;
     struct weir_compressor *compressor;
     struct weir_buffer plain, packed; /* a page before and after compression */
-    uint32_t *seen;                   /* page + 1 in which a dictionary entry was met last; strings only */
+    uint32_t *seen; /* page + 1 in which a dictionary entry was met last; strings only */
     struct parquet_string_cursor cursor;
     uint64_t page_size, value_at, row_at;
     struct parquet_range range;
@@ -49,7 +50,8 @@ static struct weir_bytes dictionary_string(const struct encoder *encoder, uint32
 /* Delta only for plain integers and times: decimals in delta are beyond some vectorized readers. */
 static bool delta_allowed(const struct parquet_leaf *leaf)
 {
-    return (leaf->physical == PARQUET_INT32 || leaf->physical == PARQUET_INT64) && leaf->type->id != WEIR_DECIMAL;
+    return (leaf->physical == PARQUET_INT32 || leaf->physical == PARQUET_INT64) &&
+           leaf->type->id != WEIR_DECIMAL;
 }
 
 static weir_status choose_encoding(struct encoder *encoder)
@@ -65,13 +67,18 @@ static weir_status choose_encoding(struct encoder *encoder)
     while (segment->value_count == 0)
         segment++;
     if (delta_allowed(leaf))
-        delta_bits = 8.0 * (double)parquet_delta_size(segment->values.data, segment->value_count, leaf->width) / segment->value_count;
+        delta_bits = 8.0 *
+                     (double)parquet_delta_size(segment->values.data, segment->value_count,
+                                                leaf->width) /
+                     segment->value_count;
     bool tiny = delta_bits < 1 && column->value_count > 64; /* counters: no dictionary comes near */
     if (!tiny)
         WEIR_TRY(parquet_dictionary_build(column, &encoder->dictionary, encoder->reterr));
     double dictionary_bits = 1e9;
     if (encoder->dictionary.used)
-        dictionary_bits = parquet_bit_width(encoder->dictionary.count - 1) + 8.0 * (double)encoder->dictionary.plain_size / (double)column->value_count;
+        dictionary_bits = parquet_bit_width(encoder->dictionary.count - 1) +
+                          8.0 * (double)encoder->dictionary.plain_size /
+                              (double)column->value_count;
     if (dictionary_bits <= delta_bits && encoder->dictionary.used)
         *encoding = PARQUET_RLE_DICTIONARY;
     else if (delta_bits < 8.0 * leaf->width * 0.9)
@@ -79,29 +86,37 @@ static weir_status choose_encoding(struct encoder *encoder)
     if (*encoding != PARQUET_RLE_DICTIONARY)
         parquet_dictionary_done(&encoder->dictionary);
     else if (leaf->physical == PARQUET_BYTE_ARRAY)
-        WEIR_TRY(weir_alloc_zero(column->account, encoder->dictionary.count, sizeof *encoder->seen, &encoder->seen, encoder->reterr));
+        WEIR_TRY(weir_alloc_zero(column->account, encoder->dictionary.count, sizeof *encoder->seen,
+                                 &encoder->seen, encoder->reterr));
     return WEIR_OK;
 }
 
 /* Compresses `plain` and appends header and data to the chunk. */
-static weir_status emit_page(struct encoder *encoder, enum parquet_page_type type, uint32_t value_count, enum parquet_encoding encoding,
+static weir_status emit_page(struct encoder *encoder, enum parquet_page_type type,
+                             uint32_t value_count, enum parquet_encoding encoding,
                              uint32_t *ret_size)
 {
     struct parquet_chunk *chunk = encoder->chunk;
     size_t before = chunk->bytes.size;
     if (encoder->plain.size > INT32_MAX)
-        return weir_fail(encoder->reterr, WEIR_UNSUPPORTED, "a page of %zu bytes: one row holds more than Parquet allows", encoder->plain.size);
+        return weir_fail(encoder->reterr, WEIR_UNSUPPORTED,
+                         "a page of %zu bytes: one row holds more than Parquet allows",
+                         encoder->plain.size);
     weir_buffer_clear(&encoder->packed);
-    WEIR_TRY(weir_compress(encoder->compressor, encoder->plain.data, encoder->plain.size, &encoder->packed, encoder->reterr));
+    WEIR_TRY(weir_compress(encoder->compressor, encoder->plain.data, encoder->plain.size,
+                           &encoder->packed, encoder->reterr));
     if (encoder->packed.size > INT32_MAX)
-        return weir_fail(encoder->reterr, WEIR_UNSUPPORTED, "a page of %zu bytes: one row holds more than Parquet allows", encoder->packed.size);
+        return weir_fail(encoder->reterr, WEIR_UNSUPPORTED,
+                         "a page of %zu bytes: one row holds more than Parquet allows",
+                         encoder->packed.size);
     struct thrift_writer writer;
     thrift_writer_init(&writer, &chunk->bytes, encoder->reterr);
     thrift_element_struct(&writer);
     thrift_write_i32(&writer, 1, (int32_t)type);
     thrift_write_i32(&writer, 2, (int32_t)encoder->plain.size);
     thrift_write_i32(&writer, 3, (int32_t)encoder->packed.size);
-    thrift_write_i32(&writer, 4, (int32_t)crc32(0, encoder->packed.data, (uInt)encoder->packed.size));
+    thrift_write_i32(&writer, 4,
+                     (int32_t)crc32(0, encoder->packed.data, (uInt)encoder->packed.size));
     thrift_begin_struct(&writer, type == PARQUET_DICTIONARY_PAGE ? 7 : 5);
     thrift_write_i32(&writer, 1, (int32_t)value_count);
     thrift_write_i32(&writer, 2, (int32_t)encoding);
@@ -113,7 +128,8 @@ static weir_status emit_page(struct encoder *encoder, enum parquet_page_type typ
     thrift_end_struct(&writer);
     WEIR_TRY(writer.status);
     chunk->plain_size += chunk->bytes.size - before + encoder->plain.size;
-    WEIR_TRY(weir_buffer_append(&chunk->bytes, encoder->packed.data, encoder->packed.size, encoder->reterr));
+    WEIR_TRY(weir_buffer_append(&chunk->bytes, encoder->packed.data, encoder->packed.size,
+                                encoder->reterr));
     *ret_size = (uint32_t)(chunk->bytes.size - before);
     return WEIR_OK;
 }
@@ -136,7 +152,8 @@ static weir_status emit_dictionary(struct encoder *encoder)
             put_plain_string(&encoder->plain, entry.data, (uint32_t)entry.size);
         }
     } else {
-        WEIR_TRY(weir_buffer_append(&encoder->plain, dictionary->entries.data, dictionary->entries.size, encoder->reterr));
+        WEIR_TRY(weir_buffer_append(&encoder->plain, dictionary->entries.data,
+                                    dictionary->entries.size, encoder->reterr));
     }
     uint32_t size;
     WEIR_TRY(emit_page(encoder, PARQUET_DICTIONARY_PAGE, dictionary->count, PARQUET_PLAIN, &size));
@@ -145,7 +162,8 @@ static weir_status emit_dictionary(struct encoder *encoder)
 }
 
 /* Levels of a version 1 page: four bytes of length, then the hybrid. */
-static weir_status put_levels(struct encoder *encoder, const struct weir_buffer *levels, uint8_t greatest, uint32_t from, uint32_t to)
+static weir_status put_levels(struct encoder *encoder, const struct weir_buffer *levels,
+                              uint8_t greatest, uint32_t from, uint32_t to)
 {
     struct weir_buffer *out = &encoder->plain;
     unsigned width = parquet_bit_width(greatest);
@@ -162,7 +180,8 @@ static weir_status put_levels(struct encoder *encoder, const struct weir_buffer 
     return WEIR_OK;
 }
 
-static weir_status put_plain_strings(struct encoder *encoder, const struct page_part *part, struct parquet_range *range)
+static weir_status put_plain_strings(struct encoder *encoder, const struct page_part *part,
+                                     struct parquet_range *range)
 {
     const uint32_t *lengths = part_lengths(part);
     uint32_t count = part->value_to - part->value_from;
@@ -175,7 +194,8 @@ static weir_status put_plain_strings(struct encoder *encoder, const struct page_
         const uint8_t *data = parquet_string_next(&encoder->cursor, lengths[i]);
         put_plain_string(&encoder->plain, data, lengths[i]);
         if (bounds)
-            parquet_range_add_bytes(range, PARQUET_ORDER_BYTES, (struct weir_bytes){data, lengths[i]});
+            parquet_range_add_bytes(range, PARQUET_ORDER_BYTES,
+                                    (struct weir_bytes){data, lengths[i]});
     }
     return WEIR_OK;
 }
@@ -197,7 +217,8 @@ static weir_status put_indices(struct encoder *encoder, uint32_t count)
 {
     unsigned width = parquet_bit_width(encoder->dictionary.count - 1);
     WEIR_TRY(weir_buffer_append(&encoder->plain, &(uint8_t){(uint8_t)width}, 1, encoder->reterr));
-    return parquet_rle_encode32(part_indices(encoder), count, width, &encoder->plain, encoder->reterr);
+    return parquet_rle_encode32(part_indices(encoder), count, width, &encoder->plain,
+                                encoder->reterr);
 }
 
 /* Each entry of the dictionary is compared once a page, however often it comes. */
@@ -213,7 +234,8 @@ static void range_of_entries(struct encoder *encoder, uint32_t count, struct par
     }
 }
 
-static weir_status put_values(struct encoder *encoder, const struct page_part *part, struct parquet_range *range)
+static weir_status put_values(struct encoder *encoder, const struct page_part *part,
+                              struct parquet_range *range)
 {
     const struct parquet_leaf *leaf = encoder->leaf;
     uint32_t count = part->value_to - part->value_from;
@@ -224,7 +246,8 @@ static weir_status put_values(struct encoder *encoder, const struct page_part *p
         range->set = range->set && !leaf->no_bounds;
     }
     if (count == 0)
-        return WEIR_OK; /* a page of nulls: every encoding has an empty form, but the empty run reads everywhere */
+        return WEIR_OK; /* a page of nulls: every encoding has an empty form, but the empty run
+                           reads everywhere */
     switch (encoder->chunk->encoding) {
     case PARQUET_RLE_DICTIONARY:
         if (text && !leaf->no_bounds)
@@ -237,12 +260,14 @@ static weir_status put_values(struct encoder *encoder, const struct page_part *p
             return put_plain_strings(encoder, part, range);
         if (leaf->physical == PARQUET_BOOLEAN)
             return put_booleans(encoder, values, count);
-        return weir_buffer_append(&encoder->plain, values, (size_t)count * leaf->width, encoder->reterr);
+        return weir_buffer_append(&encoder->plain, values, (size_t)count * leaf->width,
+                                  encoder->reterr);
     }
 }
 
 /* Notes the page's bounds, and whether bounds of pages so far only rise or only fall. */
-static weir_status note_bounds(struct encoder *encoder, struct parquet_page *page, const struct parquet_range *range)
+static weir_status note_bounds(struct encoder *encoder, struct parquet_page *page,
+                               const struct parquet_range *range)
 {
     struct parquet_chunk *chunk = encoder->chunk;
     enum parquet_order order = parquet_order_of(encoder->leaf);
@@ -261,11 +286,14 @@ static weir_status note_bounds(struct encoder *encoder, struct parquet_page *pag
     }
     encoder->last_range = *range;
     parquet_range_merge(order, &encoder->range, range);
-    WEIR_TRY(parquet_bound_plain(&chunk->arena, encoder->leaf, &range->lower, false, PARQUET_INDEX_BOUND, &page->lower, &exact, encoder->reterr));
-    return parquet_bound_plain(&chunk->arena, encoder->leaf, &range->upper, true, PARQUET_INDEX_BOUND, &page->upper, &exact, encoder->reterr);
+    WEIR_TRY(parquet_bound_plain(&chunk->arena, encoder->leaf, &range->lower, false,
+                                 PARQUET_INDEX_BOUND, &page->lower, &exact, encoder->reterr));
+    return parquet_bound_plain(&chunk->arena, encoder->leaf, &range->upper, true,
+                               PARQUET_INDEX_BOUND, &page->upper, &exact, encoder->reterr);
 }
 
-static weir_status chunk_new_page(struct parquet_chunk *chunk, struct weir_account *account, struct parquet_page **ret_page, struct weir_error *reterr)
+static weir_status chunk_new_page(struct parquet_chunk *chunk, struct weir_account *account,
+                                  struct parquet_page **ret_page, struct weir_error *reterr)
 {
     if (chunk->page_count == chunk->page_capacity) {
         size_t capacity = chunk->page_capacity ? chunk->page_capacity * 2 : 8;
@@ -285,8 +313,10 @@ static weir_status emit_data_page(struct encoder *encoder, const struct page_par
     struct parquet_page *page;
     WEIR_TRY(chunk_new_page(chunk, encoder->column->account, &page, encoder->reterr));
     weir_buffer_clear(&encoder->plain);
-    WEIR_TRY(put_levels(encoder, &part->segment->repetition, encoder->leaf->max_repetition, part->level_from, part->level_to));
-    WEIR_TRY(put_levels(encoder, &part->segment->definition, encoder->leaf->max_definition, part->level_from, part->level_to));
+    WEIR_TRY(put_levels(encoder, &part->segment->repetition, encoder->leaf->max_repetition,
+                        part->level_from, part->level_to));
+    WEIR_TRY(put_levels(encoder, &part->segment->definition, encoder->leaf->max_definition,
+                        part->level_from, part->level_to));
     WEIR_TRY(put_values(encoder, part, &range));
     page->offset = chunk->bytes.size;
     page->first_row = encoder->row_at;
@@ -307,7 +337,8 @@ static weir_status emit_segment(struct encoder *encoder, const struct parquet_se
 {
     const struct parquet_leaf *leaf = encoder->leaf;
     bool text = leaf->physical == PARQUET_BYTE_ARRAY;
-    uint64_t each = text ? 4 : leaf->width, whole = segment->value_count * each + segment->byte_count;
+    uint64_t each = text ? 4 : leaf->width,
+             whole = segment->value_count * each + segment->byte_count;
     struct page_part part = {.segment = segment};
     if (whole <= encoder->page_size) {
         part.level_to = segment->level_count;
@@ -321,7 +352,11 @@ static weir_status emit_segment(struct encoder *encoder, const struct parquet_se
         bool row = !leaf->max_repetition || segment->repetition.data[at] == 0;
         if (row && size >= encoder->page_size) {
             WEIR_TRY(emit_data_page(encoder, &part));
-            part = (struct page_part){.segment = segment, .level_from = at, .level_to = at, .value_from = part.value_to, .value_to = part.value_to};
+            part = (struct page_part){.segment = segment,
+                                      .level_from = at,
+                                      .level_to = at,
+                                      .value_from = part.value_to,
+                                      .value_to = part.value_to};
             size = 0;
         }
         part.row_count += row;
@@ -332,7 +367,9 @@ static weir_status emit_segment(struct encoder *encoder, const struct parquet_se
     return emit_data_page(encoder, &part);
 }
 
-/* ---- bloom ----------------------------------------------------------------------------------------------------- */
+/* ---- bloom
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static weir_status make_bloom(struct encoder *encoder)
 {
@@ -341,20 +378,24 @@ static weir_status make_bloom(struct encoder *encoder)
     const struct parquet_dictionary *dictionary = &encoder->dictionary;
     bool text = encoder->leaf->physical == PARQUET_BYTE_ARRAY;
     uint32_t width = encoder->leaf->width;
-    chunk->bloom_size = parquet_bloom_size(dictionary->used ? dictionary->count : column->value_count);
+    chunk->bloom_size = parquet_bloom_size(dictionary->used ? dictionary->count
+                                                            : column->value_count);
     WEIR_TRY(weir_arena_zero(&chunk->arena, chunk->bloom_size, 1, &chunk->bloom, encoder->reterr));
     for (uint32_t i = 0; i < dictionary->count; i++) {
         struct weir_bytes entry = {dictionary->entries.data + (size_t)i * width, width};
         entry = text ? dictionary_string(encoder, i) : entry;
-        parquet_bloom_add(chunk->bloom, chunk->bloom_size, parquet_bloom_hash(entry.data, entry.size));
+        parquet_bloom_add(chunk->bloom, chunk->bloom_size,
+                          parquet_bloom_hash(entry.data, entry.size));
     }
     struct parquet_string_cursor cursor = {column->first_block, 0};
     for (size_t s = 0; s < column->segment_count && !dictionary->used; s++) {
         const struct parquet_segment *segment = &column->segments[s];
         const uint32_t *lengths = (const uint32_t *)(const void *)segment->values.data;
         for (uint32_t i = 0; i < segment->value_count; i++) {
-            const uint8_t *data = text ? parquet_string_next(&cursor, lengths[i]) : segment->values.data + (size_t)i * width;
-            parquet_bloom_add(chunk->bloom, chunk->bloom_size, parquet_bloom_hash(data, text ? lengths[i] : width));
+            const uint8_t *data = text ? parquet_string_next(&cursor, lengths[i])
+                                       : segment->values.data + (size_t)i * width;
+            parquet_bloom_add(chunk->bloom, chunk->bloom_size,
+                              parquet_bloom_hash(data, text ? lengths[i] : width));
         }
     }
     return WEIR_OK;
@@ -370,8 +411,12 @@ static weir_status keep_range(struct encoder *encoder)
     chunk->boundary_order = encoder->ascending ? 1 : encoder->descending ? 2 : 0;
     if (!chunk->has_bounds)
         return WEIR_OK;
-    WEIR_TRY(parquet_bound_plain(&chunk->arena, leaf, &encoder->range.lower, false, PARQUET_STATISTICS_BOUND, &chunk->lower, &chunk->lower_exact, encoder->reterr));
-    WEIR_TRY(parquet_bound_plain(&chunk->arena, leaf, &encoder->range.upper, true, PARQUET_STATISTICS_BOUND, &chunk->upper, &chunk->upper_exact, encoder->reterr));
+    WEIR_TRY(parquet_bound_plain(&chunk->arena, leaf, &encoder->range.lower, false,
+                                 PARQUET_STATISTICS_BOUND, &chunk->lower, &chunk->lower_exact,
+                                 encoder->reterr));
+    WEIR_TRY(parquet_bound_plain(&chunk->arena, leaf, &encoder->range.upper, true,
+                                 PARQUET_STATISTICS_BOUND, &chunk->upper, &chunk->upper_exact,
+                                 encoder->reterr));
     if (leaf->physical != PARQUET_BYTE_ARRAY && leaf->physical != PARQUET_FIXED)
         return WEIR_OK;
     if (leaf->type->id == WEIR_DECIMAL || leaf->type->id == WEIR_UUID) {
@@ -380,17 +425,23 @@ static weir_status keep_range(struct encoder *encoder)
         return WEIR_OK;
     }
     struct weir_bytes lower = {0}, upper = {0};
-    WEIR_TRY(parquet_bound_iceberg(&chunk->arena, leaf, &encoder->range.lower, false, &lower, encoder->reterr));
-    WEIR_TRY(parquet_bound_iceberg(&chunk->arena, leaf, &encoder->range.upper, true, &upper, encoder->reterr));
+    WEIR_TRY(parquet_bound_iceberg(&chunk->arena, leaf, &encoder->range.lower, false, &lower,
+                                   encoder->reterr));
+    WEIR_TRY(parquet_bound_iceberg(&chunk->arena, leaf, &encoder->range.upper, true, &upper,
+                                   encoder->reterr));
     chunk->range.lower.bytes = lower;
-    chunk->range.upper.bytes = upper.data ? upper : chunk->upper; /* longer than the bound and not to be cut: merges to "none" */
+    chunk->range.upper.bytes =
+        upper.data ? upper
+                   : chunk->upper; /* longer than the bound and not to be cut: merges to "none" */
     return WEIR_OK;
 }
 
 static weir_status encode(struct encoder *encoder)
 {
     struct parquet_column *column = encoder->column;
-    WEIR_TRY(weir_compressor_new(column->account, encoder->options->codec, encoder->options->codec_level, &encoder->compressor, encoder->reterr));
+    WEIR_TRY(weir_compressor_new(column->account, encoder->options->codec,
+                                 encoder->options->codec_level, &encoder->compressor,
+                                 encoder->reterr));
     WEIR_TRY(choose_encoding(encoder));
     if (encoder->dictionary.used)
         WEIR_TRY(emit_dictionary(encoder));
@@ -404,14 +455,25 @@ static weir_status encode(struct encoder *encoder)
     return WEIR_OK;
 }
 
-weir_status parquet_chunk_encode(struct parquet_column *column, const struct weir_parquet_options *options, struct weir_account *account,
-                                 struct parquet_chunk *chunk, struct weir_error *reterr)
+weir_status parquet_chunk_encode(struct parquet_column *column,
+                                 const struct weir_parquet_options *options,
+                                 struct weir_account *account, struct parquet_chunk *chunk,
+                                 struct weir_error *reterr)
 {
-    *chunk = (struct parquet_chunk){.leaf = column->leaf, .bytes.account = account, .index_possible = !column->leaf->no_bounds};
+    *chunk = (struct parquet_chunk){
+        .leaf = column->leaf, .bytes.account = account, .index_possible = !column->leaf->no_bounds};
     weir_arena_init(&chunk->arena, account);
-    struct encoder encoder = {.column = column, .leaf = column->leaf, .options = options, .chunk = chunk, .plain.account = account,
-                              .packed.account = account, .ascending = true, .descending = true, .reterr = reterr,
-                              .page_size = options->page_size ? options->page_size : PARQUET_PAGE_DEFAULT};
+    struct encoder encoder = {.column = column,
+                              .leaf = column->leaf,
+                              .options = options,
+                              .chunk = chunk,
+                              .plain.account = account,
+                              .packed.account = account,
+                              .ascending = true,
+                              .descending = true,
+                              .reterr = reterr,
+                              .page_size = options->page_size ? options->page_size
+                                                              : PARQUET_PAGE_DEFAULT};
     weir_status status = encode(&encoder);
     parquet_dictionary_done(&encoder.dictionary);
     weir_compressor_free(encoder.compressor);

@@ -42,7 +42,9 @@ static inline uint64_t get_bits(const uint8_t *data, size_t size, size_t at, uns
     return word & mask;
 }
 
-static inline __attribute__((always_inline)) bool rle_decode(const uint8_t *data, size_t size, unsigned width, void *values, size_t count, bool wide)
+static inline __attribute__((always_inline)) bool rle_decode(const uint8_t *data, size_t size,
+                                                             unsigned width, void *values,
+                                                             size_t count, bool wide)
 {
     size_t at = 0, done = 0;
     while (done < count) {
@@ -51,7 +53,8 @@ static inline __attribute__((always_inline)) bool rle_decode(const uint8_t *data
             return false;
         uint64_t run = head >> 1;
         if (head & 1) {
-            /* Writers cut the last group short at the page's end; what is missing then is beyond count. */
+            /* Writers cut the last group short at the page's end; what is missing then is beyond
+             * count. */
             uint64_t here = run > (count - done + 7) / 8 ? count - done : run * 8;
             here = here > count - done ? count - done : here;
             if ((here * width + 7) / 8 > size - at)
@@ -83,25 +86,29 @@ static inline __attribute__((always_inline)) bool rle_decode(const uint8_t *data
     return true;
 }
 
-bool parquet_rle_decode8(const uint8_t *data, size_t size, unsigned width, uint8_t *values, size_t count)
+bool parquet_rle_decode8(const uint8_t *data, size_t size, unsigned width, uint8_t *values,
+                         size_t count)
 {
     return width <= 8 && rle_decode(data, size, width, values, count, false);
 }
 
-bool parquet_rle_decode32(const uint8_t *data, size_t size, unsigned width, uint32_t *values, size_t count)
+bool parquet_rle_decode32(const uint8_t *data, size_t size, unsigned width, uint32_t *values,
+                          size_t count)
 {
     return width <= 32 && rle_decode(data, size, width, values, count, true);
 }
 
-bool parquet_delta_decode(const uint8_t *data, size_t size, int64_t *values, size_t count, size_t *ret_used)
+bool parquet_delta_decode(const uint8_t *data, size_t size, int64_t *values, size_t count,
+                          size_t *ret_used)
 {
     uint64_t block, miniblocks, total;
     int64_t first;
     size_t at = 0;
-    if (!get_varint(data, size, &at, &block) || !get_varint(data, size, &at, &miniblocks) || !get_varint(data, size, &at, &total) ||
-        !get_zigzag(data, size, &at, &first))
+    if (!get_varint(data, size, &at, &block) || !get_varint(data, size, &at, &miniblocks) ||
+        !get_varint(data, size, &at, &total) || !get_zigzag(data, size, &at, &first))
         return false;
-    if (block == 0 || block > (1u << 20) || miniblocks == 0 || miniblocks > 1024 || block % miniblocks || total != count)
+    if (block == 0 || block > (1u << 20) || miniblocks == 0 || miniblocks > 1024 ||
+        block % miniblocks || total != count)
         return false;
     size_t each = (size_t)(block / miniblocks), done = 0;
     if (each % 8)

@@ -1,15 +1,22 @@
-/* Levels, indices and integers to bits. Spec: parquet-format Encodings.md (RLE = 3, DELTA_BINARY_PACKED = 5). */
+/* Levels, indices and integers to bits. Spec: parquet-format Encodings.md (RLE = 3,
+ * DELTA_BINARY_PACKED = 5). */
 #include "formats/parquet/parquet_int.h"
 
 #include <string.h>
 
-#define DELTA_BLOCK 128
+#define DELTA_BLOCK      128
 #define DELTA_MINIBLOCKS 4
-#define DELTA_MINIBLOCK (DELTA_BLOCK / DELTA_MINIBLOCKS)
+#define DELTA_MINIBLOCK  (DELTA_BLOCK / DELTA_MINIBLOCKS)
 
-unsigned parquet_bit_width(uint32_t greatest) { return greatest ? 32 - (unsigned)__builtin_clz(greatest) : 0; }
+unsigned parquet_bit_width(uint32_t greatest)
+{
+    return greatest ? 32 - (unsigned)__builtin_clz(greatest) : 0;
+}
 
-static unsigned bit_width64(uint64_t greatest) { return greatest ? 64 - (unsigned)__builtin_clzll(greatest) : 0; }
+static unsigned bit_width64(uint64_t greatest)
+{
+    return greatest ? 64 - (unsigned)__builtin_clzll(greatest) : 0;
+}
 
 static void put_varint(struct weir_buffer *out, uint64_t value)
 {
@@ -20,7 +27,10 @@ static void put_varint(struct weir_buffer *out, uint64_t value)
     out->data[out->size++] = (uint8_t)value;
 }
 
-static void put_zigzag(struct weir_buffer *out, int64_t value) { put_varint(out, ((uint64_t)value << 1) ^ (uint64_t)(value >> 63)); }
+static void put_zigzag(struct weir_buffer *out, int64_t value)
+{
+    put_varint(out, ((uint64_t)value << 1) ^ (uint64_t)(value >> 63));
+}
 
 /* Sets `width` bits at bit `at` of zeroed bytes; nine bytes from at/8 must be writable. */
 static inline void put_bits(uint8_t *bytes, size_t at, unsigned width, uint64_t value)
@@ -35,13 +45,16 @@ static inline void put_bits(uint8_t *bytes, size_t at, unsigned width, uint64_t 
         to[8] = (uint8_t)(value >> (64 - shift));
 }
 
-static inline __attribute__((always_inline)) uint32_t level_at(const void *values, size_t at, bool wide)
+static inline __attribute__((always_inline)) uint32_t level_at(const void *values, size_t at,
+                                                               bool wide)
 {
     return wide ? ((const uint32_t *)values)[at] : ((const uint8_t *)values)[at];
 }
 
-/* Eight values of `width` bits make `width` bytes; 16 bytes from `to` must be writable, and zero if width > 16. */
-static inline __attribute__((always_inline)) void put_group(uint8_t *to, const void *values, size_t from, unsigned width, bool wide)
+/* Eight values of `width` bits make `width` bytes; 16 bytes from `to` must be writable, and zero if
+ * width > 16. */
+static inline __attribute__((always_inline)) void put_group(uint8_t *to, const void *values,
+                                                            size_t from, unsigned width, bool wide)
 {
     if (width <= 8) {
         uint64_t word = 0;
@@ -60,8 +73,11 @@ static inline __attribute__((always_inline)) void put_group(uint8_t *to, const v
 }
 
 /* A literal run: whole groups of eight, the last filled up with zeros. */
-static inline __attribute__((always_inline)) weir_status put_literals(const void *values, size_t from, size_t to, unsigned width, bool wide,
-                                                                      struct weir_buffer *out, struct weir_error *reterr)
+static inline __attribute__((always_inline)) weir_status put_literals(const void *values,
+                                                                      size_t from, size_t to,
+                                                                      unsigned width, bool wide,
+                                                                      struct weir_buffer *out,
+                                                                      struct weir_error *reterr)
 {
     if (from == to)
         return WEIR_OK;
@@ -83,7 +99,8 @@ static inline __attribute__((always_inline)) weir_status put_literals(const void
     return WEIR_OK;
 }
 
-weir_status parquet_rle_constant(uint32_t value, size_t count, unsigned width, struct weir_buffer *out, struct weir_error *reterr)
+weir_status parquet_rle_constant(uint32_t value, size_t count, unsigned width,
+                                 struct weir_buffer *out, struct weir_error *reterr)
 {
     WEIR_TRY(weir_buffer_reserve(out, 16, reterr));
     if (count == 0)
@@ -94,7 +111,8 @@ weir_status parquet_rle_constant(uint32_t value, size_t count, unsigned width, s
     return WEIR_OK;
 }
 
-static inline __attribute__((always_inline)) bool group_is_run(const void *values, size_t at, bool wide)
+static inline __attribute__((always_inline)) bool group_is_run(const void *values, size_t at,
+                                                               bool wide)
 {
     if (!wide) {
         uint64_t word;
@@ -102,13 +120,18 @@ static inline __attribute__((always_inline)) bool group_is_run(const void *value
         return word == (word & 0xff) * 0x0101010101010101u;
     }
     const uint32_t *v = (const uint32_t *)values + at;
-    return v[0] == v[7] && !((v[0] ^ v[1]) | (v[0] ^ v[2]) | (v[0] ^ v[3]) | (v[0] ^ v[4]) | (v[0] ^ v[5]) | (v[0] ^ v[6]));
+    return v[0] == v[7] && !((v[0] ^ v[1]) | (v[0] ^ v[2]) | (v[0] ^ v[3]) | (v[0] ^ v[4]) |
+                             (v[0] ^ v[5]) | (v[0] ^ v[6]));
 }
 
-/* Looks at groups of eight: one value all over becomes a repeat, which then takes whatever follows of it; other groups
- * become literals. A run that begins inside a group costs at most a few bytes more than the shortest form. */
-static inline __attribute__((always_inline)) weir_status rle_encode(const void *values, size_t count, unsigned width, bool wide,
-                                                                    struct weir_buffer *out, struct weir_error *reterr)
+/* Looks at groups of eight: one value all over becomes a repeat, which then takes whatever follows
+ * of it; other groups become literals. A run that begins inside a group costs at most a few bytes
+ * more than the shortest form. */
+static inline __attribute__((always_inline)) weir_status rle_encode(const void *values,
+                                                                    size_t count, unsigned width,
+                                                                    bool wide,
+                                                                    struct weir_buffer *out,
+                                                                    struct weir_error *reterr)
 {
     size_t literals = 0, at = 0;
     while (count - at >= 8) {
@@ -118,7 +141,8 @@ static inline __attribute__((always_inline)) weir_status rle_encode(const void *
         }
         uint32_t value = level_at(values, at, wide);
         size_t end = at + 8;
-        while (count - end >= 8 && level_at(values, end, wide) == value && group_is_run(values, end, wide))
+        while (count - end >= 8 && level_at(values, end, wide) == value &&
+               group_is_run(values, end, wide))
             end += 8;
         while (end < count && level_at(values, end, wide) == value)
             end++;
@@ -129,19 +153,24 @@ static inline __attribute__((always_inline)) weir_status rle_encode(const void *
     return put_literals(values, literals, count, width, wide, out, reterr);
 }
 
-weir_status parquet_rle_encode8(const uint8_t *values, size_t count, unsigned width, struct weir_buffer *out, struct weir_error *reterr)
+weir_status parquet_rle_encode8(const uint8_t *values, size_t count, unsigned width,
+                                struct weir_buffer *out, struct weir_error *reterr)
 {
     return rle_encode(values, count, width, false, out, reterr);
 }
 
-weir_status parquet_rle_encode32(const uint32_t *values, size_t count, unsigned width, struct weir_buffer *out, struct weir_error *reterr)
+weir_status parquet_rle_encode32(const uint32_t *values, size_t count, unsigned width,
+                                 struct weir_buffer *out, struct weir_error *reterr)
 {
     return rle_encode(values, count, width, true, out, reterr);
 }
 
-/* ---- delta ----------------------------------------------------------------------------------------------------- */
+/* ---- delta
+ * -----------------------------------------------------------------------------------------------------
+ */
 
-/* One block's deltas, less the least of them, and the width of each miniblock. Arithmetic wraps as the spec asks. */
+/* One block's deltas, less the least of them, and the width of each miniblock. Arithmetic wraps as
+ * the spec asks. */
 struct delta_block {
     int64_t least;
     uint64_t deltas[DELTA_BLOCK];
@@ -149,17 +178,22 @@ struct delta_block {
     unsigned miniblocks; /* that hold values */
 };
 
-static inline __attribute__((always_inline)) uint64_t integer_at(const void *values, size_t at, unsigned width_bytes)
+static inline __attribute__((always_inline)) uint64_t integer_at(const void *values, size_t at,
+                                                                 unsigned width_bytes)
 {
-    return width_bytes == 4 ? (uint64_t)(int64_t)((const int32_t *)values)[at] : ((const uint64_t *)values)[at];
+    return width_bytes == 4 ? (uint64_t)(int64_t)((const int32_t *)values)[at]
+                            : ((const uint64_t *)values)[at];
 }
 
-static inline __attribute__((always_inline)) void delta_block_make(const void *values, size_t from, size_t count, unsigned width_bytes,
+static inline __attribute__((always_inline)) void delta_block_make(const void *values, size_t from,
+                                                                   size_t count,
+                                                                   unsigned width_bytes,
                                                                    struct delta_block *block)
 {
     int64_t least = INT64_MAX;
     for (size_t i = 0; i < count; i++) {
-        uint64_t delta = integer_at(values, from + i, width_bytes) - integer_at(values, from + i - 1, width_bytes);
+        uint64_t delta = integer_at(values, from + i, width_bytes) -
+                         integer_at(values, from + i - 1, width_bytes);
         int64_t difference = width_bytes == 4 ? (int32_t)(uint32_t)delta : (int64_t)delta;
         block->deltas[i] = (uint64_t)difference;
         least = difference < least ? difference : least;
@@ -169,7 +203,8 @@ static inline __attribute__((always_inline)) void delta_block_make(const void *v
     memset(block->widths, 0, sizeof block->widths);
     for (unsigned m = 0; m < block->miniblocks; m++) {
         uint64_t all = 0;
-        size_t end = (m + 1) * (size_t)DELTA_MINIBLOCK < count ? (m + 1) * (size_t)DELTA_MINIBLOCK : count;
+        size_t end = (m + 1) * (size_t)DELTA_MINIBLOCK < count ? (m + 1) * (size_t)DELTA_MINIBLOCK
+                                                               : count;
         for (size_t i = m * (size_t)DELTA_MINIBLOCK; i < end; i++) {
             uint64_t above = block->deltas[i] - (uint64_t)least;
             block->deltas[i] = width_bytes == 4 ? (uint32_t)above : above;
@@ -179,7 +214,8 @@ static inline __attribute__((always_inline)) void delta_block_make(const void *v
     }
 }
 
-weir_status parquet_delta_encode(const void *values, size_t count, unsigned width_bytes, struct weir_buffer *out, struct weir_error *reterr)
+weir_status parquet_delta_encode(const void *values, size_t count, unsigned width_bytes,
+                                 struct weir_buffer *out, struct weir_error *reterr)
 {
     WEIR_TRY(weir_buffer_reserve(out, 64, reterr));
     put_varint(out, DELTA_BLOCK);
@@ -198,9 +234,11 @@ weir_status parquet_delta_encode(const void *values, size_t count, unsigned widt
         memcpy(out->data + out->size, block.widths, DELTA_MINIBLOCKS);
         out->size += DELTA_MINIBLOCKS;
         for (unsigned m = 0; m < block.miniblocks; m++) {
-            size_t size = (size_t)block.widths[m] * DELTA_MINIBLOCK / 8, first = m * (size_t)DELTA_MINIBLOCK;
+            size_t size = (size_t)block.widths[m] * DELTA_MINIBLOCK / 8,
+                   first = m * (size_t)DELTA_MINIBLOCK;
             memset(out->data + out->size, 0, size + 16);
-            for (size_t i = first, at = 0; i < first + DELTA_MINIBLOCK && i < here; i++, at += block.widths[m])
+            for (size_t i = first, at = 0; i < first + DELTA_MINIBLOCK && i < here;
+                 i++, at += block.widths[m])
                 put_bits(out->data + out->size, at, block.widths[m], block.deltas[i]);
             out->size += size;
         }
@@ -218,7 +256,8 @@ uint64_t parquet_delta_size(const void *values, size_t count, unsigned width_byt
             delta_block_make(values, from, here, 4, &block);
         else
             delta_block_make(values, from, here, 8, &block);
-        size += DELTA_MINIBLOCKS + 1 + bit_width64((uint64_t)(block.least < 0 ? ~block.least : block.least)) / 7;
+        size += DELTA_MINIBLOCKS + 1 +
+                bit_width64((uint64_t)(block.least < 0 ? ~block.least : block.least)) / 7;
         for (unsigned m = 0; m < block.miniblocks; m++)
             size += (uint64_t)block.widths[m] * DELTA_MINIBLOCK / 8;
     }

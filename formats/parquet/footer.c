@@ -1,4 +1,5 @@
-/* Footer, page indexes and bloom filters to bytes. Spec: parquet.thrift, PageIndex.md, BloomFilter.md. */
+/* Footer, page indexes and bloom filters to bytes. Spec: parquet.thrift, PageIndex.md,
+ * BloomFilter.md. */
 #include "formats/parquet/parquet_int.h"
 
 #include <string.h>
@@ -6,12 +7,16 @@
 /* parquet.thrift: CompressionCodec */
 static int32_t thrift_codec(enum weir_codec codec)
 {
-    static const int32_t codecs[] = {
-        [WEIR_CODEC_NONE] = 0, [WEIR_CODEC_SNAPPY] = 1, [WEIR_CODEC_GZIP] = 2, [WEIR_CODEC_ZSTD] = 6, [WEIR_CODEC_LZ4_RAW] = 7};
+    static const int32_t codecs[] = {[WEIR_CODEC_NONE] = 0,
+                                     [WEIR_CODEC_SNAPPY] = 1,
+                                     [WEIR_CODEC_GZIP] = 2,
+                                     [WEIR_CODEC_ZSTD] = 6,
+                                     [WEIR_CODEC_LZ4_RAW] = 7};
     return codecs[codec];
 }
 
-weir_status parquet_column_index_write(const struct parquet_chunk *chunk, struct weir_buffer *out, struct weir_error *reterr)
+weir_status parquet_column_index_write(const struct parquet_chunk *chunk, struct weir_buffer *out,
+                                       struct weir_error *reterr)
 {
     struct thrift_writer writer;
     thrift_writer_init(&writer, out, reterr);
@@ -33,7 +38,8 @@ weir_status parquet_column_index_write(const struct parquet_chunk *chunk, struct
     return writer.status;
 }
 
-weir_status parquet_offset_index_write(const struct parquet_chunk *chunk, struct weir_buffer *out, struct weir_error *reterr)
+weir_status parquet_offset_index_write(const struct parquet_chunk *chunk, struct weir_buffer *out,
+                                       struct weir_error *reterr)
 {
     struct thrift_writer writer;
     thrift_writer_init(&writer, out, reterr);
@@ -59,7 +65,8 @@ static void write_choice(struct thrift_writer *writer, int16_t id)
     thrift_end_struct(writer);
 }
 
-weir_status parquet_bloom_write(const struct parquet_chunk *chunk, struct weir_buffer *out, struct weir_error *reterr)
+weir_status parquet_bloom_write(const struct parquet_chunk *chunk, struct weir_buffer *out,
+                                struct weir_error *reterr)
 {
     struct thrift_writer writer;
     thrift_writer_init(&writer, out, reterr);
@@ -86,7 +93,8 @@ static void write_statistics(struct thrift_writer *writer, const struct parquet_
     thrift_end_struct(writer);
 }
 
-static void write_page_encoding(struct thrift_writer *writer, enum parquet_page_type page, enum parquet_encoding encoding, size_t count)
+static void write_page_encoding(struct thrift_writer *writer, enum parquet_page_type page,
+                                enum parquet_encoding encoding, size_t count)
 {
     thrift_element_struct(writer);
     thrift_write_i32(writer, 1, (int32_t)page);
@@ -95,7 +103,8 @@ static void write_page_encoding(struct thrift_writer *writer, enum parquet_page_
     thrift_end_struct(writer);
 }
 
-static void write_column_metadata(struct thrift_writer *writer, const struct parquet_chunk *chunk, enum weir_codec codec)
+static void write_column_metadata(struct thrift_writer *writer, const struct parquet_chunk *chunk,
+                                  enum weir_codec codec)
 {
     const struct parquet_leaf *leaf = chunk->leaf;
     bool dictionary = chunk->dictionary_size > 0;
@@ -128,7 +137,8 @@ static void write_column_metadata(struct thrift_writer *writer, const struct par
     thrift_end_struct(writer);
 }
 
-static void write_chunk(struct thrift_writer *writer, const struct parquet_chunk *chunk, enum weir_codec codec)
+static void write_chunk(struct thrift_writer *writer, const struct parquet_chunk *chunk,
+                        enum weir_codec codec)
 {
     thrift_element_struct(writer);
     thrift_write_i64(writer, 2, (int64_t)chunk->file_offset);
@@ -142,7 +152,8 @@ static void write_chunk(struct thrift_writer *writer, const struct parquet_chunk
     thrift_end_struct(writer);
 }
 
-static void write_row_group(struct thrift_writer *writer, const struct parquet_row_group *group, uint32_t leaf_count, size_t ordinal, enum weir_codec codec)
+static void write_row_group(struct thrift_writer *writer, const struct parquet_row_group *group,
+                            uint32_t leaf_count, size_t ordinal, enum weir_codec codec)
 {
     uint64_t plain_size = 0, compressed_size = 0;
     for (uint32_t i = 0; i < leaf_count; i++) {
@@ -162,8 +173,11 @@ static void write_row_group(struct thrift_writer *writer, const struct parquet_r
     thrift_end_struct(writer);
 }
 
-weir_status parquet_footer_write(const struct weir_type *schema, const struct weir_parquet_options *options, const struct parquet_row_group *groups,
-                                 size_t group_count, uint32_t leaf_count, uint64_t row_count, struct weir_buffer *out, struct weir_error *reterr)
+weir_status parquet_footer_write(const struct weir_type *schema,
+                                 const struct weir_parquet_options *options,
+                                 const struct parquet_row_group *groups, size_t group_count,
+                                 uint32_t leaf_count, uint64_t row_count, struct weir_buffer *out,
+                                 struct weir_error *reterr)
 {
     struct thrift_writer writer;
     thrift_writer_init(&writer, out, reterr);

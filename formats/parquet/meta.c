@@ -1,4 +1,5 @@
-/* A footer's bytes to structs: schema tree, row groups, where the chunks lie. Every number is checked before it is used. */
+/* A footer's bytes to structs: schema tree, row groups, where the chunks lie. Every number is
+ * checked before it is used. */
 #include "formats/parquet/reader_int.h"
 
 #include "engine/base/limits.h"
@@ -75,7 +76,8 @@ static void parse_element(struct thrift_reader *thrift, struct file_node *node)
         thrift_fault(thrift, "a leaf without a physical type");
     if (node->repetition < 0 || node->repetition > 2 || node->physical > PARQUET_FIXED)
         thrift_fault(thrift, "unknown repetition or physical type");
-    if (node->physical == PARQUET_FIXED && (node->type_length <= 0 || node->type_length > (1 << 24)))
+    if (node->physical == PARQUET_FIXED &&
+        (node->type_length <= 0 || node->type_length > (1 << 24)))
         thrift_fault(thrift, "impossible length of a fixed type");
 }
 
@@ -84,8 +86,10 @@ static weir_status parse_schema(struct parse *parse)
     struct thrift_reader *thrift = &parse->thrift;
     size_t count = thrift_read_list(thrift, THRIFT_STRUCT);
     if (count > 4 * (size_t)WEIR_SCHEMA_FIELDS_MAX)
-        return weir_fail(parse->reterr, WEIR_UNSUPPORTED, "a schema of %zu nodes: at most %d", count, 4 * WEIR_SCHEMA_FIELDS_MAX);
-    WEIR_TRY(weir_arena_zero(parse->arena, count + 1, sizeof *parse->meta.nodes, &parse->meta.nodes, parse->reterr));
+        return weir_fail(parse->reterr, WEIR_UNSUPPORTED, "a schema of %zu nodes: at most %d",
+                         count, 4 * WEIR_SCHEMA_FIELDS_MAX);
+    WEIR_TRY(weir_arena_zero(parse->arena, count + 1, sizeof *parse->meta.nodes, &parse->meta.nodes,
+                             parse->reterr));
     for (size_t i = 0; i < count && !thrift->failed; i++)
         parse_element(thrift, &parse->meta.nodes[i]);
     parse->meta.node_count = thrift->failed ? 0 : (uint32_t)count;
@@ -141,7 +145,8 @@ static weir_status parse_group(struct parse *parse, struct file_group *group)
                 thrift_fault(thrift, "a row group with another number of columns than the schema");
             if (thrift->failed)
                 break;
-            WEIR_TRY(weir_arena_zero(parse->arena, count + 1, sizeof *group->chunks, &group->chunks, parse->reterr));
+            WEIR_TRY(weir_arena_zero(parse->arena, count + 1, sizeof *group->chunks, &group->chunks,
+                                     parse->reterr));
             for (size_t i = 0; i < count; i++)
                 parse_chunk(thrift, &group->chunks[i]);
         } else if (id == 3) {
@@ -155,8 +160,10 @@ static weir_status parse_group(struct parse *parse, struct file_group *group)
     return WEIR_OK;
 }
 
-/* Makes the tree out of the flat list: node `at` and all below; returns where the next one lies, 0 if damaged. */
-static uint32_t link_node(struct parse *parse, uint32_t at, unsigned depth, uint8_t definition, uint8_t repeated)
+/* Makes the tree out of the flat list: node `at` and all below; returns where the next one lies, 0
+ * if damaged. */
+static uint32_t link_node(struct parse *parse, uint32_t at, unsigned depth, uint8_t definition,
+                          uint8_t repeated)
 {
     struct file_meta *meta = &parse->meta;
     if (at >= meta->node_count || depth > PARQUET_DEPTH_MAX)
@@ -190,7 +197,8 @@ static weir_status link_schema(struct parse *parse)
     struct file_meta *meta = &parse->meta;
     if (parse->thrift.failed)
         return WEIR_OK;
-    WEIR_TRY(weir_arena_zero(parse->arena, meta->node_count + 1, sizeof *meta->leaf_nodes, &meta->leaf_nodes, parse->reterr));
+    WEIR_TRY(weir_arena_zero(parse->arena, meta->node_count + 1, sizeof *meta->leaf_nodes,
+                             &meta->leaf_nodes, parse->reterr));
     if (link_node(parse, 0, 0, 0, 0) != meta->node_count)
         thrift_fault(&parse->thrift, "the schema is no tree");
     return WEIR_OK;
@@ -204,14 +212,16 @@ static weir_status parse_groups(struct parse *parse)
         thrift_fault(thrift, "row groups before the schema");
     if (thrift->failed)
         return WEIR_OK;
-    WEIR_TRY(weir_arena_zero(parse->arena, count + 1, sizeof *parse->meta.groups, &parse->meta.groups, parse->reterr));
+    WEIR_TRY(weir_arena_zero(parse->arena, count + 1, sizeof *parse->meta.groups,
+                             &parse->meta.groups, parse->reterr));
     for (size_t i = 0; i < count && !thrift->failed; i++)
         WEIR_TRY(parse_group(parse, &parse->meta.groups[i]));
     parse->meta.group_count = count;
     return WEIR_OK;
 }
 
-weir_status parquet_meta_parse(struct weir_arena *arena, const uint8_t *data, size_t size, uint64_t offset, struct file_meta *ret_meta,
+weir_status parquet_meta_parse(struct weir_arena *arena, const uint8_t *data, size_t size,
+                               uint64_t offset, struct file_meta *ret_meta,
                                struct weir_error *reterr)
 {
     struct parse parse = {.arena = arena, .reterr = reterr};
@@ -238,7 +248,8 @@ weir_status parquet_meta_parse(struct weir_arena *arena, const uint8_t *data, si
     if (!parse.meta.leaf_nodes || (!thrift->failed && rows != parse.meta.row_count))
         thrift_fault(thrift, "no schema, or row groups that do not add up to the file's rows");
     if (thrift->failed)
-        return weir_fail(reterr, WEIR_CORRUPT, "footer at byte %llu: %s", (unsigned long long)(offset + thrift->at), thrift->fault);
+        return weir_fail(reterr, WEIR_CORRUPT, "footer at byte %llu: %s",
+                         (unsigned long long)(offset + thrift->at), thrift->fault);
     *ret_meta = parse.meta;
     return WEIR_OK;
 }

@@ -1,4 +1,5 @@
-/* Pages of a column chunk to levels and values. A page's header says how much follows; nothing it says is believed. */
+/* Pages of a column chunk to levels and values. A page's header says how much follows; nothing it
+ * says is believed. */
 #include "formats/parquet/reader_int.h"
 
 #include "engine/base/limits.h"
@@ -21,11 +22,11 @@ struct page_reader {
     const struct leaf_target *target;
     struct decoded_leaf *leaf;
     enum weir_codec codec;
-    uint32_t stored_width;          /* bytes of a stored value; 0 = BYTE_ARRAY */
-    uint64_t page_offset;           /* in the file, for messages */
-    struct weir_buffer plain;       /* a page, decompressed */
-    struct weir_buffer stored;      /* values as stored: fixed width, or for strings uint32 lengths */
-    struct weir_buffer numbers;     /* integers and indices on their way */
+    uint32_t stored_width;      /* bytes of a stored value; 0 = BYTE_ARRAY */
+    uint64_t page_offset;       /* in the file, for messages */
+    struct weir_buffer plain;   /* a page, decompressed */
+    struct weir_buffer stored;  /* values as stored: fixed width, or for strings uint32 lengths */
+    struct weir_buffer numbers; /* integers and indices on their way */
     struct weir_buffer dictionary, dictionary_bytes, dictionary_ends; /* ends: uint32 of strings */
     uint32_t dictionary_count;
     bool has_dictionary;
@@ -34,31 +35,44 @@ struct page_reader {
 
 static weir_status damaged(const struct page_reader *reader, const char *what)
 {
-    return weir_fail(reader->reterr, WEIR_CORRUPT, "page at byte %llu: %s", (unsigned long long)reader->page_offset, what);
+    return weir_fail(reader->reterr, WEIR_CORRUPT, "page at byte %llu: %s",
+                     (unsigned long long)reader->page_offset, what);
 }
 
 bool parquet_leaf_fits(const struct file_node *node, const struct weir_type *type)
 {
-    bool micros = node->time_unit == 2 || (node->time_unit == 0 && node->converted != 7 && node->converted != 9); /* TIME_MILLIS, TIMESTAMP_MILLIS */
+    bool micros = node->time_unit == 2 ||
+                  (node->time_unit == 0 && node->converted != 7 &&
+                   node->converted != 9); /* TIME_MILLIS, TIMESTAMP_MILLIS */
     bool decimal = node->logical == 5 || node->converted == 5;
     switch (type->id) {
     case WEIR_BOOLEAN: return node->physical == PARQUET_BOOLEAN;
-    case WEIR_INT: case WEIR_DATE: return node->physical == PARQUET_INT32 && !decimal;
-    case WEIR_LONG: return (node->physical == PARQUET_INT32 || node->physical == PARQUET_INT64) && !decimal;
+    case WEIR_INT:
+    case WEIR_DATE: return node->physical == PARQUET_INT32 && !decimal;
+    case WEIR_LONG:
+        return (node->physical == PARQUET_INT32 || node->physical == PARQUET_INT64) && !decimal;
     case WEIR_FLOAT: return node->physical == PARQUET_FLOAT;
     case WEIR_DOUBLE: return node->physical == PARQUET_FLOAT || node->physical == PARQUET_DOUBLE;
-    case WEIR_TIME: case WEIR_TIMESTAMP: case WEIR_TIMESTAMPTZ: return node->physical == PARQUET_INT64 && micros && !decimal;
-    case WEIR_STRING: case WEIR_BINARY: return node->physical == PARQUET_BYTE_ARRAY && !decimal;
+    case WEIR_TIME:
+    case WEIR_TIMESTAMP:
+    case WEIR_TIMESTAMPTZ: return node->physical == PARQUET_INT64 && micros && !decimal;
+    case WEIR_STRING:
+    case WEIR_BINARY: return node->physical == PARQUET_BYTE_ARRAY && !decimal;
     case WEIR_UUID: return node->physical == PARQUET_FIXED && node->type_length == 16 && !decimal;
-    case WEIR_FIXED: return node->physical == PARQUET_FIXED && (uint32_t)node->type_length == type->length && !decimal;
+    case WEIR_FIXED:
+        return node->physical == PARQUET_FIXED && (uint32_t)node->type_length == type->length &&
+               !decimal;
     case WEIR_DECIMAL:
         return decimal && node->scale == type->scale && node->precision <= type->precision &&
-               (node->physical == PARQUET_INT32 || node->physical == PARQUET_INT64 || (node->physical == PARQUET_FIXED && node->type_length <= 16));
+               (node->physical == PARQUET_INT32 || node->physical == PARQUET_INT64 ||
+                (node->physical == PARQUET_FIXED && node->type_length <= 16));
     default: return false;
     }
 }
 
-/* ---- header ---------------------------------------------------------------------------------------------------- */
+/* ---- header
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static void parse_data_header(struct thrift_reader *thrift, struct page_header *header, bool second)
 {
@@ -80,7 +94,8 @@ static void parse_data_header(struct thrift_reader *thrift, struct page_header *
     }
 }
 
-static weir_status parse_header(struct page_reader *reader, const uint8_t *data, size_t size, struct page_header *ret_header, size_t *ret_used)
+static weir_status parse_header(struct page_reader *reader, const uint8_t *data, size_t size,
+                                struct page_header *ret_header, size_t *ret_used)
 {
     struct thrift_reader thrift;
     struct page_header header = {.type = -1, .packed = true};
@@ -103,9 +118,12 @@ static weir_status parse_header(struct page_reader *reader, const uint8_t *data,
             thrift_skip(&thrift);
     }
     if (thrift.failed)
-        return weir_fail(reader->reterr, WEIR_CORRUPT, "page at byte %llu: header: %s", (unsigned long long)reader->page_offset, thrift.fault);
-    if (header.plain_size < 0 || header.packed_size < 0 || header.value_count < 0 || header.definition_size < 0 || header.repetition_size < 0 ||
-        (uint32_t)header.plain_size > WEIR_PARQUET_PAGE_SIZE_MAX || (uint32_t)header.value_count > WEIR_PARQUET_PAGE_VALUES_MAX)
+        return weir_fail(reader->reterr, WEIR_CORRUPT, "page at byte %llu: header: %s",
+                         (unsigned long long)reader->page_offset, thrift.fault);
+    if (header.plain_size < 0 || header.packed_size < 0 || header.value_count < 0 ||
+        header.definition_size < 0 || header.repetition_size < 0 ||
+        (uint32_t)header.plain_size > WEIR_PARQUET_PAGE_SIZE_MAX ||
+        (uint32_t)header.value_count > WEIR_PARQUET_PAGE_VALUES_MAX)
         return damaged(reader, "sizes that no page has");
     if ((size_t)header.packed_size > size - thrift.at)
         return damaged(reader, "longer than its column chunk");
@@ -116,7 +134,8 @@ static weir_status parse_header(struct page_reader *reader, const uint8_t *data,
     return WEIR_OK;
 }
 
-/* ---- stored values to Weir's ------------------------------------------------------------------------------------ */
+/* ---- stored values to Weir's
+ * ------------------------------------------------------------------------------------ */
 
 static weir_int128 decimal_from_bytes(const uint8_t *data, uint32_t size)
 {
@@ -126,7 +145,8 @@ static weir_int128 decimal_from_bytes(const uint8_t *data, uint32_t size)
     return value;
 }
 
-static void convert(const struct page_reader *reader, const uint8_t *stored, uint8_t *to, uint32_t count, uint32_t width)
+static void convert(const struct page_reader *reader, const uint8_t *stored, uint8_t *to,
+                    uint32_t count, uint32_t width)
 {
     const struct file_node *node = reader->target->node;
     const struct weir_type *type = reader->target->type;
@@ -138,7 +158,10 @@ static void convert(const struct page_reader *reader, const uint8_t *stored, uin
         if (reader->stored_width == 8)
             memcpy(&large, stored, 8);
         if (type->id == WEIR_DECIMAL) {
-            weir_int128 value = node->physical == PARQUET_INT32 ? small : node->physical == PARQUET_INT64 ? large : decimal_from_bytes(stored, reader->stored_width);
+            weir_int128 value = node->physical == PARQUET_INT32 ? small
+                                : node->physical == PARQUET_INT64
+                                    ? large
+                                    : decimal_from_bytes(stored, reader->stored_width);
             memcpy(to, &value, 16);
         } else if (type->id == WEIR_LONG) {
             large = small;
@@ -165,7 +188,8 @@ static weir_status append_stored(struct page_reader *reader, const uint8_t *stor
     return WEIR_OK;
 }
 
-static weir_status append_string(struct page_reader *reader, struct weir_buffer *lengths, struct weir_buffer *bytes, const uint8_t *data, uint32_t size)
+static weir_status append_string(struct page_reader *reader, struct weir_buffer *lengths,
+                                 struct weir_buffer *bytes, const uint8_t *data, uint32_t size)
 {
     if (reader->target->type->id == WEIR_STRING && weir_utf8_invalid(data, size) != size)
         return damaged(reader, "a string that is not UTF-8");
@@ -173,9 +197,13 @@ static weir_status append_string(struct page_reader *reader, struct weir_buffer 
     return weir_buffer_append(bytes, data, size, reader->reterr);
 }
 
-/* ---- encodings -------------------------------------------------------------------------------------------------- */
+/* ---- encodings
+ * --------------------------------------------------------------------------------------------------
+ */
 
-static weir_status plain_strings(struct page_reader *reader, const uint8_t *data, size_t size, uint32_t count, struct weir_buffer *lengths, struct weir_buffer *bytes)
+static weir_status plain_strings(struct page_reader *reader, const uint8_t *data, size_t size,
+                                 uint32_t count, struct weir_buffer *lengths,
+                                 struct weir_buffer *bytes)
 {
     size_t at = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -192,10 +220,12 @@ static weir_status plain_strings(struct page_reader *reader, const uint8_t *data
     return WEIR_OK;
 }
 
-static weir_status plain_values(struct page_reader *reader, const uint8_t *data, size_t size, uint32_t count)
+static weir_status plain_values(struct page_reader *reader, const uint8_t *data, size_t size,
+                                uint32_t count)
 {
     if (reader->stored_width == 0)
-        return plain_strings(reader, data, size, count, &reader->leaf->values, &reader->leaf->bytes);
+        return plain_strings(reader, data, size, count, &reader->leaf->values,
+                             &reader->leaf->bytes);
     if (reader->target->node->physical == PARQUET_BOOLEAN) {
         if (size < ((size_t)count + 7) / 8)
             return damaged(reader, "booleans cut off");
@@ -209,7 +239,8 @@ static weir_status plain_values(struct page_reader *reader, const uint8_t *data,
     return append_stored(reader, data, count);
 }
 
-static weir_status dictionary_values(struct page_reader *reader, const uint8_t *data, size_t size, uint32_t count)
+static weir_status dictionary_values(struct page_reader *reader, const uint8_t *data, size_t size,
+                                     uint32_t count)
 {
     if (!reader->has_dictionary)
         return damaged(reader, "needs a dictionary that is not there");
@@ -222,26 +253,32 @@ static weir_status dictionary_values(struct page_reader *reader, const uint8_t *
         return damaged(reader, "indices are damaged");
     const uint32_t *ends = (const uint32_t *)(const void *)reader->dictionary_ends.data;
     struct decoded_leaf *leaf = reader->leaf;
-    uint32_t width = reader->target->type->id == WEIR_BOOLEAN ? 1 : weir_type_width(reader->target->type);
-    WEIR_TRY(weir_buffer_reserve(&leaf->values, (size_t)count * (width ? width : 4), reader->reterr));
+    uint32_t width = reader->target->type->id == WEIR_BOOLEAN
+                         ? 1
+                         : weir_type_width(reader->target->type);
+    WEIR_TRY(
+        weir_buffer_reserve(&leaf->values, (size_t)count * (width ? width : 4), reader->reterr));
     for (uint32_t i = 0; i < count; i++) {
         uint32_t index = indices[i];
         if (index >= reader->dictionary_count)
             return damaged(reader, "an index beyond the dictionary");
         if (width) {
-            memcpy(leaf->values.data + leaf->values.size, reader->dictionary.data + (size_t)index * width, width);
+            memcpy(leaf->values.data + leaf->values.size,
+                   reader->dictionary.data + (size_t)index * width, width);
             leaf->values.size += width;
         } else {
             uint32_t start = index ? ends[index - 1] : 0, length = ends[index] - start;
             memcpy(leaf->values.data + leaf->values.size, &length, 4);
             leaf->values.size += 4;
-            WEIR_TRY(weir_buffer_append(&leaf->bytes, reader->dictionary_bytes.data + start, length, reader->reterr));
+            WEIR_TRY(weir_buffer_append(&leaf->bytes, reader->dictionary_bytes.data + start, length,
+                                        reader->reterr));
         }
     }
     return WEIR_OK;
 }
 
-static weir_status delta_numbers(struct page_reader *reader, const uint8_t *data, size_t size, uint32_t count, size_t *ret_used)
+static weir_status delta_numbers(struct page_reader *reader, const uint8_t *data, size_t size,
+                                 uint32_t count, size_t *ret_used)
 {
     weir_buffer_clear(&reader->numbers);
     WEIR_TRY(weir_buffer_reserve(&reader->numbers, (size_t)count * 8 + 8, reader->reterr));
@@ -250,10 +287,12 @@ static weir_status delta_numbers(struct page_reader *reader, const uint8_t *data
     return WEIR_OK;
 }
 
-static weir_status delta_values(struct page_reader *reader, const uint8_t *data, size_t size, uint32_t count)
+static weir_status delta_values(struct page_reader *reader, const uint8_t *data, size_t size,
+                                uint32_t count)
 {
     size_t used;
-    if (reader->target->node->physical != PARQUET_INT32 && reader->target->node->physical != PARQUET_INT64)
+    if (reader->target->node->physical != PARQUET_INT32 &&
+        reader->target->node->physical != PARQUET_INT64)
         return damaged(reader, "delta encoding of something that is no integer");
     WEIR_TRY(delta_numbers(reader, data, size, count, &used));
     uint8_t *numbers = reader->numbers.data;
@@ -262,7 +301,8 @@ static weir_status delta_values(struct page_reader *reader, const uint8_t *data,
     return append_stored(reader, numbers, count);
 }
 
-static weir_status delta_length_strings(struct page_reader *reader, const uint8_t *data, size_t size, uint32_t count)
+static weir_status delta_length_strings(struct page_reader *reader, const uint8_t *data,
+                                        size_t size, uint32_t count)
 {
     size_t at;
     if (reader->stored_width)
@@ -272,24 +312,29 @@ static weir_status delta_length_strings(struct page_reader *reader, const uint8_
     for (uint32_t i = 0; i < count; i++) {
         if (lengths[i] < 0 || (uint64_t)lengths[i] > size - at)
             return damaged(reader, "a string longer than its page");
-        WEIR_TRY(append_string(reader, &reader->leaf->values, &reader->leaf->bytes, data + at, (uint32_t)lengths[i]));
+        WEIR_TRY(append_string(reader, &reader->leaf->values, &reader->leaf->bytes, data + at,
+                               (uint32_t)lengths[i]));
         at += (size_t)lengths[i];
     }
     return WEIR_OK;
 }
 
 /* Each string is a prefix of the one before and a suffix of its own. */
-static weir_status delta_strings(struct page_reader *reader, const uint8_t *data, size_t size, uint32_t count)
+static weir_status delta_strings(struct page_reader *reader, const uint8_t *data, size_t size,
+                                 uint32_t count)
 {
     size_t used, at;
     WEIR_TRY(delta_numbers(reader, data, size, count, &used));
     weir_buffer_clear(&reader->stored);
-    WEIR_TRY(weir_buffer_append(&reader->stored, reader->numbers.data, (size_t)count * 8, reader->reterr));
+    WEIR_TRY(weir_buffer_append(&reader->stored, reader->numbers.data, (size_t)count * 8,
+                                reader->reterr));
     WEIR_TRY(delta_numbers(reader, data + used, size - used, count, &at));
-    const int64_t *prefixes = (const int64_t *)(const void *)reader->stored.data, *suffixes = (const int64_t *)(const void *)reader->numbers.data;
+    const int64_t *prefixes = (const int64_t *)(const void *)reader->stored.data,
+                  *suffixes = (const int64_t *)(const void *)reader->numbers.data;
     WEIR_AUTO(weir_buffer) whole = {.account = reader->account};
     for (uint32_t i = 0; i < count; i++) {
-        if (prefixes[i] < 0 || (uint64_t)prefixes[i] > whole.size || suffixes[i] < 0 || (uint64_t)suffixes[i] > size - used - at)
+        if (prefixes[i] < 0 || (uint64_t)prefixes[i] > whole.size || suffixes[i] < 0 ||
+            (uint64_t)suffixes[i] > size - used - at)
             return damaged(reader, "a string longer than its page");
         whole.size = (size_t)prefixes[i];
         WEIR_TRY(weir_buffer_append(&whole, data + used + at, (size_t)suffixes[i], reader->reterr));
@@ -297,7 +342,8 @@ static weir_status delta_strings(struct page_reader *reader, const uint8_t *data
         if (whole.size > WEIR_PARQUET_PAGE_SIZE_MAX)
             return damaged(reader, "a string longer than any page");
         if (reader->stored_width == 0)
-            WEIR_TRY(append_string(reader, &reader->leaf->values, &reader->leaf->bytes, whole.data, (uint32_t)whole.size));
+            WEIR_TRY(append_string(reader, &reader->leaf->values, &reader->leaf->bytes, whole.data,
+                                   (uint32_t)whole.size));
         else if (whole.size == reader->stored_width)
             WEIR_TRY(append_stored(reader, whole.data, 1));
         else
@@ -306,7 +352,8 @@ static weir_status delta_strings(struct page_reader *reader, const uint8_t *data
     return WEIR_OK;
 }
 
-static weir_status split_values(struct page_reader *reader, const uint8_t *data, size_t size, uint32_t count)
+static weir_status split_values(struct page_reader *reader, const uint8_t *data, size_t size,
+                                uint32_t count)
 {
     uint32_t width = reader->stored_width;
     if (width == 0 || reader->target->node->physical == PARQUET_BOOLEAN || size / width < count)
@@ -319,27 +366,32 @@ static weir_status split_values(struct page_reader *reader, const uint8_t *data,
     return append_stored(reader, reader->stored.data, count);
 }
 
-static weir_status rle_booleans(struct page_reader *reader, const uint8_t *data, size_t size, uint32_t count)
+static weir_status rle_booleans(struct page_reader *reader, const uint8_t *data, size_t size,
+                                uint32_t count)
 {
     uint32_t length;
     if (reader->target->node->physical != PARQUET_BOOLEAN || size < 4)
         return damaged(reader, "run lengths of something that is no boolean");
     memcpy(&length, data, 4);
     WEIR_TRY(weir_buffer_reserve(&reader->leaf->values, count, reader->reterr));
-    if (length > size - 4 || !parquet_rle_decode8(data + 4, length, 1, reader->leaf->values.data + reader->leaf->values.size, count))
+    if (length > size - 4 ||
+        !parquet_rle_decode8(data + 4, length, 1,
+                             reader->leaf->values.data + reader->leaf->values.size, count))
         return damaged(reader, "booleans are damaged");
     reader->leaf->values.size += count;
     return WEIR_OK;
 }
 
-static weir_status page_values(struct page_reader *reader, int32_t encoding, const uint8_t *data, size_t size, uint32_t count)
+static weir_status page_values(struct page_reader *reader, int32_t encoding, const uint8_t *data,
+                               size_t size, uint32_t count)
 {
     reader->leaf->value_count += count;
     if (!reader->target->type || count == 0)
         return WEIR_OK;
     switch (encoding) {
     case PARQUET_PLAIN: return plain_values(reader, data, size, count);
-    case PARQUET_RLE_DICTIONARY: case PARQUET_PLAIN_DICTIONARY: return dictionary_values(reader, data, size, count);
+    case PARQUET_RLE_DICTIONARY:
+    case PARQUET_PLAIN_DICTIONARY: return dictionary_values(reader, data, size, count);
     case PARQUET_DELTA_BINARY_PACKED: return delta_values(reader, data, size, count);
     case PARQUET_DELTA_LENGTH_BYTE_ARRAY: return delta_length_strings(reader, data, size, count);
     case PARQUET_DELTA_BYTE_ARRAY: return delta_strings(reader, data, size, count);
@@ -349,9 +401,12 @@ static weir_status page_values(struct page_reader *reader, int32_t encoding, con
     }
 }
 
-/* ---- pages ------------------------------------------------------------------------------------------------------ */
+/* ---- pages
+ * ------------------------------------------------------------------------------------------------------
+ */
 
-static weir_status page_levels(struct page_reader *reader, const uint8_t *data, size_t size, uint8_t greatest, uint32_t count, struct weir_buffer *levels)
+static weir_status page_levels(struct page_reader *reader, const uint8_t *data, size_t size,
+                               uint8_t greatest, uint32_t count, struct weir_buffer *levels)
 {
     WEIR_TRY(weir_buffer_reserve(levels, (size_t)count + 1, reader->reterr));
     uint8_t *to = levels->data + levels->size;
@@ -365,7 +420,9 @@ static weir_status page_levels(struct page_reader *reader, const uint8_t *data, 
 }
 
 /* Levels with their length in front, as version 1 has them. */
-static weir_status sized_levels(struct page_reader *reader, const struct weir_buffer *page, size_t *at, uint8_t greatest, uint32_t count, struct weir_buffer *levels)
+static weir_status sized_levels(struct page_reader *reader, const struct weir_buffer *page,
+                                size_t *at, uint8_t greatest, uint32_t count,
+                                struct weir_buffer *levels)
 {
     uint32_t size;
     if (greatest == 0)
@@ -391,19 +448,23 @@ static uint32_t count_values(const struct decoded_leaf *leaf, uint8_t greatest, 
     return values;
 }
 
-static weir_status unpack(struct page_reader *reader, const struct page_header *header, const uint8_t *data, size_t size, size_t plain_size)
+static weir_status unpack(struct page_reader *reader, const struct page_header *header,
+                          const uint8_t *data, size_t size, size_t plain_size)
 {
     WEIR_TRY(weir_buffer_reserve(&reader->plain, plain_size + 1, reader->reterr));
-    weir_status status = weir_decompress(reader->decompressor, header->packed ? reader->codec : WEIR_CODEC_NONE, data, size,
-                                         reader->plain.data + reader->plain.size, plain_size, reader->reterr);
+    weir_status status = weir_decompress(
+        reader->decompressor, header->packed ? reader->codec : WEIR_CODEC_NONE, data, size,
+        reader->plain.data + reader->plain.size, plain_size, reader->reterr);
     if (status != WEIR_OK)
-        weir_error_prefix(reader->reterr, "page at byte %llu", (unsigned long long)reader->page_offset);
+        weir_error_prefix(reader->reterr, "page at byte %llu",
+                          (unsigned long long)reader->page_offset);
     else
         reader->plain.size += plain_size;
     return status;
 }
 
-static weir_status data_page(struct page_reader *reader, const struct page_header *header, const uint8_t *data)
+static weir_status data_page(struct page_reader *reader, const struct page_header *header,
+                             const uint8_t *data)
 {
     const struct file_node *node = reader->target->node;
     struct decoded_leaf *leaf = reader->leaf;
@@ -411,27 +472,36 @@ static weir_status data_page(struct page_reader *reader, const struct page_heade
     size_t at = 0;
     weir_buffer_clear(&reader->plain);
     if (header->type == PARQUET_DATA_PAGE) {
-        WEIR_TRY(unpack(reader, header, data, (size_t)header->packed_size, (size_t)header->plain_size));
-        WEIR_TRY(sized_levels(reader, &reader->plain, &at, node->repeated, count, &leaf->repetition));
-        WEIR_TRY(sized_levels(reader, &reader->plain, &at, node->definition, count, &leaf->definition));
+        WEIR_TRY(
+            unpack(reader, header, data, (size_t)header->packed_size, (size_t)header->plain_size));
+        WEIR_TRY(
+            sized_levels(reader, &reader->plain, &at, node->repeated, count, &leaf->repetition));
+        WEIR_TRY(
+            sized_levels(reader, &reader->plain, &at, node->definition, count, &leaf->definition));
     } else {
         size_t levels = (size_t)header->repetition_size + (size_t)header->definition_size;
         if (levels > (size_t)header->packed_size || levels > (size_t)header->plain_size)
             return damaged(reader, "levels longer than their page");
         if (node->repeated)
-            WEIR_TRY(page_levels(reader, data, (size_t)header->repetition_size, node->repeated, count, &leaf->repetition));
+            WEIR_TRY(page_levels(reader, data, (size_t)header->repetition_size, node->repeated,
+                                 count, &leaf->repetition));
         if (node->definition)
-            WEIR_TRY(page_levels(reader, data + header->repetition_size, (size_t)header->definition_size, node->definition, count, &leaf->definition));
+            WEIR_TRY(page_levels(reader, data + header->repetition_size,
+                                 (size_t)header->definition_size, node->definition, count,
+                                 &leaf->definition));
         /* A page without values may have no compressed part at all. */
         if ((size_t)header->plain_size > levels)
-            WEIR_TRY(unpack(reader, header, data + levels, (size_t)header->packed_size - levels, (size_t)header->plain_size - levels));
+            WEIR_TRY(unpack(reader, header, data + levels, (size_t)header->packed_size - levels,
+                            (size_t)header->plain_size - levels));
     }
     leaf->level_count += count;
-    return page_values(reader, header->encoding, reader->plain.data + at, reader->plain.size - at, count_values(leaf, node->definition, count));
+    return page_values(reader, header->encoding, reader->plain.data + at, reader->plain.size - at,
+                       count_values(leaf, node->definition, count));
 }
 
 /* The dictionary is turned into Weir's values once; indices then copy them. */
-static weir_status dictionary_page(struct page_reader *reader, const struct page_header *header, const uint8_t *data)
+static weir_status dictionary_page(struct page_reader *reader, const struct page_header *header,
+                                   const uint8_t *data)
 {
     if (reader->has_dictionary)
         return damaged(reader, "a second dictionary");
@@ -443,9 +513,12 @@ static weir_status dictionary_page(struct page_reader *reader, const struct page
         return WEIR_OK;
     weir_buffer_clear(&reader->plain);
     WEIR_TRY(unpack(reader, header, data, (size_t)header->packed_size, (size_t)header->plain_size));
-    struct decoded_leaf entries = {.values.account = reader->account, .bytes.account = reader->account}, *leaf = reader->leaf;
+    struct decoded_leaf entries = {.values.account = reader->account,
+                                   .bytes.account = reader->account},
+                        *leaf = reader->leaf;
     reader->leaf = &entries;
-    weir_status status = plain_values(reader, reader->plain.data, reader->plain.size, reader->dictionary_count);
+    weir_status status = plain_values(reader, reader->plain.data, reader->plain.size,
+                                      reader->dictionary_count);
     reader->leaf = leaf;
     reader->dictionary = entries.values;
     reader->dictionary_bytes = entries.bytes;
@@ -459,7 +532,8 @@ static weir_status dictionary_page(struct page_reader *reader, const struct page
     return WEIR_OK;
 }
 
-static weir_status decode_pages(struct page_reader *reader, const uint8_t *data, size_t size, uint64_t offset)
+static weir_status decode_pages(struct page_reader *reader, const uint8_t *data, size_t size,
+                                uint64_t offset)
 {
     size_t at = 0;
     while (reader->leaf->level_count < reader->chunk->value_count) {
@@ -476,13 +550,19 @@ static weir_status decode_pages(struct page_reader *reader, const uint8_t *data,
             WEIR_TRY(data_page(reader, &header, data + at));
         at += (size_t)header.packed_size;
     }
-    return reader->leaf->level_count == reader->chunk->value_count ? WEIR_OK : damaged(reader, "more values than its column chunk says");
+    return reader->leaf->level_count == reader->chunk->value_count
+               ? WEIR_OK
+               : damaged(reader, "more values than its column chunk says");
 }
 
 /* parquet.thrift: CompressionCodec */
 static bool codec_of(int32_t codec, enum weir_codec *ret_codec)
 {
-    static const enum weir_codec codecs[] = {[0] = WEIR_CODEC_NONE, [1] = WEIR_CODEC_SNAPPY, [2] = WEIR_CODEC_GZIP, [6] = WEIR_CODEC_ZSTD, [7] = WEIR_CODEC_LZ4_RAW};
+    static const enum weir_codec codecs[] = {[0] = WEIR_CODEC_NONE,
+                                             [1] = WEIR_CODEC_SNAPPY,
+                                             [2] = WEIR_CODEC_GZIP,
+                                             [6] = WEIR_CODEC_ZSTD,
+                                             [7] = WEIR_CODEC_LZ4_RAW};
     if (codec < 0 || codec > 7 || codec == 3 || codec == 4 || codec == 5)
         return false;
     *ret_codec = codecs[codec];
@@ -493,27 +573,42 @@ static uint32_t stored_width(const struct file_node *node)
 {
     switch (node->physical) {
     case PARQUET_BOOLEAN: return 1;
-    case PARQUET_INT32: case PARQUET_FLOAT: return 4;
-    case PARQUET_INT64: case PARQUET_DOUBLE: return 8;
+    case PARQUET_INT32:
+    case PARQUET_FLOAT: return 4;
+    case PARQUET_INT64:
+    case PARQUET_DOUBLE: return 8;
     case PARQUET_INT96: return 12;
     case PARQUET_FIXED: return (uint32_t)node->type_length;
     default: return 0;
     }
 }
 
-weir_status parquet_chunk_decode(struct weir_account *account, struct weir_decompressor *decompressor, const struct file_chunk *chunk,
-                                 const struct leaf_target *target, const uint8_t *data, size_t size, uint64_t offset,
+weir_status parquet_chunk_decode(struct weir_account *account,
+                                 struct weir_decompressor *decompressor,
+                                 const struct file_chunk *chunk, const struct leaf_target *target,
+                                 const uint8_t *data, size_t size, uint64_t offset,
                                  struct decoded_leaf *leaf, struct weir_error *reterr)
 {
-    struct page_reader reader = {.account = account, .decompressor = decompressor, .chunk = chunk, .target = target, .leaf = leaf,
-                                 .stored_width = stored_width(target->node), .plain.account = account, .stored.account = account,
-                                 .numbers.account = account, .reterr = reterr};
-    *leaf = (struct decoded_leaf){.definition.account = account, .repetition.account = account, .values.account = account, .bytes.account = account};
+    struct page_reader reader = {.account = account,
+                                 .decompressor = decompressor,
+                                 .chunk = chunk,
+                                 .target = target,
+                                 .leaf = leaf,
+                                 .stored_width = stored_width(target->node),
+                                 .plain.account = account,
+                                 .stored.account = account,
+                                 .numbers.account = account,
+                                 .reterr = reterr};
+    *leaf = (struct decoded_leaf){.definition.account = account,
+                                  .repetition.account = account,
+                                  .values.account = account,
+                                  .bytes.account = account};
     weir_status status = WEIR_OK;
     if (!codec_of(chunk->codec, &reader.codec))
         status = weir_fail(reterr, WEIR_UNSUPPORTED, "compression codec %d", chunk->codec);
     if (status == WEIR_OK && chunk->physical != target->node->physical)
-        status = weir_fail(reterr, WEIR_CORRUPT, "a column chunk of another type than the schema says");
+        status = weir_fail(reterr, WEIR_CORRUPT,
+                           "a column chunk of another type than the schema says");
     if (status == WEIR_OK)
         status = decode_pages(&reader, data, size, offset);
     weir_buffer_done(&reader.plain);

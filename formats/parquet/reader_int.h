@@ -7,20 +7,20 @@
 /* A node of the file's schema. Children are nodes[first_child], then each one's `next`. */
 struct file_node {
     struct weir_bytes name;
-    int32_t physical;        /* leaves; -1 for groups */
+    int32_t physical; /* leaves; -1 for groups */
     int32_t type_length;
-    int32_t repetition;      /* 0 required, 1 optional, 2 repeated */
-    int32_t converted;       /* -1 = none */
-    int32_t logical;         /* member of LogicalType; 0 = none */
-    int32_t time_unit;       /* member of TimeUnit: 1 millis, 2 micros, 3 nanos; 0 = not said */
+    int32_t repetition; /* 0 required, 1 optional, 2 repeated */
+    int32_t converted;  /* -1 = none */
+    int32_t logical;    /* member of LogicalType; 0 = none */
+    int32_t time_unit;  /* member of TimeUnit: 1 millis, 2 micros, 3 nanos; 0 = not said */
     bool adjusted_to_utc;
     int32_t scale, precision;
-    int32_t field_id;        /* 0 = none */
+    int32_t field_id; /* 0 = none */
     uint32_t child_count;
-    uint32_t first_child, next; /* 0 = none: the root is nobody's child */
+    uint32_t first_child, next;      /* 0 = none: the root is nobody's child */
     uint32_t first_leaf, leaf_count; /* below, the node itself if it is one */
-    uint8_t definition;      /* level at which this node is there */
-    uint8_t repeated;        /* repeated nodes on its path, itself included */
+    uint8_t definition;              /* level at which this node is there */
+    uint8_t repeated;                /* repeated nodes on its path, itself included */
 };
 
 struct file_chunk {
@@ -38,7 +38,7 @@ struct file_group {
 struct file_meta {
     struct file_node *nodes;
     uint32_t node_count, leaf_count;
-    uint32_t *leaf_nodes;      /* leaf -> node */
+    uint32_t *leaf_nodes; /* leaf -> node */
     bool has_ids;
     uint64_t row_count;
     struct file_group *groups;
@@ -46,14 +46,17 @@ struct file_meta {
 };
 
 /* Parses a footer of `size` bytes that lies at `offset` of a file. Names point into data. */
-weir_status parquet_meta_parse(struct weir_arena *arena, const uint8_t *data, size_t size, uint64_t offset, struct file_meta *ret_meta,
+weir_status parquet_meta_parse(struct weir_arena *arena, const uint8_t *data, size_t size,
+                               uint64_t offset, struct file_meta *ret_meta,
                                struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* A column chunk decoded: levels of every slot, dense values as Weir's vectors have them. */
 struct decoded_leaf {
-    struct weir_buffer definition, repetition; /* a byte a slot; empty when the leaf has no such level */
-    struct weir_buffer values;  /* fixed width: weir_type_width each, booleans a byte each; strings: uint32 lengths */
-    struct weir_buffer bytes;   /* strings */
+    struct weir_buffer definition,
+        repetition;            /* a byte a slot; empty when the leaf has no such level */
+    struct weir_buffer values; /* fixed width: weir_type_width each, booleans a byte each; strings:
+                                  uint32 lengths */
+    struct weir_buffer bytes;  /* strings */
     uint64_t level_count, value_count;
     /* where the next batch begins */
     uint64_t level_at, value_at, byte_at;
@@ -65,19 +68,26 @@ struct leaf_target {
 };
 
 /* Decodes all pages of a chunk; `data` are its bytes, which lie at `offset` of the file. */
-weir_status parquet_chunk_decode(struct weir_account *account, struct weir_decompressor *decompressor, const struct file_chunk *chunk,
-                                 const struct leaf_target *target, const uint8_t *data, size_t size, uint64_t offset,
-                                 struct decoded_leaf *leaf, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status parquet_chunk_decode(struct weir_account *account,
+                                 struct weir_decompressor *decompressor,
+                                 const struct file_chunk *chunk, const struct leaf_target *target,
+                                 const uint8_t *data, size_t size, uint64_t offset,
+                                 struct decoded_leaf *leaf,
+                                 struct weir_error *reterr) WEIR_MUST_CHECK;
 void parquet_decoded_done(struct decoded_leaf *leaf);
 /* Whether a leaf of the file can become values of that type. */
 bool parquet_leaf_fits(const struct file_node *node, const struct weir_type *type);
 
-/* ---- decoders: all read at most `size` bytes, and false means damaged ---------------------------------------- */
+/* ---- decoders: all read at most `size` bytes, and false means damaged
+ * ---------------------------------------- */
 
 /* Exactly `count` values of the hybrid. */
-bool parquet_rle_decode8(const uint8_t *data, size_t size, unsigned width, uint8_t *values, size_t count);
-bool parquet_rle_decode32(const uint8_t *data, size_t size, unsigned width, uint32_t *values, size_t count);
+bool parquet_rle_decode8(const uint8_t *data, size_t size, unsigned width, uint8_t *values,
+                         size_t count);
+bool parquet_rle_decode32(const uint8_t *data, size_t size, unsigned width, uint32_t *values,
+                          size_t count);
 /* Exactly `count` integers; *ret_used = bytes taken. */
-bool parquet_delta_decode(const uint8_t *data, size_t size, int64_t *values, size_t count, size_t *ret_used);
+bool parquet_delta_decode(const uint8_t *data, size_t size, int64_t *values, size_t count,
+                          size_t *ret_used);
 
 #endif

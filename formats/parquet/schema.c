@@ -1,5 +1,6 @@
 /* Types as Parquet has them: leaves with their levels, and the footer's flattened schema.
- * Specs: Iceberg "Appendix A: Format-specific Requirements, Parquet"; parquet-format LogicalTypes.md. */
+ * Specs: Iceberg "Appendix A: Format-specific Requirements, Parquet"; parquet-format
+ * LogicalTypes.md. */
 #include "formats/parquet/parquet_int.h"
 
 #include "engine/base/limits.h"
@@ -8,10 +9,26 @@
 
 /* parquet.thrift: FieldRepetitionType, ConvertedType, and the members of the union LogicalType */
 enum { REPETITION_REQUIRED, REPETITION_OPTIONAL, REPETITION_REPEATED };
-enum { CONVERTED_NONE = -1, CONVERTED_UTF8 = 0, CONVERTED_MAP = 1, CONVERTED_LIST = 3, CONVERTED_DECIMAL = 5, CONVERTED_DATE = 6,
-       CONVERTED_TIME_MICROS = 8, CONVERTED_TIMESTAMP_MICROS = 10 };
-enum { LOGICAL_STRING = 1, LOGICAL_MAP = 2, LOGICAL_LIST = 3, LOGICAL_DECIMAL = 5, LOGICAL_DATE = 6, LOGICAL_TIME = 7,
-       LOGICAL_TIMESTAMP = 8, LOGICAL_UUID = 14 };
+enum {
+    CONVERTED_NONE = -1,
+    CONVERTED_UTF8 = 0,
+    CONVERTED_MAP = 1,
+    CONVERTED_LIST = 3,
+    CONVERTED_DECIMAL = 5,
+    CONVERTED_DATE = 6,
+    CONVERTED_TIME_MICROS = 8,
+    CONVERTED_TIMESTAMP_MICROS = 10
+};
+enum {
+    LOGICAL_STRING = 1,
+    LOGICAL_MAP = 2,
+    LOGICAL_LIST = 3,
+    LOGICAL_DECIMAL = 5,
+    LOGICAL_DATE = 6,
+    LOGICAL_TIME = 7,
+    LOGICAL_TIMESTAMP = 8,
+    LOGICAL_UUID = 14
+};
 
 uint32_t parquet_decimal_width(unsigned precision)
 {
@@ -32,27 +49,25 @@ enum parquet_physical parquet_physical_of(const struct weir_type *type, uint32_t
         width = 1;
         physical = PARQUET_BOOLEAN;
         break;
-    case WEIR_INT: case WEIR_DATE:
-        physical = PARQUET_INT32;
-        break;
-    case WEIR_LONG: case WEIR_TIME: case WEIR_TIMESTAMP: case WEIR_TIMESTAMPTZ:
-        physical = PARQUET_INT64;
-        break;
-    case WEIR_FLOAT:
-        physical = PARQUET_FLOAT;
-        break;
-    case WEIR_DOUBLE:
-        physical = PARQUET_DOUBLE;
-        break;
-    case WEIR_STRING: case WEIR_BINARY:
-        physical = PARQUET_BYTE_ARRAY;
-        break;
+    case WEIR_INT:
+    case WEIR_DATE: physical = PARQUET_INT32; break;
+    case WEIR_LONG:
+    case WEIR_TIME:
+    case WEIR_TIMESTAMP:
+    case WEIR_TIMESTAMPTZ: physical = PARQUET_INT64; break;
+    case WEIR_FLOAT: physical = PARQUET_FLOAT; break;
+    case WEIR_DOUBLE: physical = PARQUET_DOUBLE; break;
+    case WEIR_STRING:
+    case WEIR_BINARY: physical = PARQUET_BYTE_ARRAY; break;
     case WEIR_DECIMAL:
-        physical = type->precision <= 9 ? PARQUET_INT32 : type->precision <= 18 ? PARQUET_INT64 : PARQUET_FIXED;
-        width = physical == PARQUET_INT32 ? 4 : physical == PARQUET_INT64 ? 8 : parquet_decimal_width(type->precision);
+        physical = type->precision <= 9    ? PARQUET_INT32
+                   : type->precision <= 18 ? PARQUET_INT64
+                                           : PARQUET_FIXED;
+        width = physical == PARQUET_INT32   ? 4
+                : physical == PARQUET_INT64 ? 8
+                                            : parquet_decimal_width(type->precision);
         break;
-    default:
-        break;
+    default: break;
     }
     *ret_width = width;
     return physical;
@@ -78,25 +93,34 @@ struct walk {
     struct weir_error *reterr;
 };
 
-static weir_status walk_leaf(struct walk *walk, const struct weir_field *field, uint8_t definition, uint8_t repetition)
+static weir_status walk_leaf(struct walk *walk, const struct weir_field *field, uint8_t definition,
+                             uint8_t repetition)
 {
     struct parquet_leaf *leaf = &walk->leaves[walk->leaf_count++];
-    *leaf = (struct parquet_leaf){.type = &field->type, .field_id = field->id, .max_definition = definition, .max_repetition = repetition,
+    *leaf = (struct parquet_leaf){.type = &field->type,
+                                  .field_id = field->id,
+                                  .max_definition = definition,
+                                  .max_repetition = repetition,
                                   .path_count = walk->depth};
     leaf->physical = parquet_physical_of(&field->type, &leaf->width);
     if (leaf->physical == PARQUET_FIXED && leaf->width == 0)
-        return weir_fail(walk->reterr, WEIR_UNSUPPORTED, "column %s: fixed(0) has no place in Parquet", field->name);
-    WEIR_TRY(weir_arena_alloc(walk->arena, walk->depth * sizeof *leaf->path, &leaf->path, walk->reterr));
+        return weir_fail(walk->reterr, WEIR_UNSUPPORTED,
+                         "column %s: fixed(0) has no place in Parquet", field->name);
+    WEIR_TRY(
+        weir_arena_alloc(walk->arena, walk->depth * sizeof *leaf->path, &leaf->path, walk->reterr));
     memcpy(leaf->path, walk->names, walk->depth * sizeof *leaf->path);
     return WEIR_OK;
 }
 
-/* `as` is the name Parquet gives the node: Iceberg's "element", "key" and "value" whatever the field is called. */
-static weir_status walk_field(struct walk *walk, const struct weir_field *field, const char *as, uint8_t definition, uint8_t repetition)
+/* `as` is the name Parquet gives the node: Iceberg's "element", "key" and "value" whatever the
+ * field is called. */
+static weir_status walk_field(struct walk *walk, const struct weir_field *field, const char *as,
+                              uint8_t definition, uint8_t repetition)
 {
     const struct weir_type *type = &field->type;
     if (walk->depth + 2 >= PARQUET_DEPTH_MAX)
-        return weir_fail(walk->reterr, WEIR_UNSUPPORTED, "column %s: nested deeper than %d", as, WEIR_SCHEMA_DEPTH_MAX);
+        return weir_fail(walk->reterr, WEIR_UNSUPPORTED, "column %s: nested deeper than %d", as,
+                         WEIR_SCHEMA_DEPTH_MAX);
     walk->names[walk->depth++] = as;
     definition = (uint8_t)(definition + !field->required);
     weir_status status = WEIR_OK;
@@ -104,28 +128,35 @@ static weir_status walk_field(struct walk *walk, const struct weir_field *field,
         status = walk_leaf(walk, field, definition, repetition);
     } else if (type->id == WEIR_STRUCT) {
         if (type->child_count == 0)
-            status = weir_fail(walk->reterr, WEIR_UNSUPPORTED, "column %s: a struct without fields has no place in Parquet", as);
+            status = weir_fail(walk->reterr, WEIR_UNSUPPORTED,
+                               "column %s: a struct without fields has no place in Parquet", as);
         for (uint32_t i = 0; i < type->child_count && status == WEIR_OK; i++)
-            status = walk_field(walk, &type->children[i], type->children[i].name, definition, repetition);
+            status = walk_field(walk, &type->children[i], type->children[i].name, definition,
+                                repetition);
     } else {
         bool map = type->id == WEIR_MAP;
         walk->names[walk->depth++] = map ? "key_value" : "list";
         for (uint32_t i = 0; i < type->child_count && status == WEIR_OK; i++)
-            status = walk_field(walk, &type->children[i], !map ? "element" : i == 0 ? "key" : "value", (uint8_t)(definition + 1),
-                                (uint8_t)(repetition + 1));
+            status = walk_field(walk, &type->children[i],
+                                !map     ? "element"
+                                : i == 0 ? "key"
+                                         : "value",
+                                (uint8_t)(definition + 1), (uint8_t)(repetition + 1));
         walk->depth--;
     }
     walk->depth--;
     return status;
 }
 
-weir_status parquet_leaves_make(struct weir_arena *arena, const struct weir_type *schema, struct parquet_leaf **ret_leaves,
-                                uint32_t *ret_count, struct weir_error *reterr)
+weir_status parquet_leaves_make(struct weir_arena *arena, const struct weir_type *schema,
+                                struct parquet_leaf **ret_leaves, uint32_t *ret_count,
+                                struct weir_error *reterr)
 {
     struct walk walk = {.arena = arena, .reterr = reterr};
     uint32_t count = parquet_leaf_count(schema);
     if (schema->id != WEIR_STRUCT || count == 0)
-        return weir_fail(reterr, WEIR_UNSUPPORTED, "a table without columns has no place in Parquet");
+        return weir_fail(reterr, WEIR_UNSUPPORTED,
+                         "a table without columns has no place in Parquet");
     WEIR_TRY(weir_arena_zero(arena, count, sizeof *walk.leaves, &walk.leaves, reterr));
     for (uint32_t i = 0; i < schema->child_count; i++)
         WEIR_TRY(walk_field(&walk, &schema->children[i], schema->children[i].name, 0, 0));
@@ -134,7 +165,8 @@ weir_status parquet_leaves_make(struct weir_arena *arena, const struct weir_type
     return WEIR_OK;
 }
 
-/* ---- footer's schema ------------------------------------------------------------------------------------------- */
+/* ---- footer's schema
+ * ------------------------------------------------------------------------------------------- */
 
 static size_t element_count(const struct weir_type *type)
 {
@@ -152,7 +184,8 @@ static int converted_type(const struct weir_type *type)
     case WEIR_DATE: return CONVERTED_DATE;
     case WEIR_LIST: return CONVERTED_LIST;
     case WEIR_MAP: return CONVERTED_MAP;
-    /* TIME_MICROS and TIMESTAMP_MICROS mean "adjusted to UTC" to old readers: only timestamptz may say so. */
+    /* TIME_MICROS and TIMESTAMP_MICROS mean "adjusted to UTC" to old readers: only timestamptz may
+     * say so. */
     case WEIR_TIMESTAMPTZ: return CONVERTED_TIMESTAMP_MICROS;
     default: return CONVERTED_NONE;
     }
@@ -170,9 +203,11 @@ static void write_time_unit(struct thrift_writer *writer, bool adjusted)
 static void write_logical_type(struct thrift_writer *writer, const struct weir_type *type)
 {
     static const int8_t members[WEIR_TYPE_COUNT] = {
-        [WEIR_STRING] = LOGICAL_STRING, [WEIR_MAP] = LOGICAL_MAP, [WEIR_LIST] = LOGICAL_LIST, [WEIR_DECIMAL] = LOGICAL_DECIMAL,
-        [WEIR_DATE] = LOGICAL_DATE, [WEIR_TIME] = LOGICAL_TIME, [WEIR_TIMESTAMP] = LOGICAL_TIMESTAMP,
-        [WEIR_TIMESTAMPTZ] = LOGICAL_TIMESTAMP, [WEIR_UUID] = LOGICAL_UUID,
+        [WEIR_STRING] = LOGICAL_STRING,       [WEIR_MAP] = LOGICAL_MAP,
+        [WEIR_LIST] = LOGICAL_LIST,           [WEIR_DECIMAL] = LOGICAL_DECIMAL,
+        [WEIR_DATE] = LOGICAL_DATE,           [WEIR_TIME] = LOGICAL_TIME,
+        [WEIR_TIMESTAMP] = LOGICAL_TIMESTAMP, [WEIR_TIMESTAMPTZ] = LOGICAL_TIMESTAMP,
+        [WEIR_UUID] = LOGICAL_UUID,
     };
     if (!members[type->id])
         return;
@@ -181,14 +216,16 @@ static void write_logical_type(struct thrift_writer *writer, const struct weir_t
     if (type->id == WEIR_DECIMAL) {
         thrift_write_i32(writer, 1, type->scale);
         thrift_write_i32(writer, 2, type->precision);
-    } else if (type->id == WEIR_TIME || type->id == WEIR_TIMESTAMP || type->id == WEIR_TIMESTAMPTZ) {
+    } else if (type->id == WEIR_TIME || type->id == WEIR_TIMESTAMP ||
+               type->id == WEIR_TIMESTAMPTZ) {
         write_time_unit(writer, type->id == WEIR_TIMESTAMPTZ);
     }
     thrift_end_struct(writer);
     thrift_end_struct(writer);
 }
 
-static void write_group(struct thrift_writer *writer, const char *name, int repetition, int32_t child_count)
+static void write_group(struct thrift_writer *writer, const char *name, int repetition,
+                        int32_t child_count)
 {
     thrift_element_struct(writer);
     if (repetition >= 0)
@@ -198,7 +235,8 @@ static void write_group(struct thrift_writer *writer, const char *name, int repe
     thrift_end_struct(writer);
 }
 
-static void write_field(struct thrift_writer *writer, const struct weir_field *field, const char *as)
+static void write_field(struct thrift_writer *writer, const struct weir_field *field,
+                        const char *as)
 {
     const struct weir_type *type = &field->type;
     bool nested = weir_type_is_nested(type->id);
@@ -227,7 +265,8 @@ static void write_field(struct thrift_writer *writer, const struct weir_field *f
             write_field(writer, &type->children[i], type->children[i].name);
     } else if (nested) {
         bool map = type->id == WEIR_MAP;
-        write_group(writer, map ? "key_value" : "list", REPETITION_REPEATED, (int32_t)type->child_count);
+        write_group(writer, map ? "key_value" : "list", REPETITION_REPEATED,
+                    (int32_t)type->child_count);
         for (uint32_t i = 0; i < type->child_count; i++)
             write_field(writer, &type->children[i], !map ? "element" : i == 0 ? "key" : "value");
     }

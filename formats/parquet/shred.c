@@ -1,15 +1,17 @@
-/* Batches to leaves: Dremel levels, a column of a batch at a time, and the buffers a row group waits in.
+/* Batches to leaves: Dremel levels, a column of a batch at a time, and the buffers a row group
+ * waits in.
  *
- * A slot is one entry of a leaf's level streams. The walk goes down the schema with an array of slots and makes a new one
- * only where something changes: at nulls and at lists. A flat column without nulls needs no array at all. */
+ * A slot is one entry of a leaf's level streams. The walk goes down the schema with an array of
+ * slots and makes a new one only where something changes: at nulls and at lists. A flat column
+ * without nulls needs no array at all. */
 #include "formats/parquet/parquet_int.h"
 
 #include "engine/base/text.h"
 
 #include <string.h>
 
-#define NO_ROW UINT32_MAX
-#define BLOCK_FIRST (16u << 10)
+#define NO_ROW        UINT32_MAX
+#define BLOCK_FIRST   (16u << 10)
 #define BLOCK_LARGEST (256u << 10)
 
 struct shred {
@@ -19,44 +21,54 @@ struct shred {
     struct weir_error *reterr;
 };
 
-static uint32_t slot_row(const struct parquet_slots *slots, uint32_t at) { return slots->rows ? slots->rows[at] : slots->first + at; }
+static uint32_t slot_row(const struct parquet_slots *slots, uint32_t at)
+{
+    return slots->rows ? slots->rows[at] : slots->first + at;
+}
 
 /* Slots whose row is null lose it; the others go one definition level deeper. */
-static weir_status shred_optional(struct shred *shred, const struct weir_vector *vector, struct parquet_slots *slots)
+static weir_status shred_optional(struct shred *shred, const struct weir_vector *vector,
+                                  struct parquet_slots *slots)
 {
     uint8_t depth = slots->depth++;
     if (!vector->validity && !slots->definition)
         return WEIR_OK;
     uint32_t *rows;
     uint8_t *definition;
-    WEIR_TRY(weir_arena_alloc(shred->scratch, (size_t)slots->count * sizeof *rows + 1, &rows, shred->reterr));
-    WEIR_TRY(weir_arena_alloc(shred->scratch, (size_t)slots->count + 1, &definition, shred->reterr));
+    WEIR_TRY(weir_arena_alloc(shred->scratch, (size_t)slots->count * sizeof *rows + 1, &rows,
+                              shred->reterr));
+    WEIR_TRY(
+        weir_arena_alloc(shred->scratch, (size_t)slots->count + 1, &definition, shred->reterr));
     for (uint32_t i = 0; i < slots->count; i++) {
         uint32_t row = slot_row(slots, i);
         bool valid = row != NO_ROW && (!vector->validity || weir_bit_get(vector->validity, row));
         rows[i] = valid ? row : NO_ROW;
-        definition[i] = valid ? (uint8_t)(depth + 1) : row != NO_ROW || !slots->definition ? depth : slots->definition[i];
+        definition[i] = valid                                 ? (uint8_t)(depth + 1)
+                        : row != NO_ROW || !slots->definition ? depth
+                                                              : slots->definition[i];
     }
     slots->rows = rows;
     slots->definition = definition;
     return WEIR_OK;
 }
 
-static weir_status shred_required(struct shred *shred, const struct weir_vector *vector, const struct weir_field *field,
-                                  const struct parquet_slots *slots)
+static weir_status shred_required(struct shred *shred, const struct weir_vector *vector,
+                                  const struct weir_field *field, const struct parquet_slots *slots)
 {
     if (!vector->validity)
         return WEIR_OK;
     for (uint32_t i = 0; i < slots->count; i++) {
         uint32_t row = slot_row(slots, i);
         if (row != NO_ROW && !weir_bit_get(vector->validity, row))
-            return weir_fail(shred->reterr, WEIR_INTERNAL, "required column %s has a null", field->name);
+            return weir_fail(shred->reterr, WEIR_INTERNAL, "required column %s has a null",
+                             field->name);
     }
     return WEIR_OK;
 }
 
 /* Every element becomes a slot; a null or empty list keeps one slot without a row. */
-static weir_status shred_elements(struct shred *shred, const struct weir_vector *list, uint8_t repetition, struct parquet_slots *slots)
+static weir_status shred_elements(struct shred *shred, const struct weir_vector *list,
+                                  uint8_t repetition, struct parquet_slots *slots)
 {
     size_t total = 0;
     for (uint32_t i = 0; i < slots->count; i++) {
@@ -74,7 +86,8 @@ static weir_status shred_elements(struct shred *shred, const struct weir_vector 
     size_t at = 0;
     for (uint32_t i = 0; i < slots->count; i++) {
         uint32_t row = slot_row(slots, i);
-        int32_t from = row == NO_ROW ? 0 : list->offsets[row], to = row == NO_ROW ? 0 : list->offsets[row + 1];
+        int32_t from = row == NO_ROW ? 0 : list->offsets[row],
+                to = row == NO_ROW ? 0 : list->offsets[row + 1];
         repetitions[at] = slots->repetition ? slots->repetition[i] : 0;
         if (from == to) {
             rows[at] = NO_ROW;
@@ -88,12 +101,16 @@ static weir_status shred_elements(struct shred *shred, const struct weir_vector 
                 repetitions[at] = repetition;
         }
     }
-    *slots = (struct parquet_slots){.count = (uint32_t)total, .rows = rows, .definition = definitions, .repetition = repetitions,
+    *slots = (struct parquet_slots){.count = (uint32_t)total,
+                                    .rows = rows,
+                                    .definition = definitions,
+                                    .repetition = repetitions,
                                     .depth = (uint8_t)(slots->depth + 1)};
     return WEIR_OK;
 }
 
-static weir_status shred_field(struct shred *shred, const struct weir_field *field, const struct weir_vector *vector, uint8_t repetition,
+static weir_status shred_field(struct shred *shred, const struct weir_field *field,
+                               const struct weir_vector *vector, uint8_t repetition,
                                struct parquet_slots slots)
 {
     if (field->required)
@@ -108,12 +125,13 @@ static weir_status shred_field(struct shred *shred, const struct weir_field *fie
         return WEIR_OK;
     }
     for (uint32_t i = 0; i < field->type.child_count; i++)
-        WEIR_TRY(shred_field(shred, &field->type.children[i], &vector->children[i], repetition, slots));
+        WEIR_TRY(
+            shred_field(shred, &field->type.children[i], &vector->children[i], repetition, slots));
     return WEIR_OK;
 }
 
-weir_status parquet_shred(struct weir_arena *scratch, const struct weir_batch *batch, uint32_t from, uint32_t to,
-                          struct parquet_slots *ret_slots, struct weir_error *reterr)
+weir_status parquet_shred(struct weir_arena *scratch, const struct weir_batch *batch, uint32_t from,
+                          uint32_t to, struct parquet_slots *ret_slots, struct weir_error *reterr)
 {
     struct shred shred = {.scratch = scratch, .out = ret_slots, .reterr = reterr};
     for (uint32_t i = 0; i < batch->type->child_count; i++) {
@@ -127,7 +145,9 @@ weir_status parquet_shred(struct weir_arena *scratch, const struct weir_batch *b
 static uint64_t level_bits(const struct weir_type *type)
 {
     bool text = type->id == WEIR_STRING || type->id == WEIR_BINARY;
-    return 1 + (type->id == WEIR_BOOLEAN ? 1 : 8 * (uint64_t)(text ? sizeof(int32_t) : weir_type_width(type)));
+    return 1 + (type->id == WEIR_BOOLEAN
+                    ? 1
+                    : 8 * (uint64_t)(text ? sizeof(int32_t) : weir_type_width(type)));
 }
 
 void parquet_slots_bits(const struct parquet_slots *slots, uint64_t *per_row)
@@ -140,7 +160,9 @@ void parquet_slots_bits(const struct parquet_slots *slots, uint64_t *per_row)
         uint32_t row = slot_row(slots, i);
         if (i > 0 && (!slots->repetition || slots->repetition[i] == 0))
             at++;
-        per_row[at] += each + (!text || row == NO_ROW ? 0 : 8 * (uint64_t)(vector->offsets[row + 1] - vector->offsets[row]));
+        per_row[at] += each + (!text || row == NO_ROW ? 0
+                                                      : 8 * (uint64_t)(vector->offsets[row + 1] -
+                                                                       vector->offsets[row]));
     }
 }
 
@@ -158,7 +180,8 @@ uint64_t parquet_slots_bits_most(const struct parquet_slots *slots)
     if (first == last)
         return bits;
     /* rows ascend, so all strings lie between the first and the last */
-    return bits + 8 * (uint64_t)(vector->offsets[slot_row(slots, last - 1) + 1] - vector->offsets[slot_row(slots, first)]);
+    return bits + 8 * (uint64_t)(vector->offsets[slot_row(slots, last - 1) + 1] -
+                                 vector->offsets[slot_row(slots, first)]);
 }
 
 uint64_t parquet_column_bits(const struct parquet_column *column)
@@ -166,7 +189,9 @@ uint64_t parquet_column_bits(const struct parquet_column *column)
     return level_bits(column->leaf->type) * column->level_count + 8 * column->byte_count;
 }
 
-/* ---- appending ------------------------------------------------------------------------------------------------- */
+/* ---- appending
+ * -------------------------------------------------------------------------------------------------
+ */
 
 void parquet_column_clear(struct parquet_column *column)
 {
@@ -183,16 +208,19 @@ void parquet_column_clear(struct parquet_column *column)
     *column = (struct parquet_column){.leaf = column->leaf, .account = column->account};
 }
 
-/* A new segment gets what the one before needed: all but the last of a row group are alike, and doubling would waste. */
+/* A new segment gets what the one before needed: all but the last of a row group are alike, and
+ * doubling would waste. */
 static weir_status column_new_segment(struct parquet_column *column, struct weir_error *reterr)
 {
     if (column->segment_count == column->segment_capacity) {
         size_t capacity = column->segment_capacity ? column->segment_capacity * 2 : 8;
-        WEIR_TRY(weir_realloc(&column->segments, column->account, capacity * sizeof *column->segments, reterr));
+        WEIR_TRY(weir_realloc(&column->segments, column->account,
+                              capacity * sizeof *column->segments, reterr));
         column->segment_capacity = capacity;
     }
     struct parquet_segment *segment = &column->segments[column->segment_count];
-    *segment = (struct parquet_segment){.definition.account = column->account, .repetition.account = column->account,
+    *segment = (struct parquet_segment){.definition.account = column->account,
+                                        .repetition.account = column->account,
                                         .values.account = column->account};
     if (column->segment_count > 0) {
         const struct parquet_segment *last = segment - 1;
@@ -205,7 +233,8 @@ static weir_status column_new_segment(struct parquet_column *column, struct weir
     return WEIR_OK;
 }
 
-static weir_status column_new_block(struct parquet_column *column, uint32_t size, struct weir_error *reterr)
+static weir_status column_new_block(struct parquet_column *column, uint32_t size,
+                                    struct weir_error *reterr)
 {
     uint32_t capacity = column->last_block ? column->last_block->capacity * 2 : BLOCK_FIRST;
     capacity = capacity > BLOCK_LARGEST ? BLOCK_LARGEST : capacity;
@@ -222,7 +251,8 @@ static weir_status column_new_block(struct parquet_column *column, uint32_t size
 }
 
 /* Copies the strings of rows [row, row + count), which lie side by side. */
-static weir_status append_string_run(struct parquet_column *column, const struct weir_vector *vector, uint32_t row, uint32_t count,
+static weir_status append_string_run(struct parquet_column *column,
+                                     const struct weir_vector *vector, uint32_t row, uint32_t count,
                                      struct weir_error *reterr)
 {
     const int32_t *offsets = vector->offsets + row;
@@ -248,12 +278,14 @@ static weir_status append_string_run(struct parquet_column *column, const struct
     return WEIR_OK;
 }
 
-static weir_status append_strings(struct parquet_column *column, struct parquet_segment *segment, const struct parquet_slots *slots,
-                                  uint32_t from, uint32_t to, struct weir_error *reterr)
+static weir_status append_strings(struct parquet_column *column, struct parquet_segment *segment,
+                                  const struct parquet_slots *slots, uint32_t from, uint32_t to,
+                                  struct weir_error *reterr)
 {
     const struct weir_vector *vector = slots->vector;
     WEIR_TRY(weir_buffer_reserve(&segment->values, (size_t)(to - from) * sizeof(uint32_t), reterr));
-    uint32_t *lengths = (uint32_t *)(void *)(segment->values.data + segment->values.size), count = 0;
+    uint32_t *lengths = (uint32_t *)(void *)(segment->values.data + segment->values.size),
+             count = 0;
     for (uint32_t at = from; at < to;) {
         uint32_t row = slot_row(slots, at);
         if (row == NO_ROW) {
@@ -277,8 +309,10 @@ static weir_status append_strings(struct parquet_column *column, struct parquet_
     return WEIR_OK;
 }
 
-static inline __attribute__((always_inline)) uint32_t copy_dense(uint8_t *to, const uint8_t *values, size_t width,
-                                                                 const struct parquet_slots *slots, uint32_t from, uint32_t end)
+static inline __attribute__((always_inline)) uint32_t copy_dense(uint8_t *to, const uint8_t *values,
+                                                                 size_t width,
+                                                                 const struct parquet_slots *slots,
+                                                                 uint32_t from, uint32_t end)
 {
     if (!slots->rows) {
         memcpy(to, values + (size_t)(slots->first + from) * width, (size_t)(end - from) * width);
@@ -295,7 +329,8 @@ static inline __attribute__((always_inline)) uint32_t copy_dense(uint8_t *to, co
     return count;
 }
 
-static uint32_t copy_booleans(uint8_t *to, const uint8_t *bits, const struct parquet_slots *slots, uint32_t from, uint32_t end)
+static uint32_t copy_booleans(uint8_t *to, const uint8_t *bits, const struct parquet_slots *slots,
+                              uint32_t from, uint32_t end)
 {
     uint32_t count = 0;
     for (uint32_t i = from; i < end; i++) {
@@ -307,7 +342,8 @@ static uint32_t copy_booleans(uint8_t *to, const uint8_t *bits, const struct par
 }
 
 /* int128 to what the precision asks for: INT32, INT64, or big-endian bytes as few as hold it. */
-static uint32_t copy_decimals(uint8_t *to, const struct parquet_leaf *leaf, const struct parquet_slots *slots, uint32_t from, uint32_t end)
+static uint32_t copy_decimals(uint8_t *to, const struct parquet_leaf *leaf,
+                              const struct parquet_slots *slots, uint32_t from, uint32_t end)
 {
     const weir_int128 *values = slots->vector->values;
     uint32_t count = 0;
@@ -321,15 +357,17 @@ static uint32_t copy_decimals(uint8_t *to, const struct parquet_leaf *leaf, cons
                 to[count * leaf->width + b] = (uint8_t)value;
         } else {
             int64_t small = (int64_t)value;
-            memcpy(to + count * leaf->width, &small, leaf->width); /* little endian: the low bytes come first */
+            memcpy(to + count * leaf->width, &small,
+                   leaf->width); /* little endian: the low bytes come first */
         }
         count++;
     }
     return count;
 }
 
-static weir_status append_fixed(struct parquet_column *column, struct parquet_segment *segment, const struct parquet_slots *slots,
-                                uint32_t from, uint32_t to, struct weir_error *reterr)
+static weir_status append_fixed(struct parquet_column *column, struct parquet_segment *segment,
+                                const struct parquet_slots *slots, uint32_t from, uint32_t to,
+                                struct weir_error *reterr)
 {
     const struct parquet_leaf *leaf = column->leaf;
     WEIR_TRY(weir_buffer_reserve(&segment->values, (size_t)(to - from) * leaf->width, reterr));
@@ -352,8 +390,9 @@ static weir_status append_fixed(struct parquet_column *column, struct parquet_se
     return WEIR_OK;
 }
 
-static weir_status append_levels(struct parquet_column *column, struct parquet_segment *segment, const struct parquet_slots *slots,
-                                 uint32_t from, uint32_t to, struct weir_error *reterr)
+static weir_status append_levels(struct parquet_column *column, struct parquet_segment *segment,
+                                 const struct parquet_slots *slots, uint32_t from, uint32_t to,
+                                 struct weir_error *reterr)
 {
     uint32_t count = to - from;
     if (column->leaf->max_repetition) {
@@ -363,8 +402,10 @@ static weir_status append_levels(struct parquet_column *column, struct parquet_s
     } else {
         segment->row_count += count;
     }
-    if (slots->definition && segment->definition.size == 0) { /* the levels so far were all the maximum */
-        WEIR_TRY(weir_buffer_reserve(&segment->definition, (size_t)segment->level_count + count, reterr));
+    if (slots->definition &&
+        segment->definition.size == 0) { /* the levels so far were all the maximum */
+        WEIR_TRY(weir_buffer_reserve(&segment->definition, (size_t)segment->level_count + count,
+                                     reterr));
         memset(segment->definition.data, column->leaf->max_definition, segment->level_count);
         segment->definition.size = segment->level_count;
     }
@@ -372,7 +413,8 @@ static weir_status append_levels(struct parquet_column *column, struct parquet_s
         WEIR_TRY(weir_buffer_append(&segment->definition, slots->definition + from, count, reterr));
     } else if (segment->definition.size) {
         WEIR_TRY(weir_buffer_reserve(&segment->definition, count, reterr));
-        memset(segment->definition.data + segment->definition.size, column->leaf->max_definition, count);
+        memset(segment->definition.data + segment->definition.size, column->leaf->max_definition,
+               count);
         segment->definition.size += count;
     }
     segment->level_count += count;
@@ -381,9 +423,12 @@ static weir_status append_levels(struct parquet_column *column, struct parquet_s
 }
 
 /* Where the segment is full: after the row that brings it to PARQUET_SEGMENT_LEVELS. */
-static uint32_t segment_end(const struct parquet_segment *segment, const struct parquet_slots *slots, uint32_t from)
+static uint32_t segment_end(const struct parquet_segment *segment,
+                            const struct parquet_slots *slots, uint32_t from)
 {
-    uint32_t room = segment->level_count < PARQUET_SEGMENT_LEVELS ? PARQUET_SEGMENT_LEVELS - segment->level_count : 0;
+    uint32_t room = segment->level_count < PARQUET_SEGMENT_LEVELS
+                        ? PARQUET_SEGMENT_LEVELS - segment->level_count
+                        : 0;
     if (slots->count - from <= room)
         return slots->count;
     uint32_t end = from + room;
@@ -393,10 +438,13 @@ static uint32_t segment_end(const struct parquet_segment *segment, const struct 
     return end;
 }
 
-weir_status parquet_column_append(struct parquet_column *column, const struct parquet_slots *slots, struct weir_error *reterr)
+weir_status parquet_column_append(struct parquet_column *column, const struct parquet_slots *slots,
+                                  struct weir_error *reterr)
 {
     for (uint32_t at = 0; at < slots->count;) {
-        struct parquet_segment *segment = column->segment_count ? &column->segments[column->segment_count - 1] : NULL;
+        struct parquet_segment *segment = column->segment_count
+                                              ? &column->segments[column->segment_count - 1]
+                                              : NULL;
         uint32_t end = segment ? segment_end(segment, slots, at) : at;
         if (end == at) {
             WEIR_TRY(column_new_segment(column, reterr));

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-void thrift_writer_init(struct thrift_writer *writer, struct weir_buffer *out, struct weir_error *reterr)
+void thrift_writer_init(struct thrift_writer *writer, struct weir_buffer *out,
+                        struct weir_error *reterr)
 {
     *writer = (struct thrift_writer){.out = out, .reterr = reterr, .depth = -1};
 }
@@ -88,7 +89,8 @@ void thrift_element_struct(struct thrift_writer *writer)
 {
     if (writer->depth + 1 >= THRIFT_DEPTH_MAX) {
         if (writer->status == WEIR_OK)
-            writer->status = weir_fail(writer->reterr, WEIR_INTERNAL, "thrift structs deeper than %d", THRIFT_DEPTH_MAX);
+            writer->status = weir_fail(writer->reterr, WEIR_INTERNAL,
+                                       "thrift structs deeper than %d", THRIFT_DEPTH_MAX);
         return;
     }
     writer->last_id[++writer->depth] = 0;
@@ -106,7 +108,8 @@ void thrift_end_struct(struct thrift_writer *writer)
     writer->depth--;
 }
 
-void thrift_begin_list(struct thrift_writer *writer, int16_t id, enum thrift_type element, size_t count)
+void thrift_begin_list(struct thrift_writer *writer, int16_t id, enum thrift_type element,
+                       size_t count)
 {
     write_head(writer, id, THRIFT_LIST);
     if (count < 15) {
@@ -117,8 +120,14 @@ void thrift_begin_list(struct thrift_writer *writer, int16_t id, enum thrift_typ
     }
 }
 
-void thrift_element_i32(struct thrift_writer *writer, int32_t value) { write_zigzag(writer, value); }
-void thrift_element_i64(struct thrift_writer *writer, int64_t value) { write_zigzag(writer, value); }
+void thrift_element_i32(struct thrift_writer *writer, int32_t value)
+{
+    write_zigzag(writer, value);
+}
+void thrift_element_i64(struct thrift_writer *writer, int64_t value)
+{
+    write_zigzag(writer, value);
+}
 
 void thrift_element_bool(struct thrift_writer *writer, bool value)
 {
@@ -131,7 +140,9 @@ void thrift_element_binary(struct thrift_writer *writer, const void *data, size_
     write_bytes(writer, data, size);
 }
 
-/* ---- reading ---------------------------------------------------------------------------------------------------- */
+/* ---- reading
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 void thrift_reader_init(struct thrift_reader *reader, const void *data, size_t size)
 {
@@ -197,7 +208,8 @@ bool thrift_next_field(struct thrift_reader *reader, int16_t *ret_id)
         reader->depth--;
         return false;
     }
-    int id = head >> 4 ? reader->last_id[reader->depth] + (head >> 4) : (int)(int16_t)thrift_read_i64(reader);
+    int id = head >> 4 ? reader->last_id[reader->depth] + (head >> 4)
+                       : (int)(int16_t)thrift_read_i64(reader);
     reader->type = head & 0x0f;
     if (reader->type == 0 || reader->type > THRIFT_STRUCT || id > INT16_MAX)
         thrift_fault(reader, "unknown field type");
@@ -215,7 +227,10 @@ bool thrift_read_bool(struct thrift_reader *reader)
     return reader->type == THRIFT_TRUE;
 }
 
-bool thrift_read_bool_element(struct thrift_reader *reader) { return read_byte(reader) == THRIFT_TRUE; }
+bool thrift_read_bool_element(struct thrift_reader *reader)
+{
+    return read_byte(reader) == THRIFT_TRUE;
+}
 
 int64_t thrift_read_integer(struct thrift_reader *reader)
 {
@@ -254,7 +269,8 @@ static size_t read_list_head(struct thrift_reader *reader, enum thrift_type *ret
     if (count == 15)
         count = read_varint(reader);
     *ret_element = head & 0x0f;
-    /* Every element takes at least one byte: a larger count is a lie, and must not size an allocation. */
+    /* Every element takes at least one byte: a larger count is a lie, and must not size an
+     * allocation. */
     if (!reader->failed && count > reader->size - reader->at)
         thrift_fault(reader, "list longer than the bytes left");
     return reader->failed ? 0 : (size_t)count;
@@ -268,7 +284,8 @@ size_t thrift_read_list(struct thrift_reader *reader, enum thrift_type element)
     }
     enum thrift_type met;
     size_t count = read_list_head(reader, &met);
-    bool both_bool = (met == THRIFT_TRUE || met == THRIFT_FALSE) && (element == THRIFT_TRUE || element == THRIFT_FALSE);
+    bool both_bool = (met == THRIFT_TRUE || met == THRIFT_FALSE) &&
+                     (element == THRIFT_TRUE || element == THRIFT_FALSE);
     if (count && met != element && !both_bool) {
         thrift_fault(reader, "list of another type");
         return 0;
@@ -300,29 +317,28 @@ static void skip_value(struct thrift_reader *reader, enum thrift_type type, bool
 {
     int16_t id;
     switch (type) {
-    case THRIFT_TRUE: case THRIFT_FALSE:
+    case THRIFT_TRUE:
+    case THRIFT_FALSE:
         if (element) /* a field's boolean is in its type */
             read_byte(reader);
         return;
-    case THRIFT_BYTE:
-        read_byte(reader);
-        return;
-    case THRIFT_I16: case THRIFT_I32: case THRIFT_I64:
-        read_varint(reader);
-        return;
+    case THRIFT_BYTE: read_byte(reader); return;
+    case THRIFT_I16:
+    case THRIFT_I32:
+    case THRIFT_I64: read_varint(reader); return;
     case THRIFT_DOUBLE:
         for (int i = 0; i < 8; i++)
             read_byte(reader);
         return;
-    case THRIFT_BINARY:
-        read_binary_value(reader);
-        return;
+    case THRIFT_BINARY: read_binary_value(reader); return;
     case THRIFT_STRUCT:
         thrift_enter_struct(reader);
         while (thrift_next_field(reader, &id))
             skip_value(reader, reader->type, false);
         return;
-    case THRIFT_LIST: case THRIFT_SET: case THRIFT_MAP:
+    case THRIFT_LIST:
+    case THRIFT_SET:
+    case THRIFT_MAP:
         /* Lists of lists nest without structs: count their depth in the same stack. */
         thrift_enter_struct(reader);
         if (type == THRIFT_MAP)
@@ -331,9 +347,11 @@ static void skip_value(struct thrift_reader *reader, enum thrift_type type, bool
             skip_list(reader);
         reader->depth--;
         return;
-    default:
-        thrift_fault(reader, "unknown type");
+    default: thrift_fault(reader, "unknown type");
     }
 }
 
-void thrift_skip(struct thrift_reader *reader) { skip_value(reader, reader->type, false); }
+void thrift_skip(struct thrift_reader *reader)
+{
+    skip_value(reader, reader->type, false);
+}

@@ -1,24 +1,27 @@
 /* Landing a commit. The order of effects of one attempt:
  *     manifest -> manifest list -> receipt -> settle -> catalog commit
- * Each object's name carries the attempt's snapshot id; nothing is overwritten, adopted or deleted. Dying anywhere before the
- * catalog commit leaves litter; dying after it leaves a landed commit that the next run finds by its offsets. */
+ * Each object's name carries the attempt's snapshot id; nothing is overwritten, adopted or deleted.
+ * Dying anywhere before the catalog commit leaves litter; dying after it leaves a landed commit
+ * that the next run finds by its offsets. */
 #include "scheduler/commit/land.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ATTEMPTS_MAX 100        /* rebases of one piece of work */
-#define RESENDS_MAX 20          /* of one request with an unmoved head */
-#define MERGE_MANIFESTS 100     /* small manifests that pile up before they are merged */
-#define MERGE_BYTES (8u << 20)  /* a manifest of this size is not small */
+#define ATTEMPTS_MAX    100        /* rebases of one piece of work */
+#define RESENDS_MAX     20         /* of one request with an unmoved head */
+#define MERGE_MANIFESTS 100        /* small manifests that pile up before they are merged */
+#define MERGE_BYTES     (8u << 20) /* a manifest of this size is not small */
 
 const char *weir_store_name(const struct weir_object_store *store, const char *location)
 {
     size_t size = strlen(store->root_uri);
     if (strncmp(location, "file://", 7) == 0 && strncmp(store->root_uri, "file:", 5) != 0)
         location += 7;
-    return strncmp(location, store->root_uri, size) == 0 && location[size] == '/' ? location + size + 1 : NULL;
+    return strncmp(location, store->root_uri, size) == 0 && location[size] == '/'
+               ? location + size + 1
+               : NULL;
 }
 
 int64_t weir_snapshot_id(struct weir_context *context, const struct weir_metadata *metadata)
@@ -36,17 +39,24 @@ void weir_receipt_name(char *ret_name, size_t size, const char *table_uuid, int6
     snprintf(ret_name, size, "_weir/receipts/%s/%019lld.json", table_uuid, (long long)snapshot_id);
 }
 
-static weir_status put_new(struct weir_lake *lake, const char *name, const void *data, size_t size, struct weir_error *reterr)
+static weir_status put_new(struct weir_lake *lake, const char *name, const void *data, size_t size,
+                           struct weir_error *reterr)
 {
-    weir_status status = lake->store.operations->put(lake->store.self, name, data, size, WEIR_PUT_IF_ABSENT, NULL, NULL, reterr);
+    weir_status status = lake->store.operations->put(lake->store.self, name, data, size,
+                                                     WEIR_PUT_IF_ABSENT, NULL, NULL, reterr);
     if (status == WEIR_UNKNOWN_OUTCOME || status == WEIR_PRECONDITION) {
-        /* The name is random and ours alone: what is there under it is this very upload, or nothing. */
+        /* The name is random and ours alone: what is there under it is this very upload, or
+         * nothing. */
         struct weir_object_info info;
-        if (lake->store.operations->head(lake->store.self, name, &info, NULL) == WEIR_OK && info.size == size)
+        if (lake->store.operations->head(lake->store.self, name, &info, NULL) == WEIR_OK &&
+            info.size == size)
             return WEIR_OK;
         if (status == WEIR_UNKNOWN_OUTCOME)
-            status = lake->store.operations->put(lake->store.self, name, data, size, WEIR_PUT_IF_ABSENT, NULL, NULL, reterr);
-        if (status == WEIR_PRECONDITION && lake->store.operations->head(lake->store.self, name, &info, NULL) == WEIR_OK && info.size == size)
+            status = lake->store.operations->put(lake->store.self, name, data, size,
+                                                 WEIR_PUT_IF_ABSENT, NULL, NULL, reterr);
+        if (status == WEIR_PRECONDITION &&
+            lake->store.operations->head(lake->store.self, name, &info, NULL) == WEIR_OK &&
+            info.size == size)
             return WEIR_OK;
     }
     if (status != WEIR_OK)
@@ -54,12 +64,15 @@ static weir_status put_new(struct weir_lake *lake, const char *name, const void 
     return status;
 }
 
-static weir_status get_object(struct weir_lake *lake, const char *location, struct weir_buffer *out, struct weir_error *reterr)
+static weir_status get_object(struct weir_lake *lake, const char *location, struct weir_buffer *out,
+                              struct weir_error *reterr)
 {
     const char *name = weir_store_name(&lake->store, location);
     if (!name)
-        return weir_fail(reterr, WEIR_UNSUPPORTED, "%s lies outside the warehouse %s", location, lake->store.root_uri);
-    weir_status status = lake->store.operations->get(lake->store.self, name, 0, UINT64_MAX, out, NULL, reterr);
+        return weir_fail(reterr, WEIR_UNSUPPORTED, "%s lies outside the warehouse %s", location,
+                         lake->store.root_uri);
+    weir_status status = lake->store.operations->get(lake->store.self, name, 0, UINT64_MAX, out,
+                                                     NULL, reterr);
     if (status != WEIR_OK)
         weir_error_prefix(reterr, "reading %s", name);
     return status;
@@ -78,7 +91,8 @@ struct attempt {
     json_t *state, *summary;
     struct weir_manifest *manifests;
     size_t manifest_count;
-    int64_t added_files, added_rows, added_bytes, removed_files, removed_rows, total_files, total_rows;
+    int64_t added_files, added_rows, added_bytes, removed_files, removed_rows, total_files,
+        total_rows;
     char receipt[512], list[1024];
     struct weir_commit commit;
 };
@@ -92,7 +106,8 @@ static void attempt_done(struct attempt *attempt)
     *attempt = (struct attempt){0};
 }
 
-static weir_status read_manifests(struct attempt *attempt, struct weir_manifest **ret, size_t *ret_count, struct weir_error *reterr)
+static weir_status read_manifests(struct attempt *attempt, struct weir_manifest **ret,
+                                  size_t *ret_count, struct weir_error *reterr)
 {
     *ret = NULL;
     *ret_count = 0;
@@ -103,34 +118,42 @@ static weir_status read_manifests(struct attempt *attempt, struct weir_manifest 
     return weir_manifest_list_read(&attempt->arena, bytes.data, bytes.size, ret, ret_count, reterr);
 }
 
-static weir_status read_entries(struct weir_lake *lake, struct weir_arena *arena, const struct weir_manifest *manifest,
-                                struct weir_manifest_entry **ret, size_t *ret_count, struct weir_error *reterr)
+static weir_status read_entries(struct weir_lake *lake, struct weir_arena *arena,
+                                const struct weir_manifest *manifest,
+                                struct weir_manifest_entry **ret, size_t *ret_count,
+                                struct weir_error *reterr)
 {
     WEIR_AUTO(weir_buffer) bytes = {.account = &lake->context->memory};
     WEIR_TRY(get_object(lake, manifest->path, &bytes, reterr));
-    weir_status status = weir_manifest_read(arena, bytes.data, bytes.size, manifest, ret, ret_count, reterr);
+    weir_status status = weir_manifest_read(arena, bytes.data, bytes.size, manifest, ret, ret_count,
+                                            reterr);
     if (status != WEIR_OK)
         weir_error_prefix(reterr, "%s", manifest->path);
     return status;
 }
 
 /* Writes entries as a new manifest of this attempt and adds it to the list. */
-static weir_status add_manifest(struct attempt *attempt, int32_t spec_id, const struct weir_manifest_entry *entries, size_t count,
+static weir_status add_manifest(struct attempt *attempt, int32_t spec_id,
+                                const struct weir_manifest_entry *entries, size_t count,
                                 struct weir_manifest *ret_manifest, struct weir_error *reterr)
 {
     const struct weir_metadata *metadata = attempt->table->metadata;
     const struct weir_partition_spec *spec = weir_metadata_spec_by_id(metadata, spec_id);
-    const struct weir_schema *schema = attempt->work->schema ? attempt->work->schema : weir_metadata_schema(metadata);
+    const struct weir_schema *schema = attempt->work->schema ? attempt->work->schema
+                                                             : weir_metadata_schema(metadata);
     if (!spec)
         return weir_fail(reterr, WEIR_INTERNAL, "no partition spec %d", spec_id);
     WEIR_AUTO(weir_buffer) bytes = {.account = &attempt->lake->context->memory};
-    WEIR_TRY(weir_manifest_write(&attempt->arena, schema, spec, 0, attempt->id, attempt->sequence, entries, count, &bytes, ret_manifest, reterr));
+    WEIR_TRY(weir_manifest_write(&attempt->arena, schema, spec, 0, attempt->id, attempt->sequence,
+                                 entries, count, &bytes, ret_manifest, reterr));
     char *location;
-    WEIR_TRY(weir_arena_print(&attempt->arena, &location, reterr, "%s/metadata/%019lld-m%zu.avro", weir_metadata_location(metadata), (long long)attempt->id,
+    WEIR_TRY(weir_arena_print(&attempt->arena, &location, reterr, "%s/metadata/%019lld-m%zu.avro",
+                              weir_metadata_location(metadata), (long long)attempt->id,
                               attempt->manifest_count));
     const char *name = weir_store_name(&attempt->lake->store, location);
     if (!name)
-        return weir_fail(reterr, WEIR_UNSUPPORTED, "table location %s lies outside the warehouse", weir_metadata_location(metadata));
+        return weir_fail(reterr, WEIR_UNSUPPORTED, "table location %s lies outside the warehouse",
+                         weir_metadata_location(metadata));
     WEIR_TRY(put_new(attempt->lake, name, bytes.data, bytes.size, reterr));
     ret_manifest->path = location;
     ret_manifest->length = (int64_t)bytes.size;
@@ -143,8 +166,10 @@ static bool is_small(const struct weir_manifest *manifest)
     return manifest->content == 0 && manifest->length < MERGE_BYTES && manifest->deleted_files == 0;
 }
 
-/* Small manifests of one spec, when enough piled up, become one: their entries as EXISTING with their own numbers. */
-static weir_status merge_small(struct attempt *attempt, struct weir_manifest *manifests, size_t *count, struct weir_error *reterr)
+/* Small manifests of one spec, when enough piled up, become one: their entries as EXISTING with
+ * their own numbers. */
+static weir_status merge_small(struct attempt *attempt, struct weir_manifest *manifests,
+                               size_t *count, struct weir_error *reterr)
 {
     int32_t spec_id = weir_metadata_spec(attempt->table->metadata)->id;
     size_t small = 0;
@@ -165,7 +190,8 @@ static weir_status merge_small(struct attempt *attempt, struct weir_manifest *ma
         }
         struct weir_manifest_entry *entries;
         size_t entry_count;
-        WEIR_TRY(read_entries(attempt->lake, &attempt->arena, &manifests[i], &entries, &entry_count, reterr));
+        WEIR_TRY(read_entries(attempt->lake, &attempt->arena, &manifests[i], &entries, &entry_count,
+                              reterr));
         for (size_t e = 0; e < entry_count && at < total; e++) {
             if (entries[e].status == WEIR_ENTRY_DELETED)
                 continue;
@@ -186,19 +212,23 @@ static weir_status build_append(struct attempt *attempt, struct weir_error *rete
     size_t old_count;
     WEIR_TRY(read_manifests(attempt, &old, &old_count, reterr));
     WEIR_TRY(merge_small(attempt, old, &old_count, reterr));
-    WEIR_TRY(weir_arena_zero(&attempt->arena, old_count + 1, sizeof *attempt->manifests, &attempt->manifests, reterr));
+    WEIR_TRY(weir_arena_zero(&attempt->arena, old_count + 1, sizeof *attempt->manifests,
+                             &attempt->manifests, reterr));
     size_t count = 0;
     const struct weir_work *work = attempt->work;
     if (work->file_count) {
         struct weir_manifest_entry *entries;
-        WEIR_TRY(weir_arena_zero(&attempt->arena, work->file_count, sizeof *entries, &entries, reterr));
+        WEIR_TRY(
+            weir_arena_zero(&attempt->arena, work->file_count, sizeof *entries, &entries, reterr));
         for (size_t i = 0; i < work->file_count; i++) {
-            entries[i] = (struct weir_manifest_entry){WEIR_ENTRY_ADDED, attempt->id, -1, -1, work->files[i]};
+            entries[i] = (struct weir_manifest_entry){WEIR_ENTRY_ADDED, attempt->id, -1, -1,
+                                                      work->files[i]};
             attempt->added_rows += work->files[i].record_count;
             attempt->added_bytes += work->files[i].file_size;
         }
         attempt->added_files = (int64_t)work->file_count;
-        WEIR_TRY(add_manifest(attempt, work->files[0].spec_id, entries, work->file_count, &attempt->manifests[count], reterr));
+        WEIR_TRY(add_manifest(attempt, work->files[0].spec_id, entries, work->file_count,
+                              &attempt->manifests[count], reterr));
         count++;
     }
     for (size_t i = 0; i < old_count; i++) {
@@ -214,7 +244,8 @@ static weir_status build_append(struct attempt *attempt, struct weir_error *rete
     return WEIR_OK;
 }
 
-static const struct weir_data_file *file_by_path(const struct weir_data_file *files, size_t count, const char *path)
+static const struct weir_data_file *file_by_path(const struct weir_data_file *files, size_t count,
+                                                 const char *path)
 {
     for (size_t i = 0; i < count; i++)
         if (strcmp(files[i].path, path) == 0)
@@ -230,8 +261,10 @@ static weir_status build_replace(struct attempt *attempt, struct weir_error *ret
     size_t old_count = 0, count = 0;
     old = NULL;
     if (attempt->has_parent)
-        WEIR_TRY(weir_snapshot_files(attempt->lake, attempt->table->metadata, attempt->parent.id, &attempt->arena, &old, &old_count, reterr));
-    WEIR_TRY(weir_arena_zero(&attempt->arena, old_count + work->file_count + 1, sizeof *entries, &entries, reterr));
+        WEIR_TRY(weir_snapshot_files(attempt->lake, attempt->table->metadata, attempt->parent.id,
+                                     &attempt->arena, &old, &old_count, reterr));
+    WEIR_TRY(weir_arena_zero(&attempt->arena, old_count + work->file_count + 1, sizeof *entries,
+                             &entries, reterr));
     struct weir_data_file *there;
     WEIR_TRY(weir_arena_zero(&attempt->arena, old_count + 1, sizeof *there, &there, reterr));
     for (size_t i = 0; i < old_count; i++) {
@@ -252,22 +285,27 @@ static weir_status build_replace(struct attempt *attempt, struct weir_error *ret
     for (size_t i = 0; i < work->file_count; i++) {
         if (file_by_path(there, old_count, work->files[i].path))
             continue;
-        entries[count++] = (struct weir_manifest_entry){WEIR_ENTRY_ADDED, attempt->id, -1, -1, work->files[i]};
+        entries[count++] = (struct weir_manifest_entry){WEIR_ENTRY_ADDED, attempt->id, -1, -1,
+                                                        work->files[i]};
         attempt->added_files++;
         attempt->added_rows += work->files[i].record_count;
         attempt->added_bytes += work->files[i].file_size;
     }
     attempt->total_files += attempt->added_files;
     attempt->total_rows += attempt->added_rows;
-    WEIR_TRY(weir_arena_zero(&attempt->arena, 1, sizeof *attempt->manifests, &attempt->manifests, reterr));
+    WEIR_TRY(weir_arena_zero(&attempt->arena, 1, sizeof *attempt->manifests, &attempt->manifests,
+                             reterr));
     if (count)
-        WEIR_TRY(add_manifest(attempt, weir_metadata_spec(attempt->table->metadata)->id, entries, count, &attempt->manifests[0], reterr));
+        WEIR_TRY(add_manifest(attempt, weir_metadata_spec(attempt->table->metadata)->id, entries,
+                              count, &attempt->manifests[0], reterr));
     attempt->manifest_count = count ? 1 : 0;
     return WEIR_OK;
 }
 
-weir_status weir_snapshot_files(struct weir_lake *lake, const struct weir_metadata *metadata, int64_t snapshot_id, struct weir_arena *arena,
-                                struct weir_manifest_entry **ret_entries, size_t *ret_count, struct weir_error *reterr)
+weir_status weir_snapshot_files(struct weir_lake *lake, const struct weir_metadata *metadata,
+                                int64_t snapshot_id, struct weir_arena *arena,
+                                struct weir_manifest_entry **ret_entries, size_t *ret_count,
+                                struct weir_error *reterr)
 {
     struct weir_snapshot snapshot;
     if (!weir_metadata_snapshot(metadata, snapshot_id, &snapshot))
@@ -277,7 +315,8 @@ weir_status weir_snapshot_files(struct weir_lake *lake, const struct weir_metada
     if (snapshot.manifest_list) {
         WEIR_AUTO(weir_buffer) bytes = {.account = &lake->context->memory};
         WEIR_TRY(get_object(lake, snapshot.manifest_list, &bytes, reterr));
-        WEIR_TRY(weir_manifest_list_read(arena, bytes.data, bytes.size, &manifests, &manifest_count, reterr));
+        WEIR_TRY(weir_manifest_list_read(arena, bytes.data, bytes.size, &manifests, &manifest_count,
+                                         reterr));
     }
     for (size_t i = 0; i < manifest_count; i++)
         capacity += (size_t)(manifests[i].added_files + manifests[i].existing_files);
@@ -291,7 +330,9 @@ weir_status weir_snapshot_files(struct weir_lake *lake, const struct weir_metada
             if (entries[e].status == WEIR_ENTRY_DELETED)
                 continue;
             if (count == capacity)
-                return weir_fail(reterr, WEIR_CORRUPT, "%s holds more live files than its manifest list says", manifests[i].path);
+                return weir_fail(reterr, WEIR_CORRUPT,
+                                 "%s holds more live files than its manifest list says",
+                                 manifests[i].path);
             all[count++] = entries[e];
         }
     }
@@ -300,7 +341,10 @@ weir_status weir_snapshot_files(struct weir_lake *lake, const struct weir_metada
     return WEIR_OK;
 }
 
-static int set_text(json_t *object, const char *key, const char *text) { return json_object_set_new(object, key, json_string(text)); }
+static int set_text(json_t *object, const char *key, const char *text)
+{
+    return json_object_set_new(object, key, json_string(text));
+}
 
 static int set_number(json_t *object, const char *key, int64_t value)
 {
@@ -314,14 +358,19 @@ static weir_status build_summary(struct attempt *attempt, struct weir_error *ret
     json_t *summary = attempt->summary = json_object();
     const struct weir_work *work = attempt->work;
     int failed = !summary || set_text(summary, "operation", work->operation);
-    failed |= set_number(summary, "added-data-files", attempt->added_files) | set_number(summary, "added-records", attempt->added_rows);
+    failed |= set_number(summary, "added-data-files", attempt->added_files) |
+              set_number(summary, "added-records", attempt->added_rows);
     failed |= set_number(summary, "added-files-size", attempt->added_bytes);
     if (attempt->removed_files)
-        failed |= set_number(summary, "deleted-data-files", attempt->removed_files) | set_number(summary, "deleted-records", attempt->removed_rows);
-    failed |= set_number(summary, "total-data-files", attempt->total_files) | set_number(summary, "total-records", attempt->total_rows);
+        failed |= set_number(summary, "deleted-data-files", attempt->removed_files) |
+                  set_number(summary, "deleted-records", attempt->removed_rows);
+    failed |= set_number(summary, "total-data-files", attempt->total_files) |
+              set_number(summary, "total-records", attempt->total_rows);
     failed |= set_number(summary, "total-delete-files", 0);
-    failed |= set_text(summary, "weir.kind", work->kind) | set_text(summary, "weir.run", attempt->lake->run_id);
-    failed |= set_text(summary, "weir.config", attempt->lake->config_digest) | set_text(summary, "weir.receipt", attempt->receipt);
+    failed |= set_text(summary, "weir.kind", work->kind) |
+              set_text(summary, "weir.run", attempt->lake->run_id);
+    failed |= set_text(summary, "weir.config", attempt->lake->config_digest) |
+              set_text(summary, "weir.receipt", attempt->receipt);
     failed |= set_text(summary, "engine-name", "weir");
     if (work->summary)
         failed |= json_object_update(summary, work->summary);
@@ -331,7 +380,8 @@ static weir_status build_summary(struct attempt *attempt, struct weir_error *ret
 }
 
 /* The nearest ancestor's receipt: name and digest of its bytes, null when there is none. */
-static weir_status previous_receipt(struct attempt *attempt, json_t **ret_previous, struct weir_error *reterr)
+static weir_status previous_receipt(struct attempt *attempt, json_t **ret_previous,
+                                    struct weir_error *reterr)
 {
     const struct weir_metadata *metadata = attempt->table->metadata;
     struct weir_snapshot at = attempt->parent;
@@ -348,7 +398,8 @@ static weir_status previous_receipt(struct attempt *attempt, json_t **ret_previo
     WEIR_AUTO(weir_buffer) bytes = {.account = &attempt->lake->context->memory};
     const struct weir_object_store *store = &attempt->lake->store;
     char digest[33] = "";
-    weir_status status = store->operations->get(store->self, name, 0, UINT64_MAX, &bytes, NULL, reterr);
+    weir_status status = store->operations->get(store->self, name, 0, UINT64_MAX, &bytes, NULL,
+                                                reterr);
     if (status != WEIR_OK && status != WEIR_NOT_FOUND)
         return status;
     if (status == WEIR_OK)
@@ -365,11 +416,15 @@ static weir_status write_receipt(struct attempt *attempt, struct weir_error *ret
     const struct weir_lake *lake = attempt->lake;
     json_t *receipt = work->receipt ? json_deep_copy(work->receipt) : json_object();
     json_t *parent = attempt->has_parent ? json_integer(attempt->parent.id) : json_null();
-    json_t *head = json_pack("{s:i, s:s, s:s, s:s, s:I, s:o, s:I, s:I, s:s, s:s, s:O, s:o}", "format", 1, "table", attempt->table->name, "uuid",
-                             weir_metadata_uuid(attempt->table->metadata), "kind", work->kind, "snapshot", (json_int_t)attempt->id, "parent", parent,
-                             "sequence", (json_int_t)attempt->sequence, "timestamp_ms", (json_int_t)attempt->timestamp_ms, "run", lake->run_id,
-                             "config", lake->config_digest, "state", attempt->state, "previous", previous);
-    weir_status status = receipt && head ? WEIR_OK : weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a receipt");
+    json_t *head = json_pack(
+        "{s:i, s:s, s:s, s:s, s:I, s:o, s:I, s:I, s:s, s:s, s:O, s:o}", "format", 1, "table",
+        attempt->table->name, "uuid", weir_metadata_uuid(attempt->table->metadata), "kind",
+        work->kind, "snapshot", (json_int_t)attempt->id, "parent", parent, "sequence",
+        (json_int_t)attempt->sequence, "timestamp_ms", (json_int_t)attempt->timestamp_ms, "run",
+        lake->run_id, "config", lake->config_digest, "state", attempt->state, "previous", previous);
+    weir_status status = receipt && head
+                             ? WEIR_OK
+                             : weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a receipt");
     if (status == WEIR_OK && lake->actor)
         json_object_set_new(head, "actor", json_string(lake->actor));
     if (status == WEIR_OK && lake->reason)
@@ -378,7 +433,8 @@ static weir_status write_receipt(struct attempt *attempt, struct weir_error *ret
         status = weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a receipt");
     char *text = status == WEIR_OK ? json_dumps(receipt, JSON_INDENT(1) | JSON_SORT_KEYS) : NULL;
     if (status == WEIR_OK)
-        status = text ? put_new(attempt->lake, attempt->receipt, text, strlen(text), reterr) : weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a receipt");
+        status = text ? put_new(attempt->lake, attempt->receipt, text, strlen(text), reterr)
+                      : weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a receipt");
     free(text);
     json_decref(head);
     json_decref(receipt);
@@ -388,15 +444,19 @@ static weir_status write_receipt(struct attempt *attempt, struct weir_error *ret
 static weir_status write_list(struct attempt *attempt, struct weir_error *reterr)
 {
     WEIR_AUTO(weir_buffer) bytes = {.account = &attempt->lake->context->memory};
-    WEIR_TRY(weir_manifest_list_write(attempt->id, attempt->has_parent ? attempt->parent.id : -1, attempt->sequence, attempt->manifests,
+    WEIR_TRY(weir_manifest_list_write(attempt->id, attempt->has_parent ? attempt->parent.id : -1,
+                                      attempt->sequence, attempt->manifests,
                                       attempt->manifest_count, &bytes, reterr));
-    return put_new(attempt->lake, weir_store_name(&attempt->lake->store, attempt->list), bytes.data, bytes.size, reterr);
+    return put_new(attempt->lake, weir_store_name(&attempt->lake->store, attempt->list), bytes.data,
+                   bytes.size, reterr);
 }
 
 static json_t *snapshot_json(const struct attempt *attempt, int32_t schema_id)
 {
-    json_t *snapshot = json_pack("{s:I, s:I, s:I, s:s, s:O, s:i}", "snapshot-id", (json_int_t)attempt->id, "sequence-number", (json_int_t)attempt->sequence,
-                                 "timestamp-ms", (json_int_t)attempt->timestamp_ms, "manifest-list", attempt->list, "summary", attempt->summary, "schema-id", schema_id);
+    json_t *snapshot = json_pack(
+        "{s:I, s:I, s:I, s:s, s:O, s:i}", "snapshot-id", (json_int_t)attempt->id, "sequence-number",
+        (json_int_t)attempt->sequence, "timestamp-ms", (json_int_t)attempt->timestamp_ms,
+        "manifest-list", attempt->list, "summary", attempt->summary, "schema-id", schema_id);
     if (snapshot && attempt->has_parent)
         json_object_set_new(snapshot, "parent-snapshot-id", json_integer(attempt->parent.id));
     return snapshot;
@@ -406,11 +466,17 @@ static weir_status add_schema(struct attempt *attempt, struct weir_error *reterr
 {
     const struct weir_metadata *metadata = attempt->table->metadata;
     json_t *schema;
-    WEIR_TRY(weir_commit_require_schema(&attempt->commit, weir_metadata_schema(metadata)->id, weir_metadata_last_column_id(metadata), reterr));
+    WEIR_TRY(weir_commit_require_schema(&attempt->commit, weir_metadata_schema(metadata)->id,
+                                        weir_metadata_last_column_id(metadata), reterr));
     WEIR_TRY(weir_schema_to_json(attempt->work->schema, &schema, reterr));
-    WEIR_TRY(weir_commit_update(&attempt->commit, json_pack("{s:s, s:o, s:i}", "action", "add-schema", "schema", schema, "last-column-id",
-                                                            weir_type_highest_id(&attempt->work->schema->root)), reterr));
-    return weir_commit_update(&attempt->commit, json_pack("{s:s, s:i}", "action", "set-current-schema", "schema-id", -1), reterr);
+    WEIR_TRY(weir_commit_update(&attempt->commit,
+                                json_pack("{s:s, s:o, s:i}", "action", "add-schema", "schema",
+                                          schema, "last-column-id",
+                                          weir_type_highest_id(&attempt->work->schema->root)),
+                                reterr));
+    return weir_commit_update(
+        &attempt->commit, json_pack("{s:s, s:i}", "action", "set-current-schema", "schema-id", -1),
+        reterr);
 }
 
 /* The id that add-schema will give: one above the highest there is. */
@@ -419,7 +485,8 @@ static int32_t next_schema_id(const struct weir_metadata *metadata)
     int32_t highest = -1;
     size_t at;
     json_t *schema;
-    json_array_foreach(json_object_get(weir_metadata_document(metadata), "schemas"), at, schema) {
+    json_array_foreach(json_object_get(weir_metadata_document(metadata), "schemas"), at, schema)
+    {
         int32_t id = (int32_t)json_integer_value(json_object_get(schema, "schema-id"));
         highest = id > highest ? id : highest;
     }
@@ -432,15 +499,24 @@ static weir_status build_commit(struct attempt *attempt, struct weir_error *rete
     struct weir_commit *commit = &attempt->commit;
     WEIR_TRY(weir_commit_init(commit, reterr));
     WEIR_TRY(weir_commit_require_uuid(commit, weir_metadata_uuid(metadata), reterr));
-    WEIR_TRY(weir_commit_require_ref(commit, "main", attempt->has_parent ? attempt->parent.id : -1, reterr));
+    WEIR_TRY(weir_commit_require_ref(commit, "main", attempt->has_parent ? attempt->parent.id : -1,
+                                     reterr));
     if (attempt->work->schema)
         WEIR_TRY(add_schema(attempt, reterr));
-    int32_t schema_id = attempt->work->schema ? next_schema_id(metadata) : weir_metadata_schema(metadata)->id;
-    WEIR_TRY(weir_commit_update(commit, json_pack("{s:s, s:o}", "action", "add-snapshot", "snapshot", snapshot_json(attempt, schema_id)), reterr));
-    WEIR_TRY(weir_commit_update(commit, json_pack("{s:s, s:s, s:s, s:I}", "action", "set-snapshot-ref", "ref-name", "main", "type", "branch",
-                                                  "snapshot-id", (json_int_t)attempt->id), reterr));
+    int32_t schema_id = attempt->work->schema ? next_schema_id(metadata)
+                                              : weir_metadata_schema(metadata)->id;
+    WEIR_TRY(weir_commit_update(commit,
+                                json_pack("{s:s, s:o}", "action", "add-snapshot", "snapshot",
+                                          snapshot_json(attempt, schema_id)),
+                                reterr));
+    WEIR_TRY(weir_commit_update(commit,
+                                json_pack("{s:s, s:s, s:s, s:I}", "action", "set-snapshot-ref",
+                                          "ref-name", "main", "type", "branch", "snapshot-id",
+                                          (json_int_t)attempt->id),
+                                reterr));
     char *truth = weir_state_to_property(attempt->state, attempt->receipt, attempt->id);
-    json_t *properties = attempt->work->properties ? json_copy(attempt->work->properties) : json_object();
+    json_t *properties = attempt->work->properties ? json_copy(attempt->work->properties)
+                                                   : json_object();
     json_object_set_new(properties, "weir.truth", json_string(truth));
     free(truth);
     /* Only a commit that raises the epoch writes it, so that no late one can lower it. */
@@ -449,30 +525,36 @@ static weir_status build_commit(struct attempt *attempt, struct weir_error *rete
     snprintf(text, sizeof text, "%lld", (long long)epoch);
     if (epoch > attempt->base_epoch)
         json_object_set_new(properties, "weir.epoch", json_string(text));
-    return weir_commit_update(commit, json_pack("{s:s, s:o}", "action", "set-properties", "updates", properties), reterr);
+    return weir_commit_update(
+        commit, json_pack("{s:s, s:o}", "action", "set-properties", "updates", properties), reterr);
 }
 
-static weir_status attempt_prepare(struct attempt *attempt, const json_t *base_state, struct weir_error *reterr)
+static weir_status attempt_prepare(struct attempt *attempt, const json_t *base_state,
+                                   struct weir_error *reterr)
 {
     const struct weir_metadata *metadata = attempt->table->metadata;
     struct weir_lake *lake = attempt->lake;
     int64_t head, now = weir_now_ms(lake->context), last = weir_metadata_last_updated_ms(metadata);
-    attempt->has_parent = weir_metadata_ref(metadata, "main", &head) && weir_metadata_snapshot(metadata, head, &attempt->parent);
+    attempt->has_parent = weir_metadata_ref(metadata, "main", &head) &&
+                          weir_metadata_snapshot(metadata, head, &attempt->parent);
     if (!attempt->has_parent)
         return weir_fail(reterr, WEIR_DECISION, "branch main of %s is gone", attempt->table->name);
     last = attempt->parent.timestamp_ms > last ? attempt->parent.timestamp_ms : last;
     attempt->timestamp_ms = (now > last ? now : last) + 1;
     attempt->id = weir_snapshot_id(lake->context, metadata);
     attempt->sequence = weir_metadata_last_sequence_number(metadata) + 1;
-    weir_receipt_name(attempt->receipt, sizeof attempt->receipt, weir_metadata_uuid(metadata), attempt->id);
-    snprintf(attempt->list, sizeof attempt->list, "%s/metadata/snap-%019lld.avro", weir_metadata_location(metadata), (long long)attempt->id);
+    weir_receipt_name(attempt->receipt, sizeof attempt->receipt, weir_metadata_uuid(metadata),
+                      attempt->id);
+    snprintf(attempt->list, sizeof attempt->list, "%s/metadata/snap-%019lld.avro",
+             weir_metadata_location(metadata), (long long)attempt->id);
     attempt->state = json_deep_copy(base_state);
     attempt->base_epoch = json_integer_value(json_object_get(base_state, "epoch"));
     if (!attempt->state)
         return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a table's state");
     if (attempt->work->overlay)
         WEIR_TRY(attempt->work->overlay(attempt->work->self, attempt->state, attempt->id, reterr));
-    WEIR_TRY(attempt->work->replace_all ? build_replace(attempt, reterr) : build_append(attempt, reterr));
+    WEIR_TRY(attempt->work->replace_all ? build_replace(attempt, reterr)
+                                        : build_append(attempt, reterr));
     WEIR_TRY(build_summary(attempt, reterr));
     WEIR_TRY(write_list(attempt, reterr));
     WEIR_TRY(write_receipt(attempt, reterr));
@@ -486,14 +568,19 @@ static bool is_sequence_taken(const struct attempt *attempt, const struct weir_m
 {
     size_t at;
     json_t *snapshot;
-    json_array_foreach(json_object_get(weir_metadata_document(now), "snapshots"), at, snapshot)
-        if (json_integer_value(json_object_get(snapshot, "sequence-number")) == attempt->sequence && json_integer_value(json_object_get(snapshot, "snapshot-id")) != attempt->id)
-            return true;
+    json_array_foreach(
+        json_object_get(weir_metadata_document(now), "snapshots"), at,
+        snapshot) if (json_integer_value(json_object_get(snapshot, "sequence-number")) ==
+                          attempt->sequence &&
+                      json_integer_value(json_object_get(snapshot, "snapshot-id")) !=
+                          attempt->id) return true;
     return false;
 }
 
-/* After anything but a clean success: what does the head say? *table is what was loaded; the attempt's base was `base_head`. */
-static bool settled(const struct attempt *attempt, const struct weir_metadata *now, int64_t base_head, enum verdict *ret)
+/* After anything but a clean success: what does the head say? *table is what was loaded; the
+ * attempt's base was `base_head`. */
+static bool settled(const struct attempt *attempt, const struct weir_metadata *now,
+                    int64_t base_head, enum verdict *ret)
 {
     int64_t head;
     if (!weir_metadata_ref(now, "main", &head)) {
@@ -504,37 +591,44 @@ static bool settled(const struct attempt *attempt, const struct weir_metadata *n
         *ret = VERDICT_LANDED;
         return true;
     }
-    bool moved = head != base_head, overtaken = weir_metadata_last_sequence_number(now) >= attempt->sequence;
+    bool moved = head != base_head,
+         overtaken = weir_metadata_last_sequence_number(now) >= attempt->sequence;
     if (!moved && !overtaken)
         return false;
-    /* It did not land so far. Its files may be used again only if it never can: somebody else's snapshot has its sequence number
-     * (catalogs take each but once), and its base is still an ancestor. A 409 alone proves nothing. A list that replaces all is
-     * always made anew. */
-    bool never = is_sequence_taken(attempt, now) && weir_metadata_is_ancestor(now, base_head, head) && !attempt->work->replace_all;
+    /* It did not land so far. Its files may be used again only if it never can: somebody else's
+     * snapshot has its sequence number (catalogs take each but once), and its base is still an
+     * ancestor. A 409 alone proves nothing. A list that replaces all is always made anew. */
+    bool never = is_sequence_taken(attempt, now) &&
+                 weir_metadata_is_ancestor(now, base_head, head) && !attempt->work->replace_all;
     *ret = never ? VERDICT_RETEST : VERDICT_ABANDON;
     return true;
 }
 
-static weir_status send(struct weir_lake *lake, struct weir_table **table, struct attempt *attempt, enum verdict *ret_verdict, struct weir_error *reterr)
+static weir_status send(struct weir_lake *lake, struct weir_table **table, struct attempt *attempt,
+                        enum verdict *ret_verdict, struct weir_error *reterr)
 {
     struct weir_table *base = *table, *fresh;
     int64_t base_head = attempt->parent.id;
     weir_status status = WEIR_OK;
     for (int resend = 0; resend < RESENDS_MAX; resend++) {
         if (resend) {
-            weir_sleep_ms(lake->context, (int64_t)weir_random_below(lake->context, 50u << (resend < 6 ? resend : 6)));
+            weir_sleep_ms(lake->context, (int64_t)weir_random_below(
+                                             lake->context, 50u << (resend < 6 ? resend : 6)));
             WEIR_TRY(weir_context_check(lake->context, reterr));
         }
-        status = lake->catalog.operations->commit(lake->catalog.self, base, &attempt->commit, &fresh, reterr);
+        status = lake->catalog.operations->commit(lake->catalog.self, base, &attempt->commit,
+                                                  &fresh, reterr);
         if (status == WEIR_OK) {
             weir_table_free(*table);
             *table = fresh;
             *ret_verdict = VERDICT_LANDED;
             return WEIR_OK;
         }
-        if (status != WEIR_PRECONDITION && status != WEIR_UNKNOWN_OUTCOME && status != WEIR_UNAVAILABLE && status != WEIR_EXISTS)
+        if (status != WEIR_PRECONDITION && status != WEIR_UNKNOWN_OUTCOME &&
+            status != WEIR_UNAVAILABLE && status != WEIR_EXISTS)
             return status;
-        if (lake->catalog.operations->load(lake->catalog.self, base->name, &fresh, reterr) != WEIR_OK)
+        if (lake->catalog.operations->load(lake->catalog.self, base->name, &fresh, reterr) !=
+            WEIR_OK)
             continue; /* nothing known yet: ask again */
         bool known = settled(attempt, fresh->metadata, base_head, ret_verdict);
         if (known) {
@@ -542,13 +636,17 @@ static weir_status send(struct weir_lake *lake, struct weir_table **table, struc
             *table = fresh;
             return WEIR_OK;
         }
-        weir_table_free(fresh); /* the head has not moved: the same request again, on the same base */
+        weir_table_free(
+            fresh); /* the head has not moved: the same request again, on the same base */
     }
-    return weir_fail(reterr, WEIR_UNAVAILABLE, "%s: the catalog did not say whether snapshot %lld landed; the next run finds out", (*table)->name,
-                     (long long)attempt->id);
+    return weir_fail(
+        reterr, WEIR_UNAVAILABLE,
+        "%s: the catalog did not say whether snapshot %lld landed; the next run finds out",
+        (*table)->name, (long long)attempt->id);
 }
 
-weir_status weir_land(struct weir_lake *lake, struct weir_table **table, const struct weir_work *work, enum weir_landing *ret_landing,
+weir_status weir_land(struct weir_lake *lake, struct weir_table **table,
+                      const struct weir_work *work, enum weir_landing *ret_landing,
                       int64_t *ret_snapshot_id, struct weir_error *reterr)
 {
     weir_status status = WEIR_OK;
@@ -556,8 +654,12 @@ weir_status weir_land(struct weir_lake *lake, struct weir_table **table, const s
         json_t *state = NULL;
         struct attempt attempt = {.lake = lake, .table = *table, .work = work};
         weir_arena_init(&attempt.arena, &lake->context->memory);
-        WEIR_TRY(weir_truth(&lake->store, &lake->context->memory, (*table)->metadata, "main", &state, reterr));
-        enum weir_test test = json_integer_value(json_object_get(state, "epoch")) != work->epoch ? WEIR_TEST_DROP : work->test ? work->test(work->self, state) : WEIR_TEST_GO;
+        WEIR_TRY(weir_truth(&lake->store, &lake->context->memory, (*table)->metadata, "main",
+                            &state, reterr));
+        enum weir_test test = json_integer_value(json_object_get(state, "epoch")) != work->epoch
+                                  ? WEIR_TEST_DROP
+                              : work->test ? work->test(work->self, state)
+                                           : WEIR_TEST_GO;
         if (test != WEIR_TEST_GO) {
             json_decref(state);
             *ret_landing = test == WEIR_TEST_DONE ? WEIR_SUPERSEDED : WEIR_ABANDONED;
@@ -578,8 +680,10 @@ weir_status weir_land(struct weir_lake *lake, struct weir_table **table, const s
             *ret_landing = verdict == VERDICT_LANDED ? WEIR_LANDED : WEIR_ABANDONED;
             return WEIR_OK;
         }
-        weir_sleep_ms(lake->context, (int64_t)weir_random_below(lake->context, 20u << (i < 6 ? i : 6)));
+        weir_sleep_ms(lake->context,
+                      (int64_t)weir_random_below(lake->context, 20u << (i < 6 ? i : 6)));
         WEIR_TRY(weir_context_check(lake->context, reterr));
     }
-    return weir_fail(reterr, WEIR_PRECONDITION, "%s: %d races lost in a row", (*table)->name, ATTEMPTS_MAX);
+    return weir_fail(reterr, WEIR_PRECONDITION, "%s: %d races lost in a row", (*table)->name,
+                     ATTEMPTS_MAX);
 }

@@ -1,5 +1,6 @@
-/* Landing: data files -> manifest -> manifest list -> one catalog update, and what to believe when the answer is lost.
- * protocol.md 1, 4 and 9. One path for windows, retries, gaps, rebinds and (by files removed) quarantine tables. */
+/* Landing: data files -> manifest -> manifest list -> one catalog update, and what to believe when
+ * the answer is lost. protocol.md 1, 4 and 9. One path for windows, retries, gaps, rebinds and (by
+ * files removed) quarantine tables. */
 #ifndef WEIR_SCHEDULER_COMMIT_LAND_H
 #define WEIR_SCHEDULER_COMMIT_LAND_H
 
@@ -11,42 +12,47 @@ struct weir_lake {
     struct weir_context *context;
     struct weir_object_store store;
     struct weir_catalog catalog;
-    const char *run_id;        /* names this run in every snapshot */
+    const char *run_id; /* names this run in every snapshot */
     const char *config_digest;
     const char *actor, *reason; /* receipts of what a person did; NULL */
 };
 
 enum weir_landing {
-    WEIR_LANDED,    /* our snapshot is in the branch */
-    WEIR_SUPERSEDED,/* somebody landed the same work: nothing to do, nothing deleted */
-    WEIR_ABANDONED, /* the base moved in another way: plan anew */
+    WEIR_LANDED,     /* our snapshot is in the branch */
+    WEIR_SUPERSEDED, /* somebody landed the same work: nothing to do, nothing deleted */
+    WEIR_ABANDONED,  /* the base moved in another way: plan anew */
 };
 
 enum weir_test { WEIR_TEST_GO, WEIR_TEST_DONE, WEIR_TEST_DROP };
 
 /* What is to be landed. Callbacks run again for every attempt, on the attempt's own base. */
 struct weir_work {
-    const char *kind;                 /* weir.kind: window, retry, letters, gap, rebind, ... */
-    const char *operation;            /* "append", "overwrite", "delete"; an empty append moves the ref only */
-    int64_t epoch;                    /* of the state the work was computed from */
+    const char *kind;      /* weir.kind: window, retry, letters, gap, rebind, ... */
+    const char *operation; /* "append", "overwrite", "delete"; an empty append moves the ref only */
+    int64_t epoch;         /* of the state the work was computed from */
     enum weir_test (*test)(void *self, const json_t *state); /* section 4's comparison */
-    /* Overlays what this work advances on a copy of the base's state. snapshot_id names what it uploads. NULL = nothing. */
-    weir_status (*overlay)(void *self, json_t *state, int64_t snapshot_id, struct weir_error *reterr);
+    /* Overlays what this work advances on a copy of the base's state. snapshot_id names what it
+     * uploads. NULL = nothing. */
+    weir_status (*overlay)(void *self, json_t *state, int64_t snapshot_id,
+                           struct weir_error *reterr);
     void *self;
     const struct weir_data_file *files; /* added */
     size_t file_count;
-    /* Instead of appending: the table becomes exactly `files` (quarantine tables). Files already there by path are kept. */
+    /* Instead of appending: the table becomes exactly `files` (quarantine tables). Files already
+     * there by path are kept. */
     bool replace_all;
-    json_t *summary;                  /* texts of this commit alone, weir.ranges; borrowed, may be NULL */
-    json_t *receipt;                  /* body of the receipt; landing adds the rest; borrowed, may be NULL */
+    json_t *summary; /* texts of this commit alone, weir.ranges; borrowed, may be NULL */
+    json_t *receipt; /* body of the receipt; landing adds the rest; borrowed, may be NULL */
     /* A schema to set in the same commit, NULL = none. */
     const struct weir_schema *schema;
-    json_t *properties;               /* object of texts to set, borrowed, may be NULL */
+    json_t *properties; /* object of texts to set, borrowed, may be NULL */
 };
 
-/* *table is the loaded base; replaced by what was loaded last. ret_snapshot_id may be NULL. Fails with UNAVAILABLE / TIMEOUT (75)
- * when an uncertain answer was not settled in time; the next run settles it. */
-weir_status weir_land(struct weir_lake *lake, struct weir_table **table, const struct weir_work *work, enum weir_landing *ret_landing,
+/* *table is the loaded base; replaced by what was loaded last. ret_snapshot_id may be NULL. Fails
+ * with UNAVAILABLE / TIMEOUT (75) when an uncertain answer was not settled in time; the next run
+ * settles it. */
+weir_status weir_land(struct weir_lake *lake, struct weir_table **table,
+                      const struct weir_work *work, enum weir_landing *ret_landing,
                       int64_t *ret_snapshot_id, struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* A table to be born with an empty snapshot that holds its start offsets, in one request. */
@@ -54,22 +60,27 @@ struct weir_birth {
     const char *name;
     const struct weir_schema *schema; /* ids assigned, from 1 */
     const struct weir_partition_spec *spec;
-    json_t *sort_order;               /* REST form, borrowed, NULL = unsorted */
-    json_t *properties;               /* object of texts, borrowed */
-    json_t *state;                    /* borrowed */
+    json_t *sort_order; /* REST form, borrowed, NULL = unsorted */
+    json_t *properties; /* object of texts, borrowed */
+    json_t *state;      /* borrowed */
 };
 /* Creates it; when somebody was first, loads theirs. ret_made tells which. */
-weir_status weir_table_create(struct weir_lake *lake, const struct weir_birth *birth, struct weir_table **ret_table, bool *ret_made, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status weir_table_create(struct weir_lake *lake, const struct weir_birth *birth,
+                              struct weir_table **ret_table, bool *ret_made,
+                              struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* All live data files of a snapshot, in manifest order; texts in the arena. */
-weir_status weir_snapshot_files(struct weir_lake *lake, const struct weir_metadata *metadata, int64_t snapshot_id, struct weir_arena *arena,
-                                struct weir_manifest_entry **ret_entries, size_t *ret_count, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status weir_snapshot_files(struct weir_lake *lake, const struct weir_metadata *metadata,
+                                int64_t snapshot_id, struct weir_arena *arena,
+                                struct weir_manifest_entry **ret_entries, size_t *ret_count,
+                                struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Name relative to the store of a location in metadata; NULL if it lies outside. */
 const char *weir_store_name(const struct weir_object_store *store, const char *location);
 /* A random positive snapshot id that the table does not have. */
 int64_t weir_snapshot_id(struct weir_context *context, const struct weir_metadata *metadata);
 
-/* Receipts: name of a snapshot's receipt (512 bytes suffice), and the nearest ancestor's name ("" if none). */
+/* Receipts: name of a snapshot's receipt (512 bytes suffice), and the nearest ancestor's name (""
+ * if none). */
 void weir_receipt_name(char *ret_name, size_t size, const char *table_uuid, int64_t snapshot_id);
 
 #endif

@@ -7,9 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static weir_status no_memory(struct weir_error *reterr) { return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a list of letters"); }
+static weir_status no_memory(struct weir_error *reterr)
+{
+    return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a list of letters");
+}
 
-weir_status weir_letters_read(struct weir_lake *lake, const json_t *state, json_t **ret_list, struct weir_error *reterr)
+weir_status weir_letters_read(struct weir_lake *lake, const json_t *state, json_t **ret_list,
+                              struct weir_error *reterr)
 {
     const char *name = json_string_value(json_object_get(state, "letters"));
     if (!name) {
@@ -20,7 +24,8 @@ weir_status weir_letters_read(struct weir_lake *lake, const json_t *state, json_
         return WEIR_OK;
     }
     WEIR_AUTO(weir_buffer) text = {.account = &lake->context->memory};
-    weir_status status = lake->store.operations->get(lake->store.self, name, 0, UINT64_MAX, &text, NULL, reterr);
+    weir_status status = lake->store.operations->get(lake->store.self, name, 0, UINT64_MAX, &text,
+                                                     NULL, reterr);
     if (status != WEIR_OK) {
         weir_error_prefix(reterr, "the list of refused rows: %s", name);
         return status;
@@ -29,15 +34,22 @@ weir_status weir_letters_read(struct weir_lake *lake, const json_t *state, json_
     json_t *list = json_loadb((const char *)text.data, text.size, 0, &error);
     if (!json_is_array(json_object_get(list, "files"))) {
         json_decref(list);
-        return weir_fail(reterr, WEIR_CORRUPT, "%s is no list of refused-rows files: %s", name, error.text);
+        return weir_fail(reterr, WEIR_CORRUPT, "%s is no list of refused-rows files: %s", name,
+                         error.text);
     }
     *ret_list = list;
     return WEIR_OK;
 }
 
-static const char *path_of(const json_t *file) { return json_string_value(json_object_get(file, "path")); }
+static const char *path_of(const json_t *file)
+{
+    return json_string_value(json_object_get(file, "path"));
+}
 
-static int compare_files(const void *a, const void *b) { return strcmp(path_of(*(json_t *const *)a), path_of(*(json_t *const *)b)); }
+static int compare_files(const void *a, const void *b)
+{
+    return strcmp(path_of(*(json_t *const *)a), path_of(*(json_t *const *)b));
+}
 
 static weir_status sort_list(json_t *list, struct weir_error *reterr)
 {
@@ -58,7 +70,8 @@ static weir_status sort_list(json_t *list, struct weir_error *reterr)
     return json_object_set_new(list, "files", sorted) == 0 ? WEIR_OK : no_memory(reterr);
 }
 
-weir_status weir_letters_write(struct weir_lake *lake, const char *table_uuid, int64_t snapshot_id, json_t *list, json_t *state, struct weir_error *reterr)
+weir_status weir_letters_write(struct weir_lake *lake, const char *table_uuid, int64_t snapshot_id,
+                               json_t *list, json_t *state, struct weir_error *reterr)
 {
     WEIR_TRY(sort_list(list, reterr));
     if (json_array_size(json_object_get(list, "files")) == 0) {
@@ -66,22 +79,26 @@ weir_status weir_letters_write(struct weir_lake *lake, const char *table_uuid, i
         return WEIR_OK;
     }
     char name[512];
-    snprintf(name, sizeof name, "_weir/letters/%s/list-%019lld.json", table_uuid, (long long)snapshot_id);
+    snprintf(name, sizeof name, "_weir/letters/%s/list-%019lld.json", table_uuid,
+             (long long)snapshot_id);
     char *text = json_dumps(list, JSON_COMPACT | JSON_SORT_KEYS);
     if (!text)
         return no_memory(reterr);
     size_t size = strlen(text);
     const struct weir_object_store *store = &lake->store;
-    weir_status status = store->operations->put(store->self, name, text, size, WEIR_PUT_IF_ABSENT, NULL, NULL, reterr);
+    weir_status status = store->operations->put(store->self, name, text, size, WEIR_PUT_IF_ABSENT,
+                                                NULL, NULL, reterr);
     struct weir_object_info info;
-    if ((status == WEIR_UNKNOWN_OUTCOME || status == WEIR_PRECONDITION) && store->operations->head(store->self, name, &info, NULL) == WEIR_OK && info.size == size)
+    if ((status == WEIR_UNKNOWN_OUTCOME || status == WEIR_PRECONDITION) &&
+        store->operations->head(store->self, name, &info, NULL) == WEIR_OK && info.size == size)
         status = WEIR_OK;
     free(text);
     if (status != WEIR_OK) {
         weir_error_prefix(reterr, "writing %s", name);
         return status;
     }
-    return json_object_set_new(state, "letters", json_string(name)) == 0 ? WEIR_OK : no_memory(reterr);
+    return json_object_set_new(state, "letters", json_string(name)) == 0 ? WEIR_OK
+                                                                         : no_memory(reterr);
 }
 
 static json_t *hex(struct weir_bytes bytes)
@@ -116,30 +133,41 @@ json_t *weir_data_file_to_json(const struct weir_data_file *file, const char *di
     json_t *splits = json_array();
     for (size_t i = 0; i < file->split_count; i++)
         json_array_append_new(splits, json_integer(file->split_offsets[i]));
-    return json_pack("{s:s, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "path", file->path, "rows", (json_int_t)file->record_count, "size",
-                     (json_int_t)file->file_size, "digest", digest, "splits", splits, "column_sizes", counts(file->column_sizes, file->column_size_count),
-                     "value_counts", counts(file->value_counts, file->value_count_count), "null_counts", counts(file->null_counts, file->null_count_count),
-                     "nan_counts", counts(file->nan_counts, file->nan_count_count), "lower", bounds(file->lower, file->lower_count), "upper",
-                     bounds(file->upper, file->upper_count));
+    return json_pack(
+        "{s:s, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "path", file->path, "rows",
+        (json_int_t)file->record_count, "size", (json_int_t)file->file_size, "digest", digest,
+        "splits", splits, "column_sizes", counts(file->column_sizes, file->column_size_count),
+        "value_counts", counts(file->value_counts, file->value_count_count), "null_counts",
+        counts(file->null_counts, file->null_count_count), "nan_counts",
+        counts(file->nan_counts, file->nan_count_count), "lower",
+        bounds(file->lower, file->lower_count), "upper", bounds(file->upper, file->upper_count));
 }
 
-static weir_status counts_from(struct weir_arena *arena, const json_t *json, const struct weir_id_count **ret, size_t *ret_count, struct weir_error *reterr)
+static weir_status counts_from(struct weir_arena *arena, const json_t *json,
+                               const struct weir_id_count **ret, size_t *ret_count,
+                               struct weir_error *reterr)
 {
     size_t count = json_array_size(json);
     struct weir_id_count *all;
     WEIR_TRY(weir_arena_zero(arena, count + 1, sizeof *all, &all, reterr));
     for (size_t i = 0; i < count; i++) {
         const json_t *pair = json_array_get(json, i);
-        all[i] = (struct weir_id_count){(int32_t)json_integer_value(json_array_get(pair, 0)), json_integer_value(json_array_get(pair, 1))};
+        all[i] = (struct weir_id_count){(int32_t)json_integer_value(json_array_get(pair, 0)),
+                                        json_integer_value(json_array_get(pair, 1))};
     }
     *ret = all;
     *ret_count = count;
     return WEIR_OK;
 }
 
-static int nibble(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
+static int nibble(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
 
-static weir_status bounds_from(struct weir_arena *arena, const json_t *json, const struct weir_id_bound **ret, size_t *ret_count, struct weir_error *reterr)
+static weir_status bounds_from(struct weir_arena *arena, const json_t *json,
+                               const struct weir_id_bound **ret, size_t *ret_count,
+                               struct weir_error *reterr)
 {
     size_t count = json_array_size(json);
     struct weir_id_bound *all;
@@ -152,14 +180,16 @@ static weir_status bounds_from(struct weir_arena *arena, const json_t *json, con
         WEIR_TRY(weir_arena_alloc(arena, size + 1, &bytes, reterr));
         for (size_t b = 0; b < size; b++)
             bytes[b] = (uint8_t)(nibble(text[2 * b]) << 4 | nibble(text[2 * b + 1]));
-        all[i] = (struct weir_id_bound){(int32_t)json_integer_value(json_array_get(pair, 0)), {bytes, size}};
+        all[i] = (struct weir_id_bound){(int32_t)json_integer_value(json_array_get(pair, 0)),
+                                        {bytes, size}};
     }
     *ret = all;
     *ret_count = count;
     return WEIR_OK;
 }
 
-weir_status weir_data_file_from_json(struct weir_arena *arena, const json_t *json, struct weir_data_file *ret_file, struct weir_error *reterr)
+weir_status weir_data_file_from_json(struct weir_arena *arena, const json_t *json,
+                                     struct weir_data_file *ret_file, struct weir_error *reterr)
 {
     struct weir_data_file file = {.format = "PARQUET", .sort_order_id = 0};
     const char *path = path_of(json);
@@ -177,18 +207,26 @@ weir_status weir_data_file_from_json(struct weir_arena *arena, const json_t *jso
     for (size_t i = 0; i < file.split_count; i++)
         offsets[i] = json_integer_value(json_array_get(splits, i));
     file.split_offsets = offsets;
-    WEIR_TRY(counts_from(arena, json_object_get(json, "column_sizes"), &file.column_sizes, &file.column_size_count, reterr));
-    WEIR_TRY(counts_from(arena, json_object_get(json, "value_counts"), &file.value_counts, &file.value_count_count, reterr));
-    WEIR_TRY(counts_from(arena, json_object_get(json, "null_counts"), &file.null_counts, &file.null_count_count, reterr));
-    WEIR_TRY(counts_from(arena, json_object_get(json, "nan_counts"), &file.nan_counts, &file.nan_count_count, reterr));
-    WEIR_TRY(bounds_from(arena, json_object_get(json, "lower"), &file.lower, &file.lower_count, reterr));
-    WEIR_TRY(bounds_from(arena, json_object_get(json, "upper"), &file.upper, &file.upper_count, reterr));
+    WEIR_TRY(counts_from(arena, json_object_get(json, "column_sizes"), &file.column_sizes,
+                         &file.column_size_count, reterr));
+    WEIR_TRY(counts_from(arena, json_object_get(json, "value_counts"), &file.value_counts,
+                         &file.value_count_count, reterr));
+    WEIR_TRY(counts_from(arena, json_object_get(json, "null_counts"), &file.null_counts,
+                         &file.null_count_count, reterr));
+    WEIR_TRY(counts_from(arena, json_object_get(json, "nan_counts"), &file.nan_counts,
+                         &file.nan_count_count, reterr));
+    WEIR_TRY(
+        bounds_from(arena, json_object_get(json, "lower"), &file.lower, &file.lower_count, reterr));
+    WEIR_TRY(
+        bounds_from(arena, json_object_get(json, "upper"), &file.upper, &file.upper_count, reterr));
     *ret_file = file;
     return WEIR_OK;
 }
 
 /* The list as data files. */
-static weir_status list_files(struct weir_arena *arena, const json_t *list, struct weir_data_file **ret_files, size_t *ret_count, struct weir_error *reterr)
+static weir_status list_files(struct weir_arena *arena, const json_t *list,
+                              struct weir_data_file **ret_files, size_t *ret_count,
+                              struct weir_error *reterr)
 {
     const json_t *array = json_object_get(list, "files");
     size_t count = json_array_size(array);
@@ -201,7 +239,8 @@ static weir_status list_files(struct weir_arena *arena, const json_t *list, stru
     return WEIR_OK;
 }
 
-static weir_status is_equal(struct weir_lake *lake, const struct weir_table *quarantine, struct weir_arena *arena, const struct weir_data_file *files,
+static weir_status is_equal(struct weir_lake *lake, const struct weir_table *quarantine,
+                            struct weir_arena *arena, const struct weir_data_file *files,
                             size_t count, bool *ret_equal, struct weir_error *reterr)
 {
     int64_t head;
@@ -209,7 +248,8 @@ static weir_status is_equal(struct weir_lake *lake, const struct weir_table *qua
     size_t entry_count, same = 0;
     if (!weir_metadata_ref(quarantine->metadata, "main", &head))
         return weir_fail(reterr, WEIR_DECISION, "branch main of %s is gone", quarantine->name);
-    WEIR_TRY(weir_snapshot_files(lake, quarantine->metadata, head, arena, &entries, &entry_count, reterr));
+    WEIR_TRY(weir_snapshot_files(lake, quarantine->metadata, head, arena, &entries, &entry_count,
+                                 reterr));
     for (size_t i = 0; i < entry_count; i++)
         for (size_t f = 0; f < count; f++)
             same += strcmp(entries[i].file.path, files[f].path) == 0;
@@ -217,9 +257,11 @@ static weir_status is_equal(struct weir_lake *lake, const struct weir_table *qua
     return WEIR_OK;
 }
 
-/* One try: *ret_done when the quarantine table holds what the list says. look_only: no try, just the question. */
-static weir_status sync_to(struct weir_lake *lake, struct weir_table **quarantine, struct weir_arena *arena, const json_t *list, bool look_only, bool *ret_done,
-                           struct weir_error *reterr)
+/* One try: *ret_done when the quarantine table holds what the list says. look_only: no try, just
+ * the question. */
+static weir_status sync_to(struct weir_lake *lake, struct weir_table **quarantine,
+                           struct weir_arena *arena, const json_t *list, bool look_only,
+                           bool *ret_done, struct weir_error *reterr)
 {
     struct weir_data_file *files;
     size_t count;
@@ -231,9 +273,14 @@ static weir_status sync_to(struct weir_lake *lake, struct weir_table **quarantin
     for (size_t i = 0; i < count; i++)
         files[i].spec_id = spec_id;
     json_t *state;
-    WEIR_TRY(weir_truth(&lake->store, &lake->context->memory, (*quarantine)->metadata, "main", &state, reterr));
-    struct weir_work work = {.kind = "letters", .operation = "overwrite", .epoch = json_integer_value(json_object_get(state, "epoch")), .files = files,
-                             .file_count = count, .replace_all = true};
+    WEIR_TRY(weir_truth(&lake->store, &lake->context->memory, (*quarantine)->metadata, "main",
+                        &state, reterr));
+    struct weir_work work = {.kind = "letters",
+                             .operation = "overwrite",
+                             .epoch = json_integer_value(json_object_get(state, "epoch")),
+                             .files = files,
+                             .file_count = count,
+                             .replace_all = true};
     json_decref(state);
     enum weir_landing landing;
     WEIR_TRY(weir_land(lake, quarantine, &work, &landing, NULL, reterr));
@@ -242,7 +289,8 @@ static weir_status sync_to(struct weir_lake *lake, struct weir_table **quarantin
 }
 
 /* The list of the data table's head. */
-static weir_status head_list(struct weir_lake *lake, const struct weir_metadata *data, json_t **ret_list, struct weir_error *reterr)
+static weir_status head_list(struct weir_lake *lake, const struct weir_metadata *data,
+                             json_t **ret_list, struct weir_error *reterr)
 {
     json_t *state;
     WEIR_TRY(weir_truth(&lake->store, &lake->context->memory, data, "main", &state, reterr));
@@ -251,12 +299,16 @@ static weir_status head_list(struct weir_lake *lake, const struct weir_metadata 
     return status;
 }
 
-/* Loads it, or makes it when there is something to put in; *quarantine stays NULL when there is nothing. */
-static weir_status load_quarantine(struct weir_lake *lake, const struct weir_birth *birth, bool needed, struct weir_table **quarantine, struct weir_error *reterr)
+/* Loads it, or makes it when there is something to put in; *quarantine stays NULL when there is
+ * nothing. */
+static weir_status load_quarantine(struct weir_lake *lake, const struct weir_birth *birth,
+                                   bool needed, struct weir_table **quarantine,
+                                   struct weir_error *reterr)
 {
     struct weir_table *fresh;
     bool made;
-    weir_status status = lake->catalog.operations->load(lake->catalog.self, birth->name, &fresh, reterr);
+    weir_status status = lake->catalog.operations->load(lake->catalog.self, birth->name, &fresh,
+                                                        reterr);
     if (status == WEIR_NOT_FOUND && !needed)
         return WEIR_OK;
     if (status == WEIR_NOT_FOUND) {
@@ -272,7 +324,9 @@ static weir_status load_quarantine(struct weir_lake *lake, const struct weir_bir
     return WEIR_OK;
 }
 
-weir_status weir_quarantine_sync(struct weir_lake *lake, const struct weir_table *data, const struct weir_birth *birth, struct weir_table **quarantine, struct weir_error *reterr)
+weir_status weir_quarantine_sync(struct weir_lake *lake, const struct weir_table *data,
+                                 const struct weir_birth *birth, struct weir_table **quarantine,
+                                 struct weir_error *reterr)
 {
     json_t *list = NULL;
     struct weir_table *fresh = NULL;
@@ -285,13 +339,15 @@ weir_status weir_quarantine_sync(struct weir_lake *lake, const struct weir_table
     if (!*quarantine)
         WEIR_TRY_OUT(status, load_quarantine(lake, birth, needed, quarantine, reterr));
     for (int i = 0; *quarantine && !done && i < 5; i++) {
-        if (i) { /* the quarantine's head first, then the data's, so that an older list never follows a newer one */
+        if (i) { /* the quarantine's head first, then the data's, so that an older list never
+                    follows a newer one */
             weir_table_free(fresh);
             fresh = NULL;
             json_decref(list);
             list = NULL;
             WEIR_TRY_OUT(status, load_quarantine(lake, birth, true, quarantine, reterr));
-            WEIR_TRY_OUT(status, lake->catalog.operations->load(lake->catalog.self, data->name, &fresh, reterr));
+            WEIR_TRY_OUT(status, lake->catalog.operations->load(lake->catalog.self, data->name,
+                                                                &fresh, reterr));
             WEIR_TRY_OUT(status, head_list(lake, fresh->metadata, &list, reterr));
         }
         WEIR_TRY_OUT(status, sync_to(lake, quarantine, &arena, list, i == 0, &done, reterr));

@@ -8,23 +8,35 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-static const char *const state_keys[] = {"next", "coverage", "holes", "retried", "letters", "files", "sources", "horizon", "epoch"};
+static const char *const state_keys[] = {"next",  "coverage", "holes",   "retried", "letters",
+                                         "files", "sources",  "horizon", "epoch"};
 #define STATE_KEYS (sizeof state_keys / sizeof *state_keys)
 
 void weir_digest(const void *data, size_t size, char ret_hex[33])
 {
     XXH128_hash_t hash = XXH3_128bits(data, size);
-    snprintf(ret_hex, 33, "%016llx%016llx", (unsigned long long)hash.high64, (unsigned long long)hash.low64);
+    snprintf(ret_hex, 33, "%016llx%016llx", (unsigned long long)hash.high64,
+             (unsigned long long)hash.low64);
 }
 
-char *weir_json_text(const json_t *json) { return json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY); }
+char *weir_json_text(const json_t *json)
+{
+    return json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+}
 
-static weir_status no_memory(struct weir_error *reterr) { return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a table's state"); }
+static weir_status no_memory(struct weir_error *reterr)
+{
+    return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a table's state");
+}
 
-json_t *weir_state_new(void) { return json_pack("{s:{}, s:i}", "next", "epoch", 1); }
+json_t *weir_state_new(void)
+{
+    return json_pack("{s:{}, s:i}", "next", "epoch", 1);
+}
 
 /* The map of a summary that points into a receipt. */
-static weir_status next_from_receipt(const struct weir_object_store *store, struct weir_account *account, const json_t *pointer,
+static weir_status next_from_receipt(const struct weir_object_store *store,
+                                     struct weir_account *account, const json_t *pointer,
                                      json_t **ret_next, struct weir_error *reterr)
 {
     const char *name = json_string_value(json_object_get(pointer, "receipt"));
@@ -32,7 +44,8 @@ static weir_status next_from_receipt(const struct weir_object_store *store, stru
     if (!name || !digest)
         return weir_fail(reterr, WEIR_CORRUPT, "weir.next names no receipt");
     WEIR_AUTO(weir_buffer) text = {.account = account};
-    weir_status status = store->operations->get(store->self, name, 0, UINT64_MAX, &text, NULL, reterr);
+    weir_status status = store->operations->get(store->self, name, 0, UINT64_MAX, &text, NULL,
+                                                reterr);
     if (status != WEIR_OK) {
         weir_error_prefix(reterr, "the receipt that holds the offsets: %s", name);
         return status == WEIR_NOT_FOUND ? WEIR_DECISION : status;
@@ -46,15 +59,17 @@ static weir_status next_from_receipt(const struct weir_object_store *store, stru
     free(dump);
     if (!next || strcmp(hex, digest) != 0) {
         json_decref(next);
-        return weir_fail(reterr, WEIR_DECISION, "%s: its offsets do not match the digest that the snapshot carries", name);
+        return weir_fail(reterr, WEIR_DECISION,
+                         "%s: its offsets do not match the digest that the snapshot carries", name);
     }
     *ret_next = next;
     return WEIR_OK;
 }
 
 /* A state from an object of texts (summary) or values (property); *ret NULL when it has none. */
-static weir_status state_from(const struct weir_object_store *store, struct weir_account *account, const json_t *object, const char *prefix,
-                              json_t **ret_state, struct weir_error *reterr)
+static weir_status state_from(const struct weir_object_store *store, struct weir_account *account,
+                              const json_t *object, const char *prefix, json_t **ret_state,
+                              struct weir_error *reterr)
 {
     json_t *state = json_object();
     weir_status status = state ? WEIR_OK : no_memory(reterr);
@@ -65,10 +80,14 @@ static weir_status state_from(const struct weir_object_store *store, struct weir
         if (!value)
             continue;
         bool is_name = strcmp(state_keys[i], "letters") == 0 || strcmp(state_keys[i], "files") == 0;
-        json_t *parsed = *prefix && !is_name ? json_loads(json_is_string(value) ? json_string_value(value) : "", JSON_DECODE_ANY, NULL) : json_incref(value);
+        json_t *parsed = *prefix && !is_name
+                             ? json_loads(json_is_string(value) ? json_string_value(value) : "",
+                                          JSON_DECODE_ANY, NULL)
+                             : json_incref(value);
         if (!parsed)
             status = weir_fail(reterr, WEIR_CORRUPT, "%s is not JSON", key);
-        else if (i == 0 && json_object_get(parsed, "receipt") && json_is_string(json_object_get(parsed, "receipt"))) {
+        else if (i == 0 && json_object_get(parsed, "receipt") &&
+                 json_is_string(json_object_get(parsed, "receipt"))) {
             json_t *next = NULL;
             status = next_from_receipt(store, account, parsed, &next, reterr);
             json_decref(parsed);
@@ -88,27 +107,38 @@ static weir_status state_from(const struct weir_object_store *store, struct weir
     return status;
 }
 
-static int64_t epoch_of(const json_t *state) { return json_integer_value(json_object_get(state, "epoch")); }
+static int64_t epoch_of(const json_t *state)
+{
+    return json_integer_value(json_object_get(state, "epoch"));
+}
 
-static weir_status truth_at_cut(const struct weir_object_store *store, struct weir_account *account, int64_t cut, json_t *property,
-                                json_t **ret_state, struct weir_error *reterr)
+static weir_status truth_at_cut(const struct weir_object_store *store, struct weir_account *account,
+                                int64_t cut, json_t *property, json_t **ret_state,
+                                struct weir_error *reterr)
 {
     if (!property) {
-        weir_status status = weir_fail(reterr, WEIR_DECISION, "no snapshot that is left carries offsets and the table property weir.truth is gone");
-        weir_error_hint(reterr, "an expiry by another engine cut the history; `weir verify` shows what the rows themselves prove");
+        weir_status status = weir_fail(
+            reterr, WEIR_DECISION,
+            "no snapshot that is left carries offsets and the table property weir.truth is gone");
+        weir_error_hint(reterr, "an expiry by another engine cut the history; `weir verify` shows "
+                                "what the rows themselves prove");
         return status;
     }
     int64_t id = json_integer_value(json_object_get(property, "snapshot"));
     if (id != cut) {
-        weir_status status = weir_fail(reterr, WEIR_DECISION, "history is cut at snapshot %lld, but weir.truth speaks of %lld", (long long)cut, (long long)id);
-        weir_error_hint(reterr, "an expiry by another engine removed the snapshots with offsets; `weir verify` shows what the rows themselves prove");
+        weir_status status = weir_fail(
+            reterr, WEIR_DECISION, "history is cut at snapshot %lld, but weir.truth speaks of %lld",
+            (long long)cut, (long long)id);
+        weir_error_hint(reterr, "an expiry by another engine removed the snapshots with offsets; "
+                                "`weir verify` shows what the rows themselves prove");
         return status;
     }
     return state_from(store, account, json_object_get(property, "state"), "", ret_state, reterr);
 }
 
-weir_status weir_truth(const struct weir_object_store *store, struct weir_account *account, const struct weir_metadata *metadata,
-                       const char *branch, json_t **ret_state, struct weir_error *reterr)
+weir_status weir_truth(const struct weir_object_store *store, struct weir_account *account,
+                       const struct weir_metadata *metadata, const char *branch, json_t **ret_state,
+                       struct weir_error *reterr)
 {
     int64_t at;
     if (!weir_metadata_ref(metadata, branch, &at))
@@ -118,10 +148,12 @@ weir_status weir_truth(const struct weir_object_store *store, struct weir_accoun
     struct weir_snapshot snapshot;
     weir_status status = WEIR_OK;
     size_t steps = 0;
-    while (status == WEIR_OK && !state && steps++ < WEIR_ANCESTRY_MAX && weir_metadata_snapshot(metadata, at, &snapshot)) {
+    while (status == WEIR_OK && !state && steps++ < WEIR_ANCESTRY_MAX &&
+           weir_metadata_snapshot(metadata, at, &snapshot)) {
         status = state_from(store, account, snapshot.summary, "weir.", &state, reterr);
         if (snapshot.parent_id < 0 && !state && status == WEIR_OK) {
-            status = weir_fail(reterr, WEIR_NOT_FOUND, "no snapshot of branch %s was made by Weir", branch);
+            status = weir_fail(reterr, WEIR_NOT_FOUND, "no snapshot of branch %s was made by Weir",
+                               branch);
             weir_error_hint(reterr, "the table belongs to another writer; choose another name");
         }
         at = snapshot.parent_id;
@@ -157,15 +189,18 @@ static json_t *next_compact(const json_t *state, const char *receipt_name)
     return json_pack("{s:s, s:s}", "receipt", receipt_name, "digest", hex);
 }
 
-weir_status weir_state_to_summary(const json_t *state, const char *receipt_name, json_t *summary, struct weir_error *reterr)
+weir_status weir_state_to_summary(const json_t *state, const char *receipt_name, json_t *summary,
+                                  struct weir_error *reterr)
 {
     for (size_t i = 0; i < STATE_KEYS; i++) {
-        json_t *value = i == 0 ? next_compact(state, receipt_name) : json_incref(json_object_get(state, state_keys[i]));
+        json_t *value = i == 0 ? next_compact(state, receipt_name)
+                               : json_incref(json_object_get(state, state_keys[i]));
         if (!value)
             continue;
         char key[32];
         snprintf(key, sizeof key, "weir.%s", state_keys[i]);
-        char *text = json_is_string(value) ? strdup(json_string_value(value)) : weir_json_text(value);
+        char *text = json_is_string(value) ? strdup(json_string_value(value))
+                                           : weir_json_text(value);
         json_decref(value);
         int failed = !text || json_object_set_new(summary, key, json_string(text)) != 0;
         free(text);
@@ -185,14 +220,16 @@ char *weir_state_to_property(const json_t *state, const char *receipt_name, int6
     return text;
 }
 
-void weir_position_key(char *ret_key, size_t size, const char *cluster, const char *topic, int incarnation, int partition)
+void weir_position_key(char *ret_key, size_t size, const char *cluster, const char *topic,
+                       int incarnation, int partition)
 {
     snprintf(ret_key, size, "%s/%s/%d/%d", cluster, topic, incarnation, partition);
 }
 
 int64_t weir_position_get(const json_t *state, const char *key, const char *field)
 {
-    const json_t *value = json_object_get(json_object_get(json_object_get(state, "next"), key), field);
+    const json_t *value = json_object_get(json_object_get(json_object_get(state, "next"), key),
+                                          field);
     return value ? json_integer_value(value) : -1;
 }
 
@@ -203,15 +240,18 @@ int weir_incarnation(const json_t *state, const char *cluster, const char *topic
     int size = snprintf(prefix, sizeof prefix, "%s/%s/", cluster, topic);
     const char *key;
     json_t *value;
-    json_object_foreach(json_object_get(state, "next"), key, value) {
+    json_object_foreach(json_object_get(state, "next"), key, value)
+    {
         int incarnation;
-        if (strncmp(key, prefix, (size_t)size) == 0 && sscanf(key + size, "%d/", &incarnation) == 1 && incarnation > highest)
+        if (strncmp(key, prefix, (size_t)size) == 0 &&
+            sscanf(key + size, "%d/", &incarnation) == 1 && incarnation > highest)
             highest = incarnation;
     }
     return highest;
 }
 
-weir_status weir_position_set(json_t *state, const char *key, int64_t start, int64_t next, json_t *print, struct weir_error *reterr)
+weir_status weir_position_set(json_t *state, const char *key, int64_t start, int64_t next,
+                              json_t *print, struct weir_error *reterr)
 {
     json_t *map = json_object_get(state, "next");
     json_t *old_print = json_incref(json_object_get(json_object_get(map, key), "print"));
@@ -219,12 +259,14 @@ weir_status weir_position_set(json_t *state, const char *key, int64_t start, int
     json_t *kept = print ? print : old_print;
     if (print)
         json_decref(old_print);
-    if (!entry || (kept && json_object_set_new(entry, "print", kept) != 0) || json_object_set_new(map, key, entry) != 0)
+    if (!entry || (kept && json_object_set_new(entry, "print", kept) != 0) ||
+        json_object_set_new(map, key, entry) != 0)
         return no_memory(reterr);
     return WEIR_OK;
 }
 
-weir_status weir_intervals_add(json_t *state, const char *field, const char *key, int64_t from, int64_t to, struct weir_error *reterr)
+weir_status weir_intervals_add(json_t *state, const char *field, const char *key, int64_t from,
+                               int64_t to, struct weir_error *reterr)
 {
     if (from >= to)
         return WEIR_OK;
@@ -236,8 +278,10 @@ weir_status weir_intervals_add(json_t *state, const char *field, const char *key
     size_t at;
     json_t *old;
     bool placed = false;
-    json_array_foreach(json_object_get(map, key), at, old) {
-        int64_t a = json_integer_value(json_array_get(old, 0)), b = json_integer_value(json_array_get(old, 1));
+    json_array_foreach(json_object_get(map, key), at, old)
+    {
+        int64_t a = json_integer_value(json_array_get(old, 0)),
+                b = json_integer_value(json_array_get(old, 1));
         if (b < from) {
             json_array_append(out, old);
         } else if (a > to) {
@@ -255,13 +299,16 @@ weir_status weir_intervals_add(json_t *state, const char *field, const char *key
     return map && json_object_set_new(map, key, out) == 0 ? WEIR_OK : no_memory(reterr);
 }
 
-int64_t weir_intervals_overlap(const json_t *state, const char *field, const char *key, int64_t from, int64_t to)
+int64_t weir_intervals_overlap(const json_t *state, const char *field, const char *key,
+                               int64_t from, int64_t to)
 {
     int64_t shared = 0;
     size_t at;
     json_t *interval;
-    json_array_foreach(json_object_get(json_object_get(state, field), key), at, interval) {
-        int64_t a = json_integer_value(json_array_get(interval, 0)), b = json_integer_value(json_array_get(interval, 1));
+    json_array_foreach(json_object_get(json_object_get(state, field), key), at, interval)
+    {
+        int64_t a = json_integer_value(json_array_get(interval, 0)),
+                b = json_integer_value(json_array_get(interval, 1));
         a = a < from ? from : a;
         b = b > to ? to : b;
         shared += b > a ? b - a : 0;

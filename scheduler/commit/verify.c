@@ -1,5 +1,6 @@
-/* `weir verify`: walks a table's snapshots from the head back and checks what each receipt claims: the chain of digests, offsets that
- * begin where the parent's ended, landed + refused + filtered + erased + gaps = to - from, and every live file's presence and size. */
+/* `weir verify`: walks a table's snapshots from the head back and checks what each receipt claims:
+ * the chain of digests, offsets that begin where the parent's ended, landed + refused + filtered +
+ * erased + gaps = to - from, and every live file's presence and size. */
 #include "scheduler/commit/verify_int.h"
 
 #include <stdarg.h>
@@ -13,7 +14,7 @@ struct verify {
     const struct weir_verify_options *options;
     json_t *problems, *notes, *partitions;
     struct weir_row_hash landed, live; /* of the receipts; of the files, when deep */
-    bool countable;                    /* the receipts say all rows there ever were, none were deleted */
+    bool countable; /* the receipts say all rows there ever were, none were deleted */
     int64_t snapshots, receipts, foreign, rows, files, letters;
     char wanted_name[512], wanted_digest[33]; /* what the child said of the receipt before it */
 };
@@ -29,44 +30,59 @@ static void say(json_t *list, const char *format, ...)
     json_array_append_new(list, json_string(text));
 }
 
-static int64_t number(const json_t *object, const char *key) { return json_integer_value(json_object_get(object, key)); }
+static int64_t number(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
 
 static int64_t gaps_of(const json_t *gaps)
 {
     int64_t total = 0;
     const char *class_name;
     json_t *list;
-    json_object_foreach((json_t *)(uintptr_t)gaps, class_name, list) {
+    json_object_foreach((json_t *)(uintptr_t)gaps, class_name, list)
+    {
         for (size_t i = 0; i < json_array_size(list); i++) {
             const json_t *range = json_array_get(list, i);
-            total += json_integer_value(json_array_get(range, 1)) - json_integer_value(json_array_get(range, 0));
+            total += json_integer_value(json_array_get(range, 1)) -
+                     json_integer_value(json_array_get(range, 0));
         }
     }
     return total;
 }
 
-static void check_range(struct verify *verify, int64_t id, const char *key, const json_t *range, const json_t *parent_state)
+static void check_range(struct verify *verify, int64_t id, const char *key, const json_t *range,
+                        const json_t *parent_state)
 {
     int64_t from = number(range, "from"), to = number(range, "to");
-    int64_t sum = number(range, "landed") + number(range, "refused") + number(range, "filtered") + number(range, "erased") + gaps_of(json_object_get(range, "gaps"));
+    int64_t sum = number(range, "landed") + number(range, "refused") + number(range, "filtered") +
+                  number(range, "erased") + gaps_of(json_object_get(range, "gaps"));
     if (sum != to - from)
-        say(verify->problems, "snapshot %lld: %s [%lld, %lld): %lld offsets accounted, not %lld", (long long)id, key, (long long)from, (long long)to,
-            (long long)sum, (long long)(to - from));
+        say(verify->problems, "snapshot %lld: %s [%lld, %lld): %lld offsets accounted, not %lld",
+            (long long)id, key, (long long)from, (long long)to, (long long)sum,
+            (long long)(to - from));
     int64_t before = weir_position_get(parent_state, key, "next");
     if (parent_state && before >= 0 && before != from)
-        say(verify->problems, "snapshot %lld: %s begins at %lld, but its parent ended at %lld", (long long)id, key, (long long)from, (long long)before);
+        say(verify->problems, "snapshot %lld: %s begins at %lld, but its parent ended at %lld",
+            (long long)id, key, (long long)from, (long long)before);
     json_t *total = json_object_get(verify->partitions, key);
     if (!total) {
-        total = json_pack("{s:I, s:I, s:I, s:I, s:I}", "landed", (json_int_t)0, "refused", (json_int_t)0, "filtered", (json_int_t)0, "erased", (json_int_t)0, "gaps", (json_int_t)0);
+        total = json_pack("{s:I, s:I, s:I, s:I, s:I}", "landed", (json_int_t)0, "refused",
+                          (json_int_t)0, "filtered", (json_int_t)0, "erased", (json_int_t)0, "gaps",
+                          (json_int_t)0);
         json_object_set_new(verify->partitions, key, total);
     }
     static const char *const names[] = {"landed", "refused", "filtered", "erased"};
     for (size_t i = 0; i < 4; i++)
-        json_object_set_new(total, names[i], json_integer(number(total, names[i]) + number(range, names[i])));
-    json_object_set_new(total, "gaps", json_integer(number(total, "gaps") + gaps_of(json_object_get(range, "gaps"))));
+        json_object_set_new(total, names[i],
+                            json_integer(number(total, names[i]) + number(range, names[i])));
+    json_object_set_new(
+        total, "gaps",
+        json_integer(number(total, "gaps") + gaps_of(json_object_get(range, "gaps"))));
 }
 
-static weir_status parent_state_of(struct verify *verify, const struct weir_snapshot *snapshot, json_t **ret_state, struct weir_error *reterr)
+static weir_status parent_state_of(struct verify *verify, const struct weir_snapshot *snapshot,
+                                   json_t **ret_state, struct weir_error *reterr)
 {
     *ret_state = NULL;
     struct weir_snapshot at;
@@ -78,7 +94,8 @@ static weir_status parent_state_of(struct verify *verify, const struct weir_snap
         return WEIR_OK;
     WEIR_AUTO(weir_buffer) text = {.account = &verify->lake->context->memory};
     const struct weir_object_store *store = &verify->lake->store;
-    weir_status status = store->operations->get(store->self, name, 0, UINT64_MAX, &text, NULL, reterr);
+    weir_status status = store->operations->get(store->self, name, 0, UINT64_MAX, &text, NULL,
+                                                reterr);
     if (status == WEIR_NOT_FOUND)
         return WEIR_OK; /* reported when its own snapshot is reached */
     WEIR_TRY(status);
@@ -88,13 +105,16 @@ static weir_status parent_state_of(struct verify *verify, const struct weir_snap
     return WEIR_OK;
 }
 
-static void check_body(struct verify *verify, const struct weir_snapshot *snapshot, const json_t *receipt, const json_t *parent_state)
+static void check_body(struct verify *verify, const struct weir_snapshot *snapshot,
+                       const json_t *receipt, const json_t *parent_state)
 {
     if (number(receipt, "snapshot") != snapshot->id)
-        say(verify->problems, "snapshot %lld: its receipt speaks of snapshot %lld", (long long)snapshot->id, (long long)number(receipt, "snapshot"));
+        say(verify->problems, "snapshot %lld: its receipt speaks of snapshot %lld",
+            (long long)snapshot->id, (long long)number(receipt, "snapshot"));
     const char *epoch = json_string_value(json_object_get(snapshot->summary, "weir.epoch"));
     if (epoch && atoll(epoch) != number(json_object_get(receipt, "state"), "epoch"))
-        say(verify->problems, "snapshot %lld: epoch %s in the snapshot, %lld in the receipt", (long long)snapshot->id, epoch,
+        say(verify->problems, "snapshot %lld: epoch %s in the snapshot, %lld in the receipt",
+            (long long)snapshot->id, epoch,
             (long long)number(json_object_get(receipt, "state"), "epoch"));
     const char *key;
     json_t *range;
@@ -107,18 +127,22 @@ static void check_body(struct verify *verify, const struct weir_snapshot *snapsh
     if (hash_text && weir_row_hash_parse(hash_text, &hash))
         weir_row_hash_merge(&verify->landed, &hash);
     if (rows && added && atoll(added) != json_integer_value(rows))
-        say(verify->problems, "snapshot %lld: %s rows added, %lld in the receipt", (long long)snapshot->id, added, (long long)json_integer_value(rows));
+        say(verify->problems, "snapshot %lld: %s rows added, %lld in the receipt",
+            (long long)snapshot->id, added, (long long)json_integer_value(rows));
 }
 
 /* Deep: every file the receipt names, when it is still there, has the bytes it was written with. */
-static weir_status check_digest(struct verify *verify, const json_t *file, struct weir_error *reterr)
+static weir_status check_digest(struct verify *verify, const json_t *file,
+                                struct weir_error *reterr)
 {
-    const char *path = json_string_value(json_object_get(file, "path")), *want = json_string_value(json_object_get(file, "digest"));
+    const char *path = json_string_value(json_object_get(file, "path")),
+               *want = json_string_value(json_object_get(file, "digest"));
     const char *name = path ? weir_store_name(&verify->lake->store, path) : NULL;
     if (!name || !want)
         return WEIR_OK;
     WEIR_AUTO(weir_buffer) bytes = {.account = &verify->lake->context->memory};
-    weir_status status = verify->lake->store.operations->get(verify->lake->store.self, name, 0, UINT64_MAX, &bytes, NULL, reterr);
+    weir_status status = verify->lake->store.operations->get(verify->lake->store.self, name, 0,
+                                                             UINT64_MAX, &bytes, NULL, reterr);
     if (status == WEIR_NOT_FOUND) {
         say(verify->notes, "%s is no longer there (only a problem if a snapshot reaches it)", name);
         return WEIR_OK;
@@ -131,7 +155,8 @@ static weir_status check_digest(struct verify *verify, const json_t *file, struc
     return WEIR_OK;
 }
 
-static weir_status check_files_deep(struct verify *verify, const json_t *receipt, struct weir_error *reterr)
+static weir_status check_files_deep(struct verify *verify, const json_t *receipt,
+                                    struct weir_error *reterr)
 {
     static const char *const lists[] = {"files", "letters"};
     for (size_t l = 0; l < 2; l++) {
@@ -143,22 +168,27 @@ static weir_status check_files_deep(struct verify *verify, const json_t *receipt
     return WEIR_OK;
 }
 
-static weir_status check_snapshot(struct verify *verify, const struct weir_snapshot *snapshot, struct weir_error *reterr)
+static weir_status check_snapshot(struct verify *verify, const struct weir_snapshot *snapshot,
+                                  struct weir_error *reterr)
 {
     const char *name = json_string_value(json_object_get(snapshot->summary, "weir.receipt"));
     if (!name) {
         verify->foreign++;
         verify->countable &= strcmp(snapshot->operation, "replace") == 0;
-        say(verify->notes, "snapshot %lld (%s): not ours", (long long)snapshot->id, snapshot->operation);
+        say(verify->notes, "snapshot %lld (%s): not ours", (long long)snapshot->id,
+            snapshot->operation);
         return WEIR_OK;
     }
     if (*verify->wanted_name && strcmp(verify->wanted_name, name) != 0)
-        say(verify->problems, "the chain of receipts names %s where snapshot %lld has %s", verify->wanted_name, (long long)snapshot->id, name);
+        say(verify->problems, "the chain of receipts names %s where snapshot %lld has %s",
+            verify->wanted_name, (long long)snapshot->id, name);
     WEIR_AUTO(weir_buffer) text = {.account = &verify->lake->context->memory};
     const struct weir_object_store *store = &verify->lake->store;
-    weir_status status = store->operations->get(store->self, name, 0, UINT64_MAX, &text, NULL, reterr);
+    weir_status status = store->operations->get(store->self, name, 0, UINT64_MAX, &text, NULL,
+                                                reterr);
     if (status == WEIR_NOT_FOUND) {
-        say(verify->problems, "snapshot %lld: its receipt %s is gone", (long long)snapshot->id, name);
+        say(verify->problems, "snapshot %lld: its receipt %s is gone", (long long)snapshot->id,
+            name);
         *verify->wanted_name = '\0';
         return WEIR_OK;
     }
@@ -166,7 +196,8 @@ static weir_status check_snapshot(struct verify *verify, const struct weir_snaps
     char digest[33];
     weir_digest(text.data, text.size, digest);
     if (*verify->wanted_name && strcmp(verify->wanted_digest, digest) != 0)
-        say(verify->problems, "%s: digest %s, the receipt after it says %s", name, digest, verify->wanted_digest);
+        say(verify->problems, "%s: digest %s, the receipt after it says %s", name, digest,
+            verify->wanted_digest);
     json_t *receipt = json_loadb((const char *)text.data, text.size, 0, NULL), *parent_state = NULL;
     if (!receipt) {
         say(verify->problems, "%s is no receipt", name);
@@ -179,15 +210,19 @@ static weir_status check_snapshot(struct verify *verify, const struct weir_snaps
     if (status == WEIR_OK && verify->options->deep)
         status = check_files_deep(verify, receipt, reterr);
     const json_t *previous = json_object_get(receipt, "previous");
-    const char *previous_name = json_string_value(json_object_get(previous, "name")), *previous_digest = json_string_value(json_object_get(previous, "digest"));
-    snprintf(verify->wanted_name, sizeof verify->wanted_name, "%s", previous_name ? previous_name : "");
-    snprintf(verify->wanted_digest, sizeof verify->wanted_digest, "%s", previous_digest ? previous_digest : "");
+    const char *previous_name = json_string_value(json_object_get(previous, "name")),
+               *previous_digest = json_string_value(json_object_get(previous, "digest"));
+    snprintf(verify->wanted_name, sizeof verify->wanted_name, "%s",
+             previous_name ? previous_name : "");
+    snprintf(verify->wanted_digest, sizeof verify->wanted_digest, "%s",
+             previous_digest ? previous_digest : "");
     json_decref(parent_state);
     json_decref(receipt);
     return status;
 }
 
-static weir_status check_file(struct verify *verify, const struct weir_data_file *file, struct weir_error *reterr)
+static weir_status check_file(struct verify *verify, const struct weir_data_file *file,
+                              struct weir_error *reterr)
 {
     const char *name = weir_store_name(&verify->lake->store, file->path);
     if (!name) {
@@ -195,18 +230,21 @@ static weir_status check_file(struct verify *verify, const struct weir_data_file
         return WEIR_OK;
     }
     struct weir_object_info info;
-    weir_status status = verify->lake->store.operations->head(verify->lake->store.self, name, &info, reterr);
+    weir_status status = verify->lake->store.operations->head(verify->lake->store.self, name, &info,
+                                                              reterr);
     if (status == WEIR_NOT_FOUND)
         say(verify->problems, "%s is gone, and the head needs it", name);
     else if (status != WEIR_OK)
         return status;
     else if ((int64_t)info.size != file->file_size)
-        say(verify->problems, "%s has %llu bytes, the manifest says %lld", name, (unsigned long long)info.size, (long long)file->file_size);
+        say(verify->problems, "%s has %llu bytes, the manifest says %lld", name,
+            (unsigned long long)info.size, (long long)file->file_size);
     return WEIR_OK;
 }
 
 /* A file that cannot be read is a problem of the table, not of the program. */
-static weir_status check_rows(struct verify *verify, const struct weir_data_file *file, struct weir_error *reterr)
+static weir_status check_rows(struct verify *verify, const struct weir_data_file *file,
+                              struct weir_error *reterr)
 {
     const char *name = weir_store_name(&verify->lake->store, file->path);
     struct weir_error error = {0};
@@ -214,7 +252,9 @@ static weir_status check_rows(struct verify *verify, const struct weir_data_file
         verify->countable = false;
         return WEIR_OK;
     }
-    weir_status status = verify_file_rows(verify->lake, weir_metadata_schema(verify->table->metadata), name, (uint64_t)file->file_size, &verify->live, &error);
+    weir_status status = verify_file_rows(verify->lake,
+                                          weir_metadata_schema(verify->table->metadata), name,
+                                          (uint64_t)file->file_size, &verify->live, &error);
     if (status == WEIR_CORRUPT || status == WEIR_NOT_FOUND || status == WEIR_UNSUPPORTED) {
         say(verify->problems, "%s cannot be read: %s", name, error.text);
         verify->countable = false;
@@ -231,7 +271,8 @@ static weir_status check_live(struct verify *verify, int64_t head, struct weir_e
     weir_arena_init(&arena, &verify->lake->context->memory);
     struct weir_manifest_entry *entries;
     size_t count;
-    weir_status status = weir_snapshot_files(verify->lake, verify->table->metadata, head, &arena, &entries, &count, reterr);
+    weir_status status = weir_snapshot_files(verify->lake, verify->table->metadata, head, &arena,
+                                             &entries, &count, reterr);
     for (size_t i = 0; status == WEIR_OK && i < count; i++) {
         verify->files++;
         verify->countable &= entries[i].file.content == 0;
@@ -245,7 +286,8 @@ static weir_status check_live(struct verify *verify, int64_t head, struct weir_e
     return status;
 }
 
-static weir_status check_letters(struct verify *verify, const json_t *state, struct weir_error *reterr)
+static weir_status check_letters(struct verify *verify, const json_t *state,
+                                 struct weir_error *reterr)
 {
     json_t *list;
     WEIR_TRY(weir_letters_read(verify->lake, state, &list, reterr));
@@ -254,7 +296,8 @@ static weir_status check_letters(struct verify *verify, const json_t *state, str
     weir_status status = WEIR_OK;
     size_t at;
     json_t *json;
-    json_array_foreach(json_object_get(list, "files"), at, json) {
+    json_array_foreach(json_object_get(list, "files"), at, json)
+    {
         struct weir_data_file file;
         status = weir_data_file_from_json(&arena, json, &file, reterr);
         if (status == WEIR_OK)
@@ -268,53 +311,80 @@ static weir_status check_letters(struct verify *verify, const json_t *state, str
     return status;
 }
 
-/* Rows in the table = what the receipts landed, when every snapshot back to the birth is ours and there. */
+/* Rows in the table = what the receipts landed, when every snapshot back to the birth is ours and
+ * there. */
 static void check_totals(struct verify *verify, bool whole)
 {
     if (whole && verify->countable && (int64_t)verify->landed.count != verify->rows)
-        say(verify->problems, "%lld rows are live, the receipts landed %llu", (long long)verify->rows, (unsigned long long)verify->landed.count);
+        say(verify->problems, "%lld rows are live, the receipts landed %llu",
+            (long long)verify->rows, (unsigned long long)verify->landed.count);
     const struct weir_row_hash *a = &verify->live, *b = &verify->landed;
-    if (verify->options->deep && whole && verify->countable && (a->low != b->low || a->high != b->high || a->count != b->count)) {
+    if (verify->options->deep && whole && verify->countable &&
+        (a->low != b->low || a->high != b->high || a->count != b->count)) {
         char live[33], wanted[33];
         weir_row_hash_print(a, live);
         weir_row_hash_print(b, wanted);
-        say(verify->problems, "the rows are not those that were landed: hash %s of %llu rows, the receipts say %s of %llu", live, (unsigned long long)a->count, wanted,
-            (unsigned long long)b->count);
+        say(verify->problems,
+            "the rows are not those that were landed: hash %s of %llu rows, the receipts say %s of "
+            "%llu",
+            live, (unsigned long long)a->count, wanted, (unsigned long long)b->count);
     }
 }
 
-weir_status weir_verify(struct weir_lake *lake, const struct weir_table *table, const struct weir_verify_options *options, json_t **ret_report, struct weir_error *reterr)
+weir_status weir_verify(struct weir_lake *lake, const struct weir_table *table,
+                        const struct weir_verify_options *options, json_t **ret_report,
+                        struct weir_error *reterr)
 {
-    struct verify verify = {.lake = lake, .table = table, .options = options, .problems = json_array(), .notes = json_array(), .partitions = json_object(), .countable = true};
+    struct verify verify = {.lake = lake,
+                            .table = table,
+                            .options = options,
+                            .problems = json_array(),
+                            .notes = json_array(),
+                            .partitions = json_object(),
+                            .countable = true};
     int64_t head = -1;
     json_t *state = NULL;
     struct weir_snapshot snapshot;
-    weir_status status = weir_metadata_ref(table->metadata, "main", &head) ? WEIR_OK : weir_fail(reterr, WEIR_NOT_FOUND, "%s has no branch main", table->name);
-    bool there = status == WEIR_OK && weir_metadata_snapshot(table->metadata, head, &snapshot), whole = true;
+    weir_status status = weir_metadata_ref(table->metadata, "main", &head)
+                             ? WEIR_OK
+                             : weir_fail(reterr, WEIR_NOT_FOUND, "%s has no branch main",
+                                         table->name);
+    bool there = status == WEIR_OK && weir_metadata_snapshot(table->metadata, head, &snapshot),
+         whole = true;
     while (status == WEIR_OK && there) {
         verify.snapshots++;
         status = check_snapshot(&verify, &snapshot, reterr);
         const char *kind = json_string_value(json_object_get(snapshot.summary, "weir.kind"));
-        whole &= !kind || strcmp(kind, "window") == 0 || strcmp(kind, "create") == 0 || strcmp(kind, "gap") == 0 || strcmp(kind, "rebind") == 0 || strcmp(kind, "retry") == 0 || strcmp(kind, "discard") == 0 || strcmp(kind, "letters") == 0;
+        whole &= !kind || strcmp(kind, "window") == 0 || strcmp(kind, "create") == 0 ||
+                 strcmp(kind, "gap") == 0 || strcmp(kind, "rebind") == 0 ||
+                 strcmp(kind, "retry") == 0 || strcmp(kind, "discard") == 0 ||
+                 strcmp(kind, "letters") == 0;
         if (snapshot.parent_id < 0)
             break;
         there = weir_metadata_snapshot(table->metadata, snapshot.parent_id, &snapshot);
         if (!there) {
             whole = false;
-            say(verify.notes, "history before snapshot %lld has expired: offsets before it are proven only by what is left", (long long)snapshot.id);
+            say(verify.notes,
+                "history before snapshot %lld has expired: offsets before it are proven only by "
+                "what is left",
+                (long long)snapshot.id);
         }
     }
     if (status == WEIR_OK)
         status = check_live(&verify, head, reterr);
     if (status == WEIR_OK)
-        status = weir_truth(&lake->store, &lake->context->memory, table->metadata, "main", &state, reterr);
+        status = weir_truth(&lake->store, &lake->context->memory, table->metadata, "main", &state,
+                            reterr);
     if (status == WEIR_OK)
         status = check_letters(&verify, state, reterr);
     if (status == WEIR_OK) {
         check_totals(&verify, whole);
-        *ret_report = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:O, s:O, s:O, s:O}", "table", table->name, "snapshots", (json_int_t)verify.snapshots, "receipts",
-                                (json_int_t)verify.receipts, "foreign", (json_int_t)verify.foreign, "rows", (json_int_t)verify.rows, "files", (json_int_t)verify.files,
-                                "letters", (json_int_t)verify.letters, "partitions", verify.partitions, "problems", verify.problems, "notes", verify.notes, "state", state);
+        *ret_report = json_pack(
+            "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:O, s:O, s:O, s:O}", "table", table->name,
+            "snapshots", (json_int_t)verify.snapshots, "receipts", (json_int_t)verify.receipts,
+            "foreign", (json_int_t)verify.foreign, "rows", (json_int_t)verify.rows, "files",
+            (json_int_t)verify.files, "letters", (json_int_t)verify.letters, "partitions",
+            verify.partitions, "problems", verify.problems, "notes", verify.notes, "state", state);
     }
     json_decref(state);
     json_decref(verify.problems);

@@ -5,7 +5,10 @@
 #include "engine/kernel/row_hash.h"
 #include "scheduler/commit/letters.h"
 
-/* Adds the rows of one data file, read by the schema's field ids. CORRUPT when it cannot be read. */
-weir_status verify_file_rows(struct weir_lake *lake, const struct weir_schema *schema, const char *name, uint64_t size, struct weir_row_hash *hash, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Adds the rows of one data file, read by the schema's field ids. CORRUPT when it cannot be read.
+ */
+weir_status verify_file_rows(struct weir_lake *lake, const struct weir_schema *schema,
+                             const char *name, uint64_t size, struct weir_row_hash *hash,
+                             struct weir_error *reterr) WEIR_MUST_CHECK;
 
 #endif

@@ -1,5 +1,6 @@
-/* Columns from an Avro schema file: record to struct, nullable unions to optional fields, logical types to Iceberg's.
- * Spec: Avro 1.11 "Schema Declaration", "Logical Types"; Iceberg "Appendix A: Avro" for the pairs. */
+/* Columns from an Avro schema file: record to struct, nullable unions to optional fields, logical
+ * types to Iceberg's. Spec: Avro 1.11 "Schema Declaration", "Logical Types"; Iceberg "Appendix A:
+ * Avro" for the pairs. */
 #include "scheduler/pipeline/pipeline_int.h"
 
 #include "engine/base/limits.h"
@@ -12,14 +13,19 @@ enum { NAMED_MAX = 1000, AVSC_SIZE_MAX = 4 << 20 };
 struct avsc {
     struct reading *reading;
     const struct node *at;
-    const char *path;           /* of the file */
-    struct { const char *name; const json_t *schema; bool open; } named[NAMED_MAX];
+    const char *path; /* of the file */
+    struct {
+        const char *name;
+        const json_t *schema;
+        bool open;
+    } named[NAMED_MAX];
     size_t named_count;
     uint32_t field_count;
     bool failed;
 };
 
-static bool read_type(struct avsc *avsc, const json_t *schema, const char *where, int depth, struct weir_type *ret_type, bool *ret_nullable);
+static bool read_type(struct avsc *avsc, const json_t *schema, const char *where, int depth,
+                      struct weir_type *ret_type, bool *ret_nullable);
 
 static bool wrong(struct avsc *avsc, const char *where, const char *what)
 {
@@ -35,11 +41,17 @@ static bool simple(struct weir_type *type, enum weir_type_id id)
     return true;
 }
 
-static const struct { const char *avro; enum weir_type_id id; } primitives[] = {
-    {"boolean", WEIR_BOOLEAN}, {"int", WEIR_INT}, {"long", WEIR_LONG}, {"float", WEIR_FLOAT}, {"double", WEIR_DOUBLE}, {"bytes", WEIR_BINARY}, {"string", WEIR_STRING},
+static const struct {
+    const char *avro;
+    enum weir_type_id id;
+} primitives[] = {
+    {"boolean", WEIR_BOOLEAN}, {"int", WEIR_INT},       {"long", WEIR_LONG},
+    {"float", WEIR_FLOAT},     {"double", WEIR_DOUBLE}, {"bytes", WEIR_BINARY},
+    {"string", WEIR_STRING},
 };
 
-static bool read_name(struct avsc *avsc, const char *name, const char *where, int depth, struct weir_type *ret_type, bool *ret_nullable)
+static bool read_name(struct avsc *avsc, const char *name, const char *where, int depth,
+                      struct weir_type *ret_type, bool *ret_nullable)
 {
     for (size_t i = 0; i < sizeof primitives / sizeof *primitives; i++)
         if (strcmp(primitives[i].avro, name) == 0)
@@ -60,7 +72,8 @@ static bool read_name(struct avsc *avsc, const char *name, const char *where, in
 /* Index of the remembered name; the schema is "open" while its fields are read. */
 static bool remember(struct avsc *avsc, const json_t *schema, const char *where, size_t *ret_index)
 {
-    const char *name = json_string_value(json_object_get(schema, "name")), *space = json_string_value(json_object_get(schema, "namespace"));
+    const char *name = json_string_value(json_object_get(schema, "name")),
+               *space = json_string_value(json_object_get(schema, "namespace"));
     if (!name || !*name)
         return wrong(avsc, where, "no name");
     for (size_t i = 0; i < avsc->named_count; i++)
@@ -70,13 +83,16 @@ static bool remember(struct avsc *avsc, const json_t *schema, const char *where,
         }
     if (avsc->named_count == NAMED_MAX)
         return wrong(avsc, where, "more than 1000 named types");
-    avsc->named[avsc->named_count].name = space && !strchr(name, '.') ? take_print(avsc->reading, "%s.%s", space, name) : name;
+    avsc->named[avsc->named_count].name = space && !strchr(name, '.')
+                                              ? take_print(avsc->reading, "%s.%s", space, name)
+                                              : name;
     avsc->named[avsc->named_count].schema = schema;
     *ret_index = avsc->named_count++;
     return avsc->named[*ret_index].name != NULL;
 }
 
-static bool read_record(struct avsc *avsc, const json_t *schema, const char *where, int depth, struct weir_type *type)
+static bool read_record(struct avsc *avsc, const json_t *schema, const char *where, int depth,
+                        struct weir_type *type)
 {
     struct reading *reading = avsc->reading;
     const json_t *fields = json_object_get(schema, "fields");
@@ -85,13 +101,15 @@ static bool read_record(struct avsc *avsc, const json_t *schema, const char *whe
         return wrong(avsc, where, "a record without fields");
     if (!remember(avsc, schema, where, &index))
         return false;
-    *type = (struct weir_type){.id = WEIR_STRUCT, .children = take(reading, count, sizeof *type->children)};
+    *type = (struct weir_type){.id = WEIR_STRUCT,
+                               .children = take(reading, count, sizeof *type->children)};
     avsc->named[index].open = true;
     for (size_t i = 0; type->children && i < count; i++) {
         const json_t *field = json_array_get(fields, i);
         struct weir_field *out = &type->children[i];
         char *here = take_print(reading, "%s.fields[%zu]", where, i);
-        const char *name = json_string_value(json_object_get(field, "name")), *doc = json_string_value(json_object_get(field, "doc"));
+        const char *name = json_string_value(json_object_get(field, "name")),
+                   *doc = json_string_value(json_object_get(field, "doc"));
         bool nullable = false;
         if (!here)
             return false;
@@ -103,7 +121,8 @@ static bool read_record(struct avsc *avsc, const json_t *schema, const char *whe
             return wrong(avsc, here, "too many fields");
         out->name = take_text(reading, name, strlen(name));
         out->doc = doc ? take_text(reading, doc, strlen(doc)) : NULL;
-        if (!read_type(avsc, json_object_get(field, "type"), take_print(reading, "%s.type", here), depth + 1, &out->type, &nullable))
+        if (!read_type(avsc, json_object_get(field, "type"), take_print(reading, "%s.type", here),
+                       depth + 1, &out->type, &nullable))
             return false;
         out->required = !nullable;
         type->child_count++;
@@ -112,28 +131,35 @@ static bool read_record(struct avsc *avsc, const json_t *schema, const char *whe
     return type->children != NULL;
 }
 
-static bool read_children(struct avsc *avsc, const json_t *schema, const char *where, int depth, struct weir_type *type)
+static bool read_children(struct avsc *avsc, const json_t *schema, const char *where, int depth,
+                          struct weir_type *type)
 {
     struct reading *reading = avsc->reading;
-    bool is_map = strcmp(json_string_value(json_object_get(schema, "type")), "map") == 0, nullable = false;
+    bool is_map = strcmp(json_string_value(json_object_get(schema, "type")), "map") == 0,
+         nullable = false;
     const char *key = is_map ? "values" : "items";
     uint32_t count = is_map ? 2 : 1;
-    *type = (struct weir_type){.id = is_map ? WEIR_MAP : WEIR_LIST, .child_count = count, .children = take(reading, count, sizeof *type->children)};
+    *type = (struct weir_type){.id = is_map ? WEIR_MAP : WEIR_LIST,
+                               .child_count = count,
+                               .children = take(reading, count, sizeof *type->children)};
     if (!type->children)
         return false;
     struct weir_field *last = &type->children[count - 1];
     if (is_map)
-        type->children[0] = (struct weir_field){.name = "key", .required = true, .type = {.id = WEIR_STRING}};
+        type->children[0] = (struct weir_field){
+            .name = "key", .required = true, .type = {.id = WEIR_STRING}};
     if (++avsc->field_count > WEIR_SCHEMA_FIELDS_MAX)
         return wrong(avsc, where, "too many fields");
     last->name = is_map ? "value" : "element";
-    if (!read_type(avsc, json_object_get(schema, key), take_print(reading, "%s.%s", where, key), depth + 1, &last->type, &nullable))
+    if (!read_type(avsc, json_object_get(schema, key), take_print(reading, "%s.%s", where, key),
+                   depth + 1, &last->type, &nullable))
         return false;
     last->required = !nullable;
     return true;
 }
 
-static bool read_union(struct avsc *avsc, const json_t *schema, const char *where, int depth, struct weir_type *type, bool *ret_nullable)
+static bool read_union(struct avsc *avsc, const json_t *schema, const char *where, int depth,
+                       struct weir_type *type, bool *ret_nullable)
 {
     const json_t *chosen = NULL;
     for (size_t i = 0; i < json_array_size(schema); i++) {
@@ -142,15 +168,18 @@ static bool read_union(struct avsc *avsc, const json_t *schema, const char *wher
         if (name && strcmp(name, "null") == 0)
             *ret_nullable = true;
         else if (chosen)
-            return wrong(avsc, where, "a union of several types; only null and one other become a column");
+            return wrong(avsc, where,
+                         "a union of several types; only null and one other become a column");
         else
             chosen = branch;
     }
     bool nested_null = false;
-    return chosen ? read_type(avsc, chosen, where, depth + 1, type, &nested_null) : wrong(avsc, where, "a union without a type");
+    return chosen ? read_type(avsc, chosen, where, depth + 1, type, &nested_null)
+                  : wrong(avsc, where, "a union without a type");
 }
 
-static bool read_fixed(struct avsc *avsc, const json_t *schema, const char *where, struct weir_type *type)
+static bool read_fixed(struct avsc *avsc, const json_t *schema, const char *where,
+                       struct weir_type *type)
 {
     size_t index;
     json_int_t size = json_integer_value(json_object_get(schema, "size"));
@@ -161,24 +190,30 @@ static bool read_fixed(struct avsc *avsc, const json_t *schema, const char *wher
 }
 
 /* The logical type in place of the one below it; unknown ones are ignored, as Avro asks. */
-static bool read_logical(struct avsc *avsc, const json_t *schema, const char *where, struct weir_type *type)
+static bool read_logical(struct avsc *avsc, const json_t *schema, const char *where,
+                         struct weir_type *type)
 {
     const char *logical = json_string_value(json_object_get(schema, "logicalType"));
     if (!logical)
         return true;
     if (strcmp(logical, "decimal") == 0 && (type->id == WEIR_BINARY || type->id == WEIR_FIXED)) {
-        json_int_t precision = json_integer_value(json_object_get(schema, "precision")), scale = json_integer_value(json_object_get(schema, "scale"));
+        json_int_t precision = json_integer_value(json_object_get(schema, "precision")),
+                   scale = json_integer_value(json_object_get(schema, "scale"));
         if (precision < 1 || precision > 38 || scale < 0 || scale > precision)
-            return wrong(avsc, where, "decimal: precision must be from 1 to 38, scale from 0 to precision");
-        *type = (struct weir_type){.id = WEIR_DECIMAL, .precision = (uint8_t)precision, .scale = (uint8_t)scale};
+            return wrong(avsc, where,
+                         "decimal: precision must be from 1 to 38, scale from 0 to precision");
+        *type = (struct weir_type){
+            .id = WEIR_DECIMAL, .precision = (uint8_t)precision, .scale = (uint8_t)scale};
         return true;
     }
     const json_t *adjusted = json_object_get(schema, "adjust-to-utc");
     if (strcmp(logical, "date") == 0 && type->id == WEIR_INT)
         return simple(type, WEIR_DATE);
-    if (strcmp(logical, "uuid") == 0 && (type->id == WEIR_STRING || (type->id == WEIR_FIXED && type->length == 16)))
+    if (strcmp(logical, "uuid") == 0 &&
+        (type->id == WEIR_STRING || (type->id == WEIR_FIXED && type->length == 16)))
         return simple(type, WEIR_UUID);
-    if ((strcmp(logical, "time-millis") == 0 && type->id == WEIR_INT) || (strcmp(logical, "time-micros") == 0 && type->id == WEIR_LONG))
+    if ((strcmp(logical, "time-millis") == 0 && type->id == WEIR_INT) ||
+        (strcmp(logical, "time-micros") == 0 && type->id == WEIR_LONG))
         return simple(type, WEIR_TIME);
     if (strncmp(logical, "timestamp-", 10) == 0 && type->id == WEIR_LONG)
         return simple(type, json_is_false(adjusted) ? WEIR_TIMESTAMP : WEIR_TIMESTAMPTZ);
@@ -187,7 +222,8 @@ static bool read_logical(struct avsc *avsc, const json_t *schema, const char *wh
     return true;
 }
 
-static bool read_type(struct avsc *avsc, const json_t *schema, const char *where, int depth, struct weir_type *ret_type, bool *ret_nullable)
+static bool read_type(struct avsc *avsc, const json_t *schema, const char *where, int depth,
+                      struct weir_type *ret_type, bool *ret_nullable)
 {
     if (!where || avsc->reading->status != WEIR_OK)
         return false;
@@ -210,12 +246,14 @@ static bool read_type(struct avsc *avsc, const json_t *schema, const char *where
     size_t index;
     if (strcmp(name, "enum") == 0)
         return remember(avsc, schema, where, &index) && simple(ret_type, WEIR_STRING);
-    if (strcmp(name, "fixed") == 0 ? !read_fixed(avsc, schema, where, ret_type) : !read_name(avsc, name, where, depth, ret_type, ret_nullable))
+    if (strcmp(name, "fixed") == 0 ? !read_fixed(avsc, schema, where, ret_type)
+                                   : !read_name(avsc, name, where, depth, ret_type, ret_nullable))
         return false;
     return read_logical(avsc, schema, where, ret_type);
 }
 
-bool avsc_read(struct reading *reading, const struct node *at, const char *path, struct weir_type *ret_columns)
+bool avsc_read(struct reading *reading, const struct node *at, const char *path,
+               struct weir_type *ret_columns)
 {
     struct weir_error error;
     char *text;
@@ -228,7 +266,8 @@ bool avsc_read(struct reading *reading, const struct node *at, const char *path,
     json_error_t json_error;
     json_t *schema = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &json_error);
     if (!schema) {
-        complain(reading, at, 0, NULL, "%s:%d:%d: %s", at->text, json_error.line, json_error.column, json_error.text);
+        complain(reading, at, 0, NULL, "%s:%d:%d: %s", at->text, json_error.line, json_error.column,
+                 json_error.text);
         return false;
     }
     struct avsc *avsc = take(reading, 1, sizeof *avsc);
@@ -242,8 +281,10 @@ bool avsc_read(struct reading *reading, const struct node *at, const char *path,
         if (good && type.id != WEIR_STRUCT)
             good = wrong(avsc, "$", "the schema of a table must be a record");
         for (uint32_t i = 0; good && i < type.child_count; i++)
-            if (strcmp(type.children[i].name, "_kafka") == 0 || strcmp(type.children[i].name, "_file") == 0)
-                good = wrong(avsc, take_print(reading, "$.fields[%u]", i), "_kafka and _file are Weir's own columns");
+            if (strcmp(type.children[i].name, "_kafka") == 0 ||
+                strcmp(type.children[i].name, "_file") == 0)
+                good = wrong(avsc, take_print(reading, "$.fields[%u]", i),
+                             "_kafka and _file are Weir's own columns");
     }
     json_decref(schema);
     if (good)

@@ -1,4 +1,5 @@
-/* The table of keys against a tree: unknown and later keys, shapes, kinds, limits. One pass finds every error there is. */
+/* The table of keys against a tree: unknown and later keys, shapes, kinds, limits. One pass finds
+ * every error there is. */
 #include "scheduler/pipeline/pipeline_int.h"
 
 #include "engine/base/limits.h"
@@ -8,11 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REQUIRED NULL
+#define REQUIRED     NULL
 #define SHAPE(shape) SHAPE_##shape
 const struct key keys[] = {
-#define KEY(path, shape, kind, fallback, limit, help) {path, SHAPE(shape), KIND_##kind, fallback, limit, help, false, NULL},
-#define LATER(path, what) {path, SHAPE_SCALAR, KIND_NONE, "", "", what, true, NULL},
+#define KEY(path, shape, kind, fallback, limit, help)                                              \
+    {path, SHAPE(shape), KIND_##kind, fallback, limit, help, false, NULL},
+#define LATER(path, what)              {path, SHAPE_SCALAR, KIND_NONE, "", "", what, true, NULL},
 #define LATER_VALUE(path, value, what) {path, SHAPE_SCALAR, KIND_NONE, "", "", what, true, value},
 #include "scheduler/pipeline/keys.def"
 #undef KEY
@@ -58,7 +60,8 @@ const struct key *key_by_path(const char *path)
     return NULL;
 }
 
-const char *suggest(struct reading *reading, const char *name, const char *const *known, size_t known_count)
+const char *suggest(struct reading *reading, const char *name, const char *const *known,
+                    size_t known_count)
 {
     const char *nearest = NULL;
     size_t size = strlen(name), best = size / 3 + 2;
@@ -72,7 +75,9 @@ const char *suggest(struct reading *reading, const char *name, const char *const
     return nearest ? take_print(reading, "did you mean '%s'?", nearest) : NULL;
 }
 
-/* ---- kinds ---------------------------------------------------------------------------------------------------- */
+/* ---- kinds
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 bool parse_boolean(const struct node *node, bool *ret_value)
 {
@@ -108,7 +113,8 @@ bool parse_codec(const char *text, int *ret_codec, int *ret_level)
         *ret_codec = WEIR_CODEC_NONE;
     else if (strcmp(text, "zstd") == 0)
         *ret_codec = WEIR_CODEC_ZSTD;
-    else if (size > 6 && memcmp(text, "zstd(", 5) == 0 && text[size - 1] == ')' && weir_text_int64(text + 5, size - 6, &level) && level >= 1 && level <= 22)
+    else if (size > 6 && memcmp(text, "zstd(", 5) == 0 && text[size - 1] == ')' &&
+             weir_text_int64(text + 5, size - 6, &level) && level >= 1 && level <= 22)
         *ret_codec = WEIR_CODEC_ZSTD;
     else
         return false;
@@ -118,12 +124,16 @@ bool parse_codec(const char *text, int *ret_codec, int *ret_level)
 
 static bool name_good(const char *text, size_t size)
 {
-    return size > 0 && size <= WEIR_NAME_SIZE_MAX && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == size;
+    return size > 0 && size <= WEIR_NAME_SIZE_MAX &&
+           strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") ==
+               size;
 }
 
 static bool bucket_part_good(const char *text, size_t size)
 {
-    return size > 0 && size <= 63 && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == size && text[0] != '-' && text[size - 1] != '-';
+    return size > 0 && size <= 63 &&
+           strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == size && text[0] != '-' &&
+           text[size - 1] != '-';
 }
 
 /* "least..most", either may be missing; what parse_limit reads is in the kind's own unit. */
@@ -132,13 +142,15 @@ static bool limit_parse(enum key_kind kind, const char *text, size_t size, uint6
     int64_t value;
     if (kind == KIND_SIZE || kind == KIND_SIZE_OR_PERCENT)
         return weir_text_size(text, size, ret_value);
-    if (kind == KIND_DURATION ? !weir_text_duration_ms(text, size, &value) : !weir_text_int64(text, size, &value))
+    if (kind == KIND_DURATION ? !weir_text_duration_ms(text, size, &value)
+                              : !weir_text_int64(text, size, &value))
         return false;
     *ret_value = (uint64_t)value;
     return value >= 0;
 }
 
-static bool limit_holds(const struct key *key, uint64_t value, const char **ret_words, struct reading *reading)
+static bool limit_holds(const struct key *key, uint64_t value, const char **ret_words,
+                        struct reading *reading)
 {
     const char *dots = strstr(key->limit, "..");
     uint64_t least = 0, most = UINT64_MAX;
@@ -151,36 +163,45 @@ static bool limit_holds(const struct key *key, uint64_t value, const char **ret_
     if (upper && least == most)
         *ret_words = take_print(reading, "must be %s", dots + 2);
     else if (upper)
-        *ret_words = take_print(reading, "must be from %.*s to %s", (int)(dots - key->limit), key->limit, dots + 2);
+        *ret_words = take_print(reading, "must be from %.*s to %s", (int)(dots - key->limit),
+                                key->limit, dots + 2);
     else
-        *ret_words = take_print(reading, "must be at least %.*s", (int)(dots - key->limit), key->limit);
+        *ret_words = take_print(reading, "must be at least %.*s", (int)(dots - key->limit),
+                                key->limit);
     return false;
 }
 
 struct check {
     struct reading *reading;
-    const char *parent;     /* pattern */
-    const char *shown;      /* path in the user's words */
+    const char *parent; /* pattern */
+    const char *shown;  /* path in the user's words */
 };
 
-static void expected(struct reading *reading, const struct node *node, const char *shown, const char *what, const char *hint)
+static void expected(struct reading *reading, const struct node *node, const char *shown,
+                     const char *what, const char *hint)
 {
-    complain(reading, node, 0, hint, "%s: expected %s, but there is %s", shown, what, node_quote(reading, node));
+    complain(reading, node, 0, hint, "%s: expected %s, but there is %s", shown, what,
+             node_quote(reading, node));
 }
 
-static bool check_choice(struct reading *reading, const struct key *key, const struct node *node, const char *shown)
+static bool check_choice(struct reading *reading, const struct key *key, const struct node *node,
+                         const char *shown)
 {
     const char *known[16];
     size_t count = 0;
     char *copy = take_text(reading, key->limit, strlen(key->limit)), *save = NULL;
-    for (char *word = copy ? strtok_r(copy, "|", &save) : NULL; word && count < 16; word = strtok_r(NULL, "|", &save)) {
+    for (char *word = copy ? strtok_r(copy, "|", &save) : NULL; word && count < 16;
+         word = strtok_r(NULL, "|", &save)) {
         if (node_is(node, word))
             return true;
         known[count++] = word;
     }
     for (size_t i = 0; i < key_count; i++)
-        if (keys[i].later_value && strcmp(keys[i].path, key->path) == 0 && node_is(node, keys[i].later_value)) {
-            complain(reading, node, 0, NULL, "%s: %s: not in this version of Weir (%s); choose another", shown, keys[i].later_value, keys[i].help);
+        if (keys[i].later_value && strcmp(keys[i].path, key->path) == 0 &&
+            node_is(node, keys[i].later_value)) {
+            complain(reading, node, 0, NULL,
+                     "%s: %s: not in this version of Weir (%s); choose another", shown,
+                     keys[i].later_value, keys[i].help);
             return false;
         }
     if (count == 0)
@@ -188,11 +209,13 @@ static bool check_choice(struct reading *reading, const struct key *key, const s
     char *what = take_print(reading, "%s", known[0]);
     for (size_t i = 1; i < count && what; i++)
         what = take_print(reading, i + 1 == count ? "%s or %s" : "%s, %s", what, known[i]);
-    expected(reading, node, shown, what ? what : "", node->substituted || node->secret ? NULL : suggest(reading, node->text, known, count));
+    expected(reading, node, shown, what ? what : "",
+             node->substituted || node->secret ? NULL : suggest(reading, node->text, known, count));
     return false;
 }
 
-static bool check_number(struct reading *reading, const struct key *key, const struct node *node, const char *shown)
+static bool check_number(struct reading *reading, const struct key *key, const struct node *node,
+                         const char *shown)
 {
     uint64_t value;
     int64_t whole;
@@ -205,7 +228,8 @@ static bool check_number(struct reading *reading, const struct key *key, const s
         /* fall through */
     case KIND_WHOLE:
         if (!weir_text_int64(node->text, node->size, &whole) || whole < 0) {
-            expected(reading, node, shown, key->kind == KIND_THREADS ? "a whole number or auto" : "a whole number", NULL);
+            expected(reading, node, shown,
+                     key->kind == KIND_THREADS ? "a whole number or auto" : "a whole number", NULL);
             return false;
         }
         value = (uint64_t)whole;
@@ -218,16 +242,20 @@ static bool check_number(struct reading *reading, const struct key *key, const s
         value = (uint64_t)whole;
         break;
     default:
-        if (key->kind == KIND_SIZE_OR_PERCENT && node->size && node->text[node->size - 1] == '%' && parse_percent(node->text, node->size, &share))
+        if (key->kind == KIND_SIZE_OR_PERCENT && node->size && node->text[node->size - 1] == '%' &&
+            parse_percent(node->text, node->size, &share))
             return true;
         if (!weir_text_size(node->text, node->size, &value)) {
-            expected(reading, node, shown, key->kind == KIND_SIZE ? "a size" : "a size, or a share from 0% to 100%", "as in 64MiB, 1GB, 512 (bytes)");
+            expected(reading, node, shown,
+                     key->kind == KIND_SIZE ? "a size" : "a size, or a share from 0% to 100%",
+                     "as in 64MiB, 1GB, 512 (bytes)");
             return false;
         }
     }
     if (limit_holds(key, value, &words, reading))
         return true;
-    complain(reading, node, 0, NULL, "%s: %s, but there is %s", shown, words ? words : "", node_quote(reading, node));
+    complain(reading, node, 0, NULL, "%s: %s, but there is %s", shown, words ? words : "",
+             node_quote(reading, node));
     return false;
 }
 
@@ -244,7 +272,8 @@ static bool resolve_reference(struct reading *reading, struct node *node, const 
     size_t size;
     if (!path)
         return false;
-    weir_status status = file_read(reading, path, node->text + 5, SECRET_SIZE_MAX, &text, &size, &error);
+    weir_status status = file_read(reading, path, node->text + 5, SECRET_SIZE_MAX, &text, &size,
+                                   &error);
     if (status != WEIR_OK) {
         complain(reading, node, 0, NULL, "%s: %s", shown, error.text);
         return false;
@@ -261,7 +290,8 @@ static bool resolve_reference(struct reading *reading, struct node *node, const 
     return true;
 }
 
-static bool check_text(struct reading *reading, const struct key *key, struct node *node, const char *shown)
+static bool check_text(struct reading *reading, const struct key *key, struct node *node,
+                       const char *shown)
 {
     bool boolean;
     double share;
@@ -275,7 +305,8 @@ static bool check_text(struct reading *reading, const struct key *key, struct no
     case KIND_BUCKET_PART:
         if (bucket_part_good(node->text, node->size))
             return true;
-        expected(reading, node, shown, "a name that can stand in a bucket's name", "a-z, 0-9 and '-' inside, at most 63");
+        expected(reading, node, shown, "a name that can stand in a bucket's name",
+                 "a-z, 0-9 and '-' inside, at most 63");
         return false;
     case KIND_BOOLEAN:
         if (parse_boolean(node, &boolean))
@@ -296,8 +327,7 @@ static bool check_text(struct reading *reading, const struct key *key, struct no
         node->secret = true;
         /* fall through */
     case KIND_REFERENCE:
-    case KIND_PROPERTY:
-        return resolve_reference(reading, node, shown);
+    case KIND_PROPERTY: return resolve_reference(reading, node, shown);
     default:
         if (node->size == 0 && key->kind != KIND_PROPERTY) {
             complain(reading, node, 0, NULL, "%s: empty", shown);
@@ -310,19 +340,23 @@ static bool check_text(struct reading *reading, const struct key *key, struct no
     }
 }
 
-static bool check_scalar(struct reading *reading, const struct key *key, struct node *node, const char *shown)
+static bool check_scalar(struct reading *reading, const struct key *key, struct node *node,
+                         const char *shown)
 {
     switch (key->kind) {
-    case KIND_CHOICE:
-        return check_choice(reading, key, node, shown);
-    case KIND_WHOLE: case KIND_SIZE: case KIND_SIZE_OR_PERCENT: case KIND_DURATION: case KIND_THREADS:
-        return check_number(reading, key, node, shown);
-    default:
-        return check_text(reading, key, node, shown);
+    case KIND_CHOICE: return check_choice(reading, key, node, shown);
+    case KIND_WHOLE:
+    case KIND_SIZE:
+    case KIND_SIZE_OR_PERCENT:
+    case KIND_DURATION:
+    case KIND_THREADS: return check_number(reading, key, node, shown);
+    default: return check_text(reading, key, node, shown);
     }
 }
 
-/* ---- the walk ------------------------------------------------------------------------------------------------- */
+/* ---- the walk
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static void check_map(struct check check, struct node *map);
 
@@ -334,7 +368,8 @@ static void check_list(struct check check, const struct key *key, struct node *l
         item_key = key_by_path(pattern);
     for (size_t i = 0; i < list->count && !complain_full(check.reading); i++) {
         struct node *item = list->entries[i].value;
-        struct check below = {check.reading, pattern, take_print(check.reading, "%s[%zu]", check.shown, i)};
+        struct check below = {check.reading, pattern,
+                              take_print(check.reading, "%s[%zu]", check.shown, i)};
         if (!below.shown)
             return;
         if (item->broken)
@@ -358,22 +393,31 @@ static const char *shape_words(const struct key *key)
     case SHAPE_ONE_OR_LIST: return "a text or a list of texts";
     case SHAPE_SCALAR_OR_MAP: return "a value or a map";
     default:
-        return key->kind == KIND_BOOLEAN ? "true or false" : key->kind == KIND_WHOLE ? "a whole number" : key->kind == KIND_TYPE ? "a type" : "a value";
+        return key->kind == KIND_BOOLEAN ? "true or false"
+               : key->kind == KIND_WHOLE ? "a whole number"
+               : key->kind == KIND_TYPE  ? "a type"
+                                         : "a value";
     }
 }
 
-static void check_value(struct check check, const struct key *key, struct node *key_node, struct node *value)
+static void check_value(struct check check, const struct key *key, struct node *key_node,
+                        struct node *value)
 {
     if (value->broken)
         return;
     if (value->kind == NODE_NULL) {
         if (key->kind == KIND_TYPE && strchr(key_node->text, '>'))
-            complain(check.reading, key_node, 0, "inside {...} a type that holds a comma must stand in quotes", "%s: expected a type behind it", check.shown);
+            complain(check.reading, key_node, 0,
+                     "inside {...} a type that holds a comma must stand in quotes",
+                     "%s: expected a type behind it", check.shown);
         else if (key->fallback == REQUIRED || key->path[strlen(key->path) - 1] == '*')
-            complain(check.reading, key_node, 0, NULL, "%s: expected %s, but there is nothing", check.shown, shape_words(key));
+            complain(check.reading, key_node, 0, NULL, "%s: expected %s, but there is nothing",
+                     check.shown, shape_words(key));
         return;
     }
-    unsigned shape = value->kind == NODE_SCALAR ? SHAPE_SCALAR : value->kind == NODE_MAP ? SHAPE_MAP : SHAPE_LIST;
+    unsigned shape = value->kind == NODE_SCALAR ? SHAPE_SCALAR
+                     : value->kind == NODE_MAP  ? SHAPE_MAP
+                                                : SHAPE_LIST;
     if (!(key->shape & shape)) {
         expected(check.reading, value, check.shown, shape_words(key), NULL);
         node_break(value);
@@ -418,15 +462,18 @@ static void unknown_key(struct check check, const struct node *key)
         for (size_t i = 1; i < count && hint; i++)
             hint = take_print(check.reading, "%s, %s", hint, known[i]);
     }
-    complain(check.reading, key, 0, hint, "%s%sunknown key %s", check.shown, *check.shown ? ": " : "", node_quote(check.reading, key));
+    complain(check.reading, key, 0, hint, "%s%sunknown key %s", check.shown,
+             *check.shown ? ": " : "", node_quote(check.reading, key));
 }
 
 static void later_key(struct check check, const struct key *key, const struct node *node)
 {
     if (*key->help)
-        complain(check.reading, node, 0, NULL, "%s: not in this version of Weir (%s); remove it", check.shown, key->help);
+        complain(check.reading, node, 0, NULL, "%s: not in this version of Weir (%s); remove it",
+                 check.shown, key->help);
     else
-        complain(check.reading, node, 0, NULL, "%s: not in this version of Weir; remove it", check.shown);
+        complain(check.reading, node, 0, NULL, "%s: not in this version of Weir; remove it",
+                 check.shown);
 }
 
 static void check_required(struct check check, const struct node *map)
@@ -435,7 +482,8 @@ static void check_required(struct check check, const struct node *map)
         const char *last = key_below(&keys[i], check.parent);
         if (!last || keys[i].later || keys[i].fallback != REQUIRED || node_get_key(map, last))
             continue;
-        complain(check.reading, map, 0, keys[i].help, "%s%s'%s' is missing", check.shown, *check.shown ? ": " : "", last);
+        complain(check.reading, map, 0, keys[i].help, "%s%s'%s' is missing", check.shown,
+                 *check.shown ? ": " : "", last);
     }
 }
 
@@ -444,8 +492,12 @@ static void check_map(struct check check, struct node *map)
     bool later = false;
     for (size_t i = 0; i < map->count && !complain_full(check.reading); i++) {
         struct node *name = map->entries[i].key, *value = map->entries[i].value;
-        const struct key *key = strlen(name->text) == name->size ? key_find(check.parent, name->text, name->size) : NULL;
-        struct check below = {check.reading, key ? key->path : "", take_print(check.reading, "%s%s%s", check.shown, *check.shown ? "." : "", name->text)};
+        const struct key *key = strlen(name->text) == name->size
+                                    ? key_find(check.parent, name->text, name->size)
+                                    : NULL;
+        struct check below = {
+            check.reading, key ? key->path : "",
+            take_print(check.reading, "%s%s%s", check.shown, *check.shown ? "." : "", name->text)};
         if (!below.shown)
             return;
         if (!key) {
@@ -471,7 +523,8 @@ void keys_check(struct reading *reading, struct node *root)
     check_map((struct check){reading, "", ""}, root);
 }
 
-/* ---- looks at a checked tree ---------------------------------------------------------------------------------- */
+/* ---- looks at a checked tree
+ * ---------------------------------------------------------------------------------- */
 
 static const struct node *get_scalar(const struct node *map, const char *name)
 {
@@ -525,7 +578,8 @@ struct node *list_item(const struct node *node, size_t index)
     return node->kind == NODE_LIST ? node->entries[index].value : (struct node *)(uintptr_t)node;
 }
 
-const char **get_texts(struct reading *reading, const struct node *map, const char *name, size_t *ret_count)
+const char **get_texts(struct reading *reading, const struct node *map, const char *name,
+                       size_t *ret_count)
 {
     const struct node *node = node_get(map, name);
     size_t count = 0, size = list_size(node);

@@ -1,21 +1,32 @@
-/* The pipeline file as structs: read, merged, bound and checked. What it may hold: docs/pipeline.md, made from the same
- * table of keys (keys.def) that parses it. Everything lives in the pipeline's arena; free it whole. */
+/* The pipeline file as structs: read, merged, bound and checked. What it may hold:
+ * docs/pipeline.md, made from the same table of keys (keys.def) that parses it. Everything lives in
+ * the pipeline's arena; free it whole. */
 #ifndef WEIR_SCHEDULER_PIPELINE_PIPELINE_H
 #define WEIR_SCHEDULER_PIPELINE_PIPELINE_H
 
 #include "engine/base/context.h"
 #include "engine/vec/type.h"
 
-struct weir_key_value { const char *key, *value; };
+struct weir_key_value {
+    const char *key, *value;
+};
 
 struct weir_s3_config {
-    const char *endpoint, *region, *kms_key, *account, *role_arn, *role_external_id; /* NULL = none */
+    const char *endpoint, *region, *kms_key, *account, *role_arn,
+        *role_external_id; /* NULL = none */
     bool path_style;
 };
-struct weir_tls_config { const char *ca_file, *cert_file, *key_file; };
+struct weir_tls_config {
+    const char *ca_file, *cert_file, *key_file;
+};
 
 enum weir_catalog_kind { WEIR_CATALOG_SQLITE, WEIR_CATALOG_OBJECT_STORE };
-enum weir_start_kind { WEIR_START_EARLIEST, WEIR_START_LATEST, WEIR_START_TIME, WEIR_START_OFFSETS };
+enum weir_start_kind {
+    WEIR_START_EARLIEST,
+    WEIR_START_LATEST,
+    WEIR_START_TIME,
+    WEIR_START_OFFSETS
+};
 enum weir_on_invalid { WEIR_INVALID_QUARANTINE, WEIR_INVALID_FAIL };
 enum weir_on_fail { WEIR_ON_FAIL_QUARANTINE, WEIR_ON_FAIL_FAIL, WEIR_ON_FAIL_WARN };
 
@@ -23,84 +34,127 @@ struct weir_source_config {
     const char *name;
     bool is_kafka;
     /* kafka */
-    const char **topics; size_t topic_count;    /* one "/regex/" or names */
+    const char **topics;
+    size_t topic_count; /* one "/regex/" or names */
     enum weir_start_kind start;
     int64_t start_time_ms;
-    const struct weir_start_offset { int32_t partition; int64_t offset; } *start_offsets; size_t start_offset_count;
-    const char *group;                           /* NULL = weir-{pipeline}-{source} */
+    const struct weir_start_offset {
+        int32_t partition;
+        int64_t offset;
+    } * start_offsets;
+    size_t start_offset_count;
+    const char *group; /* NULL = weir-{pipeline}-{source} */
     bool transactional, headers;
-    const struct weir_key_value *properties; size_t property_count;  /* librdkafka's, secrets resolved */
+    const struct weir_key_value *properties;
+    size_t property_count; /* librdkafka's, secrets resolved */
     /* files */
-    const char *files;                           /* path or glob, absolute or s3:// */
-    const char *format;                          /* "json" */
+    const char *files;  /* path or glob, absolute or s3:// */
+    const char *format; /* "json" */
 };
 
-struct weir_expectation { const char *name, *that; enum weir_on_fail on_fail; const char *location; /* file:line:column */ };
+struct weir_expectation {
+    const char *name, *that;
+    enum weir_on_fail on_fail;
+    const char *location; /* file:line:column */
+};
 
 struct weir_table_config {
-    const char *name;                            /* "bronze.inventory" */
+    const char *name; /* "bronze.inventory" */
     const char *layer, *short_name;
     const struct weir_source_config *source;
-    const char *where;                           /* NULL */
+    const char *where; /* NULL */
     const char *where_location;
-    struct weir_type columns;                    /* STRUCT as declared; ids 0; required flags, docs */
-    const struct weir_column_config { const char *path; const char *class_name, *subject, *unit; bool bounds; } *column_configs; size_t column_config_count;
-    const struct weir_expectation *expectations; size_t expectation_count;
+    struct weir_type columns; /* STRUCT as declared; ids 0; required flags, docs */
+    const struct weir_column_config {
+        const char *path;
+        const char *class_name, *subject, *unit;
+        bool bounds;
+    } * column_configs;
+    size_t column_config_count;
+    const struct weir_expectation *expectations;
+    size_t expectation_count;
     enum weir_on_invalid on_invalid;
-    double max_invalid_share; int64_t max_invalid_of_at_least; /* share 0 = off */
-    int unknown_fields;                          /* enum weir_unknown_fields of formats/json */
-    const char **partition_by; size_t partition_by_count;      /* "days(collected_at)" */
-    const struct weir_sort_field { const char *path; bool descending, nulls_first; } *sort_by; size_t sort_count;
-    int codec, codec_level;                      /* enum weir_codec of formats/parquet */
+    double max_invalid_share;
+    int64_t max_invalid_of_at_least; /* share 0 = off */
+    int unknown_fields;              /* enum weir_unknown_fields of formats/json */
+    const char **partition_by;
+    size_t partition_by_count; /* "days(collected_at)" */
+    const struct weir_sort_field {
+        const char *path;
+        bool descending, nulls_first;
+    } * sort_by;
+    size_t sort_count;
+    int codec, codec_level; /* enum weir_codec of formats/parquet */
     uint64_t file_size, row_group_size;
-    const char **bloom; size_t bloom_count;
-    bool metadata;                               /* the _kafka / _file column */
-    bool tombstones_skip;                        /* tombstones: skip; else a null value is refused */
-    const char *digest;                          /* hex of the definition */
-    const char *location;                        /* file:line:column of its key */
+    const char **bloom;
+    size_t bloom_count;
+    bool metadata;        /* the _kafka / _file column */
+    bool tombstones_skip; /* tombstones: skip; else a null value is refused */
+    const char *digest;   /* hex of the definition */
+    const char *location; /* file:line:column of its key */
 };
 
 struct weir_pipeline {
     struct weir_arena arena;
     const char *name, *owner, *file, *directory;
     const char *tenant, *environment, *region;
-    const char **classification; size_t classification_count;
-    const struct weir_key_value *tags; size_t tag_count;
-    const char *warehouse;                       /* absolute path or s3://bucket/prefix, templates filled */
-    enum weir_catalog_kind catalog; const char *catalog_path; /* sqlite file */
+    const char **classification;
+    size_t classification_count;
+    const struct weir_key_value *tags;
+    size_t tag_count;
+    const char *warehouse; /* absolute path or s3://bucket/prefix, templates filled */
+    enum weir_catalog_kind catalog;
+    const char *catalog_path; /* sqlite file */
     struct weir_s3_config s3;
     struct weir_tls_config tls;
-    int threads; uint64_t memory_limit; const char *spill_dir; uint64_t spill_limit;
-    int64_t window_max_records; uint64_t window_max_bytes; int64_t deadline_ms;
-    const struct weir_source_config *sources; size_t source_count;
-    const struct weir_table_config *tables; size_t table_count;
+    int threads;
+    uint64_t memory_limit;
+    const char *spill_dir;
+    uint64_t spill_limit;
+    int64_t window_max_records;
+    uint64_t window_max_bytes;
+    int64_t deadline_ms;
+    const struct weir_source_config *sources;
+    size_t source_count;
+    const struct weir_table_config *tables;
+    size_t table_count;
     const char *digest;
-    const struct weir_pipeline_node *tree;       /* the merged file; for weir_pipeline_print */
+    const struct weir_pipeline_node *tree; /* the merged file; for weir_pipeline_print */
 };
 
-/* Reads files (later wins key by key; `-` not allowed), resolves ${ENV:-default} and file: references, binds names. All errors of a file
- * are reported at once through `report` (file:line:column: text, excerpt with caret, hint); returns USAGE after them. report may be NULL. */
-weir_status weir_pipeline_read(struct weir_context *context, const char *const *files, size_t file_count,
-                               void (*report)(void *argument, const char *text), void *argument,
-                               struct weir_pipeline **ret_pipeline, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Reads files (later wins key by key; `-` not allowed), resolves ${ENV:-default} and file:
+ * references, binds names. All errors of a file are reported at once through `report`
+ * (file:line:column: text, excerpt with caret, hint); returns USAGE after them. report may be NULL.
+ */
+weir_status weir_pipeline_read(struct weir_context *context, const char *const *files,
+                               size_t file_count, void (*report)(void *argument, const char *text),
+                               void *argument, struct weir_pipeline **ret_pipeline,
+                               struct weir_error *reterr) WEIR_MUST_CHECK;
 void weir_pipeline_free(struct weir_pipeline *pipeline);
 /* The merged file as YAML, secrets masked (`weir config`). */
-weir_status weir_pipeline_print(const struct weir_pipeline *pipeline, struct weir_buffer *out, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status weir_pipeline_print(const struct weir_pipeline *pipeline, struct weir_buffer *out,
+                                struct weir_error *reterr) WEIR_MUST_CHECK;
 /* JSON Schema of the pipeline file, and docs/pipeline.md's key table, both from keys.def. */
-weir_status weir_pipeline_schema(struct weir_buffer *out, struct weir_error *reterr) WEIR_MUST_CHECK;
-weir_status weir_pipeline_key_table(struct weir_buffer *out, struct weir_error *reterr) WEIR_MUST_CHECK; /* Markdown */
+weir_status weir_pipeline_schema(struct weir_buffer *out,
+                                 struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status weir_pipeline_key_table(struct weir_buffer *out,
+                                    struct weir_error *reterr) WEIR_MUST_CHECK; /* Markdown */
 
 /* Files for `weir init`. `name` becomes the pipeline's name. Text appended to `out`.
  * template: "inventory" (the reference workload from Kafka); NOT_FOUND names those there are. */
-weir_status weir_pipeline_template(const char *template_name, const char *name, struct weir_buffer *out, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status weir_pipeline_template(const char *template_name, const char *name,
+                                   struct weir_buffer *out,
+                                   struct weir_error *reterr) WEIR_MUST_CHECK;
 struct weir_pipeline_sketch {
-    const char *name;          /* of the pipeline */
-    const char *table;         /* "bronze.readings" */
-    const char *files;         /* glob of the files, or NULL: a Kafka topic */
+    const char *name;  /* of the pipeline */
+    const char *table; /* "bronze.readings" */
+    const char *files; /* glob of the files, or NULL: a Kafka topic */
     const char *topic;
     const struct weir_type *columns; /* STRUCT as inferred */
-    const char *comment;       /* one line at the top, or NULL */
+    const char *comment;             /* one line at the top, or NULL */
 };
-weir_status weir_pipeline_from_type(const struct weir_pipeline_sketch *sketch, struct weir_buffer *out, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status weir_pipeline_from_type(const struct weir_pipeline_sketch *sketch,
+                                    struct weir_buffer *out,
+                                    struct weir_error *reterr) WEIR_MUST_CHECK;
 
 #endif

@@ -1,12 +1,14 @@
-/* Inside the pipeline room: the file as a tree of nodes that know their place, the errors found so far, the table of keys.
+/* Inside the pipeline room: the file as a tree of nodes that know their place, the errors found so
+ * far, the table of keys.
  *
- * tree.c    YAML to nodes, ${ENV}, merging        report.c  errors with place, source line and caret; secrets masked
- * keys.c    the table of keys: checks a tree       schema.c  JSON Schema and docs from the same table
- * read.c    nodes to structs: lake, run, sources   table.c   nodes to structs: tables, columns, digest
- * avsc.c    Avro schema to columns                 print.c   the merged file back, secrets masked
- * template.c files for `weir init`
+ * tree.c    YAML to nodes, ${ENV}, merging        report.c  errors with place, source line and
+ * caret; secrets masked keys.c    the table of keys: checks a tree       schema.c  JSON Schema and
+ * docs from the same table read.c    nodes to structs: lake, run, sources   table.c   nodes to
+ * structs: tables, columns, digest avsc.c    Avro schema to columns                 print.c   the
+ * merged file back, secrets masked template.c files for `weir init`
  *
- * Everything found wrong is `complain`ed of and reading goes on; only running out of memory ends it. */
+ * Everything found wrong is `complain`ed of and reading goes on; only running out of memory ends
+ * it. */
 #ifndef WEIR_SCHEDULER_PIPELINE_INT_H
 #define WEIR_SCHEDULER_PIPELINE_INT_H
 
@@ -15,14 +17,14 @@
 #include <stdarg.h>
 
 enum {
-    NODE_DEPTH_MAX = 64,        /* nesting of the YAML itself */
-    NODE_COUNT_MAX = 200000,    /* nodes of all files, aliases counted each time they are used */
-    BRACKET_COUNT_MAX = 50000,  /* opening ones, in one file */
-    EMPTY_LINES_MAX = 1000,     /* in a row */
-    MAP_KEYS_MAX = 10000,       /* keys of one map, columns among them */
-    ERROR_COUNT_MAX = 100,      /* errors reported; the rest is counted */
+    NODE_DEPTH_MAX = 64,       /* nesting of the YAML itself */
+    NODE_COUNT_MAX = 200000,   /* nodes of all files, aliases counted each time they are used */
+    BRACKET_COUNT_MAX = 50000, /* opening ones, in one file */
+    EMPTY_LINES_MAX = 1000,    /* in a row */
+    MAP_KEYS_MAX = 10000,      /* keys of one map, columns among them */
+    ERROR_COUNT_MAX = 100,     /* errors reported; the rest is counted */
     FILE_COUNT_MAX = 32,
-    SECRET_SIZE_MAX = 1 << 20,  /* bytes of a file: reference */
+    SECRET_SIZE_MAX = 1 << 20, /* bytes of a file: reference */
 };
 
 enum node_kind { NODE_NULL, NODE_SCALAR, NODE_MAP, NODE_LIST };
@@ -30,28 +32,29 @@ enum node_style { STYLE_PLAIN, STYLE_SINGLE, STYLE_DOUBLE, STYLE_BLOCK };
 
 struct node;
 struct node_entry {
-    struct node *key;   /* NULL in lists */
+    struct node *key; /* NULL in lists */
     struct node *value;
 };
 
 struct node {
     enum node_kind kind;
     enum node_style style;
-    int file;               /* index into reading.files */
-    int line, column;       /* 1-based; columns count characters */
-    size_t offset;          /* byte in the file where it starts */
-    const char *text;       /* scalar: its value after ${...}, NUL behind */
+    int file;         /* index into reading.files */
+    int line, column; /* 1-based; columns count characters */
+    size_t offset;    /* byte in the file where it starts */
+    const char *text; /* scalar: its value after ${...}, NUL behind */
     size_t size;
-    bool substituted;       /* ${...} was in it: positions inside are lost, and the value is not repeated */
-    bool secret;            /* never shown */
-    bool broken;            /* complained of; kind is NODE_NULL, and nothing more is said of it */
+    bool substituted; /* ${...} was in it: positions inside are lost, and the value is not repeated
+                       */
+    bool secret;      /* never shown */
+    bool broken;      /* complained of; kind is NODE_NULL, and nothing more is said of it */
     struct node_entry *entries;
     size_t count, capacity;
-    size_t weight;          /* nodes in it, itself included */
+    size_t weight; /* nodes in it, itself included */
 };
 
 struct source_file {
-    const char *path;       /* as given */
+    const char *path; /* as given */
     const char *text;
     size_t size;
 };
@@ -67,24 +70,29 @@ struct reading {
     struct weir_arena *arena;
     struct source_file *files;
     size_t file_count;
-    const char *directory;      /* of the first file */
+    const char *directory; /* of the first file */
     struct complaint *complaints;
     size_t complaint_count, complaint_capacity, complaint_dropped;
     size_t node_count;
-    weir_status status;         /* sticky: NO_MEMORY */
+    weir_status status; /* sticky: NO_MEMORY */
     struct weir_error error;
 };
 
-/* report.c. `position`: byte inside the node's value where the error is; 0 = its start. at may be NULL: the first file's start. */
-void complain(struct reading *reading, const struct node *at, size_t position, const char *hint, const char *format, ...) WEIR_PRINTF(5, 6);
-void complain_at(struct reading *reading, int file, int line, int column, const char *hint, const char *format, ...) WEIR_PRINTF(6, 7);
+/* report.c. `position`: byte inside the node's value where the error is; 0 = its start. at may be
+ * NULL: the first file's start. */
+void complain(struct reading *reading, const struct node *at, size_t position, const char *hint,
+              const char *format, ...) WEIR_PRINTF(5, 6);
+void complain_at(struct reading *reading, int file, int line, int column, const char *hint,
+                 const char *format, ...) WEIR_PRINTF(6, 7);
 bool complain_full(struct reading *reading);
 /* "name:line:column" in the arena; "" when memory is out. */
 const char *node_location(struct reading *reading, const struct node *node);
 /* The value quoted for a message, or words for what must not be repeated. In the arena. */
 const char *node_quote(struct reading *reading, const struct node *node);
 /* Gives every complaint, in order of place, to `report`; USAGE if there was any. */
-weir_status complaints_report(struct reading *reading, void (*report)(void *argument, const char *text), void *argument, struct weir_error *reterr);
+weir_status complaints_report(struct reading *reading,
+                              void (*report)(void *argument, const char *text), void *argument,
+                              struct weir_error *reterr);
 /* Is this the name of something whose value must not show? */
 bool name_is_secret(const char *name, size_t size);
 
@@ -96,25 +104,51 @@ char *take_print(struct reading *reading, const char *format, ...) WEIR_PRINTF(2
 /* tree.c */
 struct node *tree_read(struct reading *reading, int file);
 struct node *tree_merge(struct reading *reading, struct node *base, struct node *over);
-struct node *node_get(const struct node *map, const char *name);             /* value, or NULL (also when map is) */
-struct node *node_get_key(const struct node *map, const char *name);         /* the key's own node */
+struct node *node_get(const struct node *map,
+                      const char *name); /* value, or NULL (also when map is) */
+struct node *node_get_key(const struct node *map, const char *name); /* the key's own node */
 bool node_is(const struct node *node, const char *text);
 bool node_add(struct reading *reading, struct node *parent, struct node *key, struct node *value);
 
 /* keys.c */
-enum key_shape { SHAPE_SCALAR = 1, SHAPE_MAP = 2, SHAPE_LIST = 4, SHAPE_ONE_OR_LIST = 5, SHAPE_SCALAR_OR_MAP = 3 };
+enum key_shape {
+    SHAPE_SCALAR = 1,
+    SHAPE_MAP = 2,
+    SHAPE_LIST = 4,
+    SHAPE_ONE_OR_LIST = 5,
+    SHAPE_SCALAR_OR_MAP = 3
+};
 enum key_kind {
-    KIND_NONE, KIND_TEXT, KIND_NAME, KIND_BUCKET_PART, KIND_CHOICE, KIND_BOOLEAN, KIND_WHOLE, KIND_SIZE, KIND_SIZE_OR_PERCENT, KIND_PERCENT,
-    KIND_DURATION, KIND_THREADS, KIND_PATH, KIND_SECRET, KIND_REFERENCE, KIND_PROPERTY, KIND_START, KIND_EXPRESSION, KIND_TYPE, KIND_TRANSFORM,
-    KIND_SORT, KIND_CODEC,
+    KIND_NONE,
+    KIND_TEXT,
+    KIND_NAME,
+    KIND_BUCKET_PART,
+    KIND_CHOICE,
+    KIND_BOOLEAN,
+    KIND_WHOLE,
+    KIND_SIZE,
+    KIND_SIZE_OR_PERCENT,
+    KIND_PERCENT,
+    KIND_DURATION,
+    KIND_THREADS,
+    KIND_PATH,
+    KIND_SECRET,
+    KIND_REFERENCE,
+    KIND_PROPERTY,
+    KIND_START,
+    KIND_EXPRESSION,
+    KIND_TYPE,
+    KIND_TRANSFORM,
+    KIND_SORT,
+    KIND_CODEC,
 };
 struct key {
-    const char *path;       /* "sources/ * /kafka/topics" without the spaces */
+    const char *path; /* "sources/ * /kafka/topics" without the spaces */
     enum key_shape shape;
     enum key_kind kind;
-    const char *fallback;   /* NULL: required */
+    const char *fallback; /* NULL: required */
     const char *limit, *help;
-    bool later;             /* refused by name; help says what it is */
+    bool later; /* refused by name; help says what it is */
     const char *later_value;
 };
 extern const struct key keys[];
@@ -124,12 +158,14 @@ const struct key *key_find(const char *parent, const char *name, size_t name_siz
 const struct key *key_by_path(const char *path);
 /* Is `path` directly below `parent`? Returns the last part, or NULL. */
 const char *key_below(const struct key *key, const char *parent);
-/* Checks shape, names, kinds and limits of the whole tree. Values with errors become NODE_NULL, so that binding does not stumble. */
+/* Checks shape, names, kinds and limits of the whole tree. Values with errors become NODE_NULL, so
+ * that binding does not stumble. */
 void keys_check(struct reading *reading, struct node *root);
 bool parse_boolean(const struct node *node, bool *ret_value);
 bool parse_percent(const char *text, size_t size, double *ret_share);
 bool parse_codec(const char *text, int *ret_codec, int *ret_level);
-const char *suggest(struct reading *reading, const char *name, const char *const *known, size_t known_count);
+const char *suggest(struct reading *reading, const char *name, const char *const *known,
+                    size_t known_count);
 
 /* Typed looks at a checked tree: the value, or the key's default. */
 const char *get_text(const struct node *map, const char *name);
@@ -138,20 +174,25 @@ int64_t get_whole(const struct node *map, const char *name, int64_t fallback);
 uint64_t get_size(const struct node *map, const char *name, uint64_t fallback);
 int64_t get_duration_ms(const struct node *map, const char *name, int64_t fallback);
 /* Texts of a list, or of one scalar. */
-const char **get_texts(struct reading *reading, const struct node *map, const char *name, size_t *ret_count);
+const char **get_texts(struct reading *reading, const struct node *map, const char *name,
+                       size_t *ret_count);
 struct node *list_item(const struct node *node, size_t index); /* of ONE_OR_LIST */
 size_t list_size(const struct node *node);
 /* Absolute path or s3://: relative ones start at the first file's folder. */
 const char *get_path(struct reading *reading, const char *text);
 
 /* table.c */
-void tables_bind(struct reading *reading, struct weir_pipeline *pipeline, const struct node *tables);
+void tables_bind(struct reading *reading, struct weir_pipeline *pipeline,
+                 const struct node *tables);
 /* avsc.c: columns from an Avro schema. `at` is the node that names the file. */
-bool avsc_read(struct reading *reading, const struct node *at, const char *path, struct weir_type *ret_columns);
+bool avsc_read(struct reading *reading, const struct node *at, const char *path,
+               struct weir_type *ret_columns);
 
 void node_break(struct node *node);
 
-/* A whole file, NUL behind, at most `limit` bytes; words for why not, with the path as `shown`, in reterr. */
-weir_status file_read(struct reading *reading, const char *path, const char *shown, size_t limit, char **ret_text, size_t *ret_size, struct weir_error *reterr);
+/* A whole file, NUL behind, at most `limit` bytes; words for why not, with the path as `shown`, in
+ * reterr. */
+weir_status file_read(struct reading *reading, const char *path, const char *shown, size_t limit,
+                      char **ret_text, size_t *ret_size, struct weir_error *reterr);
 
 #endif

@@ -1,4 +1,5 @@
-/* The merged file back as YAML, in block style, each text quoted that YAML would read otherwise; secrets masked. */
+/* The merged file back as YAML, in block style, each text quoted that YAML would read otherwise;
+ * secrets masked. */
 #include "scheduler/pipeline/pipeline_int.h"
 
 #include "engine/base/text.h"
@@ -12,21 +13,27 @@ static bool plain_good(const struct node *node, bool is_key)
     double number;
     if (!is_key && memmem(text, size, "${", 2))
         return false;
-    if (size == 0 || text[0] == ' ' || text[size - 1] == ' ' || strchr("-?:,[]{}#&*!|>'\"%@`~=<.+0123456789", text[0]))
-        return node->style == STYLE_PLAIN && size && strspn(text, "0123456789") == size && !is_key ? true : node->style == STYLE_PLAIN && weir_text_double(text, size, &number);
+    if (size == 0 || text[0] == ' ' || text[size - 1] == ' ' ||
+        strchr("-?:,[]{}#&*!|>'\"%@`~=<.+0123456789", text[0]))
+        return node->style == STYLE_PLAIN && size && strspn(text, "0123456789") == size && !is_key
+                   ? true
+                   : node->style == STYLE_PLAIN && weir_text_double(text, size, &number);
     for (size_t i = 0; i < size; i++) {
         unsigned char c = (unsigned char)text[i];
-        if (c < 0x20 || c == 0x7f || c == '#' || c == '"' || c == '\\' || (c == ':' && (i + 1 == size || text[i + 1] == ' ')))
+        if (c < 0x20 || c == 0x7f || c == '#' || c == '"' || c == '\\' ||
+            (c == ':' && (i + 1 == size || text[i + 1] == ' ')))
             return false;
     }
-    static const char *const words[] = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"};
+    static const char *const words[] = {"true", "false", "null", "yes", "no",
+                                        "on",   "off",   "y",    "n"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcasecmp(text, words[i]) == 0)
             return node->style == STYLE_PLAIN;
     return true;
 }
 
-static weir_status print_scalar(const struct node *node, bool is_key, struct weir_buffer *out, struct weir_error *reterr)
+static weir_status print_scalar(const struct node *node, bool is_key, struct weir_buffer *out,
+                                struct weir_error *reterr)
 {
     if (node->kind == NODE_NULL)
         return weir_buffer_print(out, reterr, "null");
@@ -51,9 +58,11 @@ static weir_status print_scalar(const struct node *node, bool is_key, struct wei
     return weir_buffer_append(out, "\"", 1, reterr);
 }
 
-static weir_status print_node(const struct node *node, int indent, struct weir_buffer *out, struct weir_error *reterr);
+static weir_status print_node(const struct node *node, int indent, struct weir_buffer *out,
+                              struct weir_error *reterr);
 
-static weir_status print_value(const struct node *value, int indent, struct weir_buffer *out, struct weir_error *reterr)
+static weir_status print_value(const struct node *value, int indent, struct weir_buffer *out,
+                               struct weir_error *reterr)
 {
     bool nested = (value->kind == NODE_MAP || value->kind == NODE_LIST) && !value->secret;
     if (nested && value->count) {
@@ -68,7 +77,8 @@ static weir_status print_value(const struct node *value, int indent, struct weir
     return weir_buffer_append(out, "\n", 1, reterr);
 }
 
-static weir_status print_node(const struct node *node, int indent, struct weir_buffer *out, struct weir_error *reterr)
+static weir_status print_node(const struct node *node, int indent, struct weir_buffer *out,
+                              struct weir_error *reterr)
 {
     for (size_t i = 0; i < node->count; i++) {
         const struct node_entry *entry = &node->entries[i];
@@ -84,7 +94,8 @@ static weir_status print_node(const struct node *node, int indent, struct weir_b
     return WEIR_OK;
 }
 
-weir_status weir_pipeline_print(const struct weir_pipeline *pipeline, struct weir_buffer *out, struct weir_error *reterr)
+weir_status weir_pipeline_print(const struct weir_pipeline *pipeline, struct weir_buffer *out,
+                                struct weir_error *reterr)
 {
     WEIR_TRY(print_node((const struct node *)pipeline->tree, 0, out, reterr));
     return weir_buffer_print(out, reterr, "%s", ""); /* a NUL behind, not counted */

@@ -12,7 +12,10 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-static bool is_s3(const char *path) { return strncmp(path, "s3://", 5) == 0; }
+static bool is_s3(const char *path)
+{
+    return strncmp(path, "s3://", 5) == 0;
+}
 
 const char *get_path(struct reading *reading, const char *text)
 {
@@ -23,40 +26,54 @@ const char *get_path(struct reading *reading, const char *text)
             text++;
     if (*text == 0 || strcmp(text, ".") == 0)
         return reading->directory;
-    return take_print(reading, "%s/%s", strcmp(reading->directory, "/") == 0 ? "" : reading->directory, text);
+    return take_print(reading, "%s/%s",
+                      strcmp(reading->directory, "/") == 0 ? "" : reading->directory, text);
 }
 
-static const struct weir_key_value *get_pairs(struct reading *reading, const struct node *map, size_t *ret_count)
+static const struct weir_key_value *get_pairs(struct reading *reading, const struct node *map,
+                                              size_t *ret_count)
 {
     size_t count = 0;
     struct weir_key_value *pairs = take(reading, map ? map->count + 1 : 1, sizeof *pairs);
     for (size_t i = 0; pairs && map && map->kind == NODE_MAP && i < map->count; i++)
         if (map->entries[i].value->kind == NODE_SCALAR)
-            pairs[count++] = (struct weir_key_value){map->entries[i].key->text, map->entries[i].value->text};
+            pairs[count++] = (struct weir_key_value){map->entries[i].key->text,
+                                                     map->entries[i].value->text};
     *ret_count = count;
     return pairs;
 }
 
-/* ---- lake ----------------------------------------------------------------------------------------------------- */
+/* ---- lake
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 /* {tenant}, {region}, {environment} in the warehouse. NULL after a complaint. */
-static const char *fill_template(struct reading *reading, const struct weir_pipeline *pipeline, const struct node *node)
+static const char *fill_template(struct reading *reading, const struct weir_pipeline *pipeline,
+                                 const struct node *node)
 {
-    const struct { const char *name, *value; } parts[] = {
-        {"tenant", pipeline->tenant}, {"region", pipeline->region}, {"environment", pipeline->environment}};
+    const struct {
+        const char *name, *value;
+    } parts[] = {{"tenant", pipeline->tenant},
+                 {"region", pipeline->region},
+                 {"environment", pipeline->environment}};
     const char *at = node->text, *open, *filled = "";
     while (filled && (open = strchr(at, '{')) != NULL) {
         const char *close = strchr(open, '}');
-        size_t i = 0, size = close ? (size_t)(close - open - 1) : 0, position = (size_t)(open - node->text);
-        while (i < 3 && (strlen(parts[i].name) != size || memcmp(parts[i].name, open + 1, size) != 0))
+        size_t i = 0, size = close ? (size_t)(close - open - 1) : 0,
+               position = (size_t)(open - node->text);
+        while (i < 3 &&
+               (strlen(parts[i].name) != size || memcmp(parts[i].name, open + 1, size) != 0))
             i++;
         if (!close || i == 3) {
-            complain(reading, node, position, "there are {tenant}, {region} and {environment}", "lake.warehouse: unknown part %.*s",
+            complain(reading, node, position, "there are {tenant}, {region} and {environment}",
+                     "lake.warehouse: unknown part %.*s",
                      close ? (int)(size + 2 < 60 ? size + 2 : 60) : 1, open);
             return NULL;
         }
         if (!parts[i].value) {
-            complain(reading, node, position, NULL, "lake.warehouse: {%s} is used, but lake.%s is not set", parts[i].name, parts[i].name);
+            complain(reading, node, position, NULL,
+                     "lake.warehouse: {%s} is used, but lake.%s is not set", parts[i].name,
+                     parts[i].name);
             return NULL;
         }
         filled = take_print(reading, "%s%.*s%s", filled, (int)(open - at), at, parts[i].value);
@@ -69,10 +86,12 @@ static bool bucket_good(const char *bucket, size_t size)
 {
     if (size < 3 || size > 63 || strspn(bucket, "abcdefghijklmnopqrstuvwxyz0123456789.-") < size)
         return false;
-    return bucket[0] != '-' && bucket[0] != '.' && bucket[size - 1] != '-' && bucket[size - 1] != '.' && !memmem(bucket, size, "..", 2);
+    return bucket[0] != '-' && bucket[0] != '.' && bucket[size - 1] != '-' &&
+           bucket[size - 1] != '.' && !memmem(bucket, size, "..", 2);
 }
 
-static void bind_warehouse(struct reading *reading, struct weir_pipeline *pipeline, const struct node *lake)
+static void bind_warehouse(struct reading *reading, struct weir_pipeline *pipeline,
+                           const struct node *lake)
 {
     const struct node *node = node_get(lake, "warehouse");
     const char *filled = node ? fill_template(reading, pipeline, node) : NULL;
@@ -80,14 +99,17 @@ static void bind_warehouse(struct reading *reading, struct weir_pipeline *pipeli
         return;
     const char *scheme = strstr(filled, "://");
     if (scheme && !is_s3(filled)) {
-        complain(reading, node, 0, "a folder, or s3://bucket/prefix", "lake.warehouse: %.*s:// is no store that Weir knows",
+        complain(reading, node, 0, "a folder, or s3://bucket/prefix",
+                 "lake.warehouse: %.*s:// is no store that Weir knows",
                  (int)(scheme - filled < 40 ? scheme - filled : 40), filled);
         return;
     }
     if (is_s3(filled)) {
         size_t size = strcspn(filled + 5, "/");
         if (!bucket_good(filled + 5, size))
-            complain(reading, node, 0, "3 to 63 of a-z 0-9 - .", "lake.warehouse: '%.*s' is no bucket's name", (int)(size < 100 ? size : 100), filled + 5);
+            complain(reading, node, 0, "3 to 63 of a-z 0-9 - .",
+                     "lake.warehouse: '%.*s' is no bucket's name", (int)(size < 100 ? size : 100),
+                     filled + 5);
     }
     char *text = take_print(reading, "%s", get_path(reading, filled));
     for (size_t size = text ? strlen(text) : 0; size > 1 && text[size - 1] == '/'; size--)
@@ -95,40 +117,54 @@ static void bind_warehouse(struct reading *reading, struct weir_pipeline *pipeli
     pipeline->warehouse = text;
     bool remote = is_s3(filled);
     const struct node *catalog = node_get(lake, "catalog");
-    pipeline->catalog = catalog ? (node_is(catalog, "sqlite") ? WEIR_CATALOG_SQLITE : WEIR_CATALOG_OBJECT_STORE)
-                        : remote ? WEIR_CATALOG_OBJECT_STORE : WEIR_CATALOG_SQLITE;
+    pipeline->catalog = catalog  ? (node_is(catalog, "sqlite") ? WEIR_CATALOG_SQLITE
+                                                               : WEIR_CATALOG_OBJECT_STORE)
+                        : remote ? WEIR_CATALOG_OBJECT_STORE
+                                 : WEIR_CATALOG_SQLITE;
     if (pipeline->catalog == WEIR_CATALOG_SQLITE && remote)
-        complain(reading, catalog, 0, "object-store is the default for s3://", "lake.catalog: sqlite keeps its file in a folder, the warehouse is %s", filled);
+        complain(reading, catalog, 0, "object-store is the default for s3://",
+                 "lake.catalog: sqlite keeps its file in a folder, the warehouse is %s", filled);
     else if (pipeline->catalog == WEIR_CATALOG_SQLITE)
         pipeline->catalog_path = take_print(reading, "%s/catalog.db", text ? text : "");
 }
 
-static void bind_lake(struct reading *reading, struct weir_pipeline *pipeline, const struct node *root)
+static void bind_lake(struct reading *reading, struct weir_pipeline *pipeline,
+                      const struct node *root)
 {
-    const struct node *lake = node_get(root, "lake"), *s3 = node_get(lake, "s3"), *role = node_get(s3, "assume_role"), *tls = node_get(lake, "tls");
+    const struct node *lake = node_get(root, "lake"), *s3 = node_get(lake, "s3"),
+                      *role = node_get(s3, "assume_role"), *tls = node_get(lake, "tls");
     pipeline->tenant = get_text(lake, "tenant");
     pipeline->environment = get_text(lake, "environment");
     pipeline->region = get_text(lake, "region");
-    pipeline->classification = get_texts(reading, lake, "classification", &pipeline->classification_count);
+    pipeline->classification = get_texts(reading, lake, "classification",
+                                         &pipeline->classification_count);
     pipeline->tags = get_pairs(reading, node_get(lake, "tags"), &pipeline->tag_count);
-    pipeline->s3 = (struct weir_s3_config){
-        .endpoint = get_text(s3, "endpoint"), .region = get_text(s3, "region"), .kms_key = get_text(s3, "kms_key"), .account = get_text(s3, "account"),
-        .role_arn = get_text(role, "arn"), .role_external_id = get_text(role, "external_id"), .path_style = get_boolean(s3, "path_style", false)};
+    pipeline->s3 = (struct weir_s3_config){.endpoint = get_text(s3, "endpoint"),
+                                           .region = get_text(s3, "region"),
+                                           .kms_key = get_text(s3, "kms_key"),
+                                           .account = get_text(s3, "account"),
+                                           .role_arn = get_text(role, "arn"),
+                                           .role_external_id = get_text(role, "external_id"),
+                                           .path_style = get_boolean(s3, "path_style", false)};
     if (!pipeline->s3.region)
         pipeline->s3.region = pipeline->region;
     pipeline->tls = (struct weir_tls_config){
-        .ca_file = get_path(reading, get_text(tls, "ca_file")), .cert_file = get_path(reading, get_text(tls, "cert_file")),
+        .ca_file = get_path(reading, get_text(tls, "ca_file")),
+        .cert_file = get_path(reading, get_text(tls, "cert_file")),
         .key_file = get_path(reading, get_text(tls, "key_file"))};
     bind_warehouse(reading, pipeline, lake);
 }
 
 /* Each class of the lake names a policy, and the lake lies in one of its regions. */
-static void check_policies(struct reading *reading, const struct weir_pipeline *pipeline, const struct node *root)
+static void check_policies(struct reading *reading, const struct weir_pipeline *pipeline,
+                           const struct node *root)
 {
-    const struct node *lake = node_get(root, "lake"), *policies = node_get(root, "policies"), *classes = node_get(lake, "classification");
+    const struct node *lake = node_get(root, "lake"), *policies = node_get(root, "policies"),
+                      *classes = node_get(lake, "classification");
     for (size_t i = 0; i < list_size(classes); i++) {
         const struct node *name = list_item(classes, i);
-        const struct node *policy = name->kind == NODE_SCALAR ? node_get(policies, name->text) : NULL;
+        const struct node *policy = name->kind == NODE_SCALAR ? node_get(policies, name->text)
+                                                              : NULL;
         if (name->kind != NODE_SCALAR || (node_get_key(policies, name->text) && !policy))
             continue;
         if (!policy) {
@@ -137,7 +173,8 @@ static void check_policies(struct reading *reading, const struct weir_pipeline *
             for (size_t j = 0; policies && j < policies->count && count < 64; j++)
                 known[count++] = policies->entries[j].key->text;
             const char *hint = suggest(reading, name->text, known, count);
-            complain(reading, name, 0, hint ? hint : "policies: {NAME: {regions: [...]}}", "lake.classification: no policy %s", node_quote(reading, name));
+            complain(reading, name, 0, hint ? hint : "policies: {NAME: {regions: [...]}}",
+                     "lake.classification: no policy %s", node_quote(reading, name));
             continue;
         }
         const struct node *regions = node_get(policy, "regions");
@@ -148,19 +185,25 @@ static void check_policies(struct reading *reading, const struct weir_pipeline *
             if (region->kind != NODE_SCALAR)
                 continue;
             allowed |= pipeline->region && strcmp(pipeline->region, region->text) == 0;
-            words = take_print(reading, "%s%s%s", words ? words : "", words ? ", " : "", region->text);
+            words = take_print(reading, "%s%s%s", words ? words : "", words ? ", " : "",
+                               region->text);
         }
         if (allowed)
             continue;
         const struct node *at = node_get(lake, "region") ? node_get(lake, "region") : name;
         if (pipeline->region)
-            complain(reading, at, 0, NULL, "lake.region: %s is not among the regions of policy %s (%s)", pipeline->region, name->text, words ? words : "none");
+            complain(reading, at, 0, NULL,
+                     "lake.region: %s is not among the regions of policy %s (%s)", pipeline->region,
+                     name->text, words ? words : "none");
         else
-            complain(reading, at, 0, NULL, "lake.region is not set, and policy %s allows only %s", name->text, words ? words : "none");
+            complain(reading, at, 0, NULL, "lake.region is not set, and policy %s allows only %s",
+                     name->text, words ? words : "none");
     }
 }
 
-/* ---- run ------------------------------------------------------------------------------------------------------ */
+/* ---- run
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static uint64_t number_of_file(const char *path)
 {
@@ -185,24 +228,31 @@ static uint64_t memory_there(void)
     return group && group < machine ? group : machine;
 }
 
-static void bind_run(struct reading *reading, struct weir_pipeline *pipeline, const struct node *root)
+static void bind_run(struct reading *reading, struct weir_pipeline *pipeline,
+                     const struct node *root)
 {
-    const struct node *run = node_get(root, "run"), *spill = node_get(run, "spill"), *window = node_get(run, "window");
+    const struct node *run = node_get(root, "run"), *spill = node_get(run, "spill"),
+                      *window = node_get(run, "window");
     double share = 0.75;
     const char *limit = get_text(run, "memory_limit");
     pipeline->threads = (int)get_whole(run, "threads", reading->context->thread_count);
-    if (!limit || parse_percent(limit, strlen(limit), &share) || !weir_text_size(limit, strlen(limit), &pipeline->memory_limit))
+    if (!limit || parse_percent(limit, strlen(limit), &share) ||
+        !weir_text_size(limit, strlen(limit), &pipeline->memory_limit))
         pipeline->memory_limit = (uint64_t)((double)memory_there() * share);
-    pipeline->spill_dir = get_text(spill, "dir") ? get_path(reading, get_text(spill, "dir")) : "/tmp/weir";
+    pipeline->spill_dir = get_text(spill, "dir") ? get_path(reading, get_text(spill, "dir"))
+                                                 : "/tmp/weir";
     pipeline->spill_limit = get_size(spill, "limit", 10ull << 30);
     pipeline->window_max_records = get_whole(window, "max_records", 2000000);
     pipeline->window_max_bytes = get_size(window, "max_bytes", 1ull << 30);
     pipeline->deadline_ms = get_duration_ms(run, "deadline", 0);
 }
 
-/* ---- sources -------------------------------------------------------------------------------------------------- */
+/* ---- sources
+ * --------------------------------------------------------------------------------------------------
+ */
 
-static void bind_start(struct reading *reading, struct weir_source_config *source, const struct node *start, const char *shown)
+static void bind_start(struct reading *reading, struct weir_source_config *source,
+                       const struct node *start, const char *shown)
 {
     int64_t micros;
     source->start = WEIR_START_EARLIEST;
@@ -220,7 +270,9 @@ static void bind_start(struct reading *reading, struct weir_source_config *sourc
     if (start->kind == NODE_SCALAR) {
         static const char *const known[] = {"earliest", "latest"};
         const char *hint = start->substituted ? NULL : suggest(reading, start->text, known, 2);
-        complain(reading, start, 0, hint ? hint : "as in 2026-11-01T00:00:00Z", "%s.start: expected earliest, latest, a time with zone, or {partition: offset}, but there is %s",
+        complain(reading, start, 0, hint ? hint : "as in 2026-11-01T00:00:00Z",
+                 "%s.start: expected earliest, latest, a time with zone, or {partition: offset}, "
+                 "but there is %s",
                  shown, node_quote(reading, start));
         return;
     }
@@ -230,12 +282,16 @@ static void bind_start(struct reading *reading, struct weir_source_config *sourc
     for (size_t i = 0; offsets && i < start->count; i++) {
         int64_t partition, offset;
         const struct node *key = start->entries[i].key, *value = start->entries[i].value;
-        if (!weir_text_int64(key->text, key->size, &partition) || partition < 0 || partition > INT32_MAX) {
-            complain(reading, key, 0, NULL, "%s.start: expected a partition's number, but there is %s", shown, node_quote(reading, key));
+        if (!weir_text_int64(key->text, key->size, &partition) || partition < 0 ||
+            partition > INT32_MAX) {
+            complain(reading, key, 0, NULL,
+                     "%s.start: expected a partition's number, but there is %s", shown,
+                     node_quote(reading, key));
             continue;
         }
         if (value->kind == NODE_SCALAR && weir_text_int64(value->text, value->size, &offset))
-            offsets[source->start_offset_count++] = (struct weir_start_offset){(int32_t)partition, offset};
+            offsets[source->start_offset_count++] = (struct weir_start_offset){(int32_t)partition,
+                                                                               offset};
     }
 }
 
@@ -244,19 +300,53 @@ static const char *without_prefix(const char *text, const char *prefix)
     return strncmp(text, prefix, strlen(prefix)) == 0 ? text + strlen(prefix) : text;
 }
 
+/* Those that people set; the whole list is librdkafka's CONFIGURATION.md. */
+static const char *const common_properties[] = {
+    "bootstrap.servers",
+    "client.id",
+    "client.rack",
+    "security.protocol",
+    "sasl.mechanism",
+    "sasl.mechanisms",
+    "sasl.username",
+    "sasl.password",
+    "sasl.kerberos.service.name",
+    "sasl.kerberos.principal",
+    "sasl.kerberos.keytab",
+    "sasl.oauthbearer.config",
+    "ssl.ca.location",
+    "ssl.ca.pem",
+    "ssl.certificate.location",
+    "ssl.certificate.pem",
+    "ssl.key.location",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.location",
+    "ssl.keystore.password",
+    "ssl.endpoint.identification.algorithm",
+    "enable.ssl.certificate.verification",
+    "ssl.cipher.suites",
+    "socket.timeout.ms",
+    "socket.keepalive.enable",
+    "socket.receive.buffer.bytes",
+    "broker.address.family",
+    "broker.address.ttl",
+    "connections.max.idle.ms",
+    "reconnect.backoff.ms",
+    "reconnect.backoff.max.ms",
+    "metadata.max.age.ms",
+    "topic.metadata.refresh.interval.ms",
+    "receive.message.max.bytes",
+    "api.version.request",
+    "debug",
+    "log_level",
+};
+#define COMMON_PROPERTIES (sizeof common_properties / sizeof *common_properties)
+
 /* Each property by itself, so that every wrong one is found, at its own place. */
-static void check_properties(struct reading *reading, const struct node *properties, const char *shown)
+static void check_properties(struct reading *reading, const struct node *properties,
+                             const char *shown)
 {
-    /* Those that people set; the whole list is librdkafka's CONFIGURATION.md. */
-    static const char *const common[] = {
-        "bootstrap.servers", "client.id", "client.rack", "security.protocol", "sasl.mechanism", "sasl.mechanisms", "sasl.username", "sasl.password",
-        "sasl.kerberos.service.name", "sasl.kerberos.principal", "sasl.kerberos.keytab", "sasl.oauthbearer.config", "ssl.ca.location", "ssl.ca.pem",
-        "ssl.certificate.location", "ssl.certificate.pem", "ssl.key.location", "ssl.key.password", "ssl.key.pem", "ssl.keystore.location",
-        "ssl.keystore.password", "ssl.endpoint.identification.algorithm", "enable.ssl.certificate.verification", "ssl.cipher.suites",
-        "socket.timeout.ms", "socket.keepalive.enable", "socket.receive.buffer.bytes", "broker.address.family", "broker.address.ttl",
-        "connections.max.idle.ms", "reconnect.backoff.ms", "reconnect.backoff.max.ms", "metadata.max.age.ms", "topic.metadata.refresh.interval.ms",
-        "receive.message.max.bytes", "api.version.request", "debug", "log_level",
-    };
     bool servers = false, complete = properties && properties->kind == NODE_MAP;
     const char *topic = "any";
     for (size_t i = 0; complete && i < properties->count; i++) {
@@ -264,24 +354,37 @@ static void check_properties(struct reading *reading, const struct node *propert
         servers |= node_is(key, "bootstrap.servers") || node_is(key, "metadata.broker.list");
         if (value->kind != NODE_SCALAR)
             continue;
-        struct weir_kafka_property pair[2] = {{key->text, value->text}, {"bootstrap.servers", "localhost:9092"}};
-        struct weir_kafka_options options = {.topics = &topic, .topic_count = 1, .properties = pair, .property_count = node_is(key, "bootstrap.servers") ? 1 : 2};
+        struct weir_kafka_property pair[2] = {{key->text, value->text},
+                                              {"bootstrap.servers", "localhost:9092"}};
+        struct weir_kafka_options options = {
+            .topics = &topic,
+            .topic_count = 1,
+            .properties = pair,
+            .property_count = node_is(key, "bootstrap.servers") ? 1 : 2};
         struct weir_error error = {0};
         if (weir_kafka_check(&options, &error) == WEIR_OK)
             continue;
-        bool unknown = strstr(error.text, "has no property") != NULL, refused = unknown || weir_kafka_property_refused(key->text);
+        bool unknown = strstr(error.text, "has no property") != NULL,
+             refused = unknown || weir_kafka_property_refused(key->text);
         if (unknown) {
-            const char *hint = suggest(reading, key->text, common, sizeof common / sizeof *common);
-            complain(reading, key, 0, hint ? hint : error.hint, "%s.properties: librdkafka has no property %s", shown, node_quote(reading, key));
+            const char *hint = suggest(reading, key->text, common_properties, COMMON_PROPERTIES);
+            complain(reading, key, 0, hint ? hint : error.hint,
+                     "%s.properties: librdkafka has no property %s", shown,
+                     node_quote(reading, key));
             continue;
         }
         const char *words = without_prefix(error.text, "kafka: ");
         if (value->secret || value->substituted)
-            words = refused ? words : take_print(reading, "property %s has a value that librdkafka does not take", key->text);
-        complain(reading, refused ? key : value, 0, error.hint, "%s.properties: %s", shown, words ? words : "");
+            words = refused ? words
+                            : take_print(reading,
+                                         "property %s has a value that librdkafka does not take",
+                                         key->text);
+        complain(reading, refused ? key : value, 0, error.hint, "%s.properties: %s", shown,
+                 words ? words : "");
     }
     if (complete && !servers)
-        complain(reading, properties, 0, "properties: {bootstrap.servers: \"host:9092\"}", "%s.properties: bootstrap.servers is missing", shown);
+        complain(reading, properties, 0, "properties: {bootstrap.servers: \"host:9092\"}",
+                 "%s.properties: bootstrap.servers is missing", shown);
 }
 
 static void check_topics(struct reading *reading, const struct node *topics, const char *shown)
@@ -289,22 +392,29 @@ static void check_topics(struct reading *reading, const struct node *topics, con
     for (size_t i = 0; i < list_size(topics); i++) {
         const struct node *topic = list_item(topics, i);
         struct weir_kafka_property servers = {"bootstrap.servers", "localhost:9092"};
-        struct weir_kafka_options options = {.topics = (const char *const[]){topic->text}, .topic_count = 1, .properties = &servers, .property_count = 1};
+        struct weir_kafka_options options = {.topics = (const char *const[]){topic->text},
+                                             .topic_count = 1,
+                                             .properties = &servers,
+                                             .property_count = 1};
         struct weir_error error = {0};
         if (topic->kind == NODE_SCALAR && weir_kafka_check(&options, &error) != WEIR_OK)
-            complain(reading, topic, 0, error.hint, "%s.topics: %s", shown, topic->substituted ? "no topic name" : without_prefix(error.text, "kafka: "));
-        bool regex = topic->kind == NODE_SCALAR && topic->size > 1 && topic->text[0] == '/' && topic->text[topic->size - 1] == '/';
+            complain(reading, topic, 0, error.hint, "%s.topics: %s", shown,
+                     topic->substituted ? "no topic name" : without_prefix(error.text, "kafka: "));
+        bool regex = topic->kind == NODE_SCALAR && topic->size > 1 && topic->text[0] == '/' &&
+                     topic->text[topic->size - 1] == '/';
         if (regex && list_size(topics) > 1)
             complain(reading, topic, 0, NULL, "%s.topics: names, or one /regex/, not both", shown);
         for (size_t j = 0; topic->kind == NODE_SCALAR && j < i; j++)
             if (node_is(list_item(topics, j), topic->text))
-                complain(reading, topic, 0, NULL, "%s.topics: %s is named twice", shown, node_quote(reading, topic));
+                complain(reading, topic, 0, NULL, "%s.topics: %s is named twice", shown,
+                         node_quote(reading, topic));
     }
     if (topics && list_size(topics) == 0)
         complain(reading, topics, 0, NULL, "%s.topics: no topic", shown);
 }
 
-static void bind_source(struct reading *reading, struct weir_source_config *source, const struct node *key, const struct node *value)
+static void bind_source(struct reading *reading, struct weir_source_config *source,
+                        const struct node *key, const struct node *value)
 {
     const struct node *kafka = node_get(value, "kafka"), *files = node_get(value, "files");
     const char *shown = take_print(reading, "sources.%s.kafka", key->text);
@@ -329,7 +439,8 @@ static void bind_source(struct reading *reading, struct weir_source_config *sour
     check_properties(reading, node_get(kafka, "properties"), shown);
 }
 
-static void bind_sources(struct reading *reading, struct weir_pipeline *pipeline, const struct node *root)
+static void bind_sources(struct reading *reading, struct weir_pipeline *pipeline,
+                         const struct node *root)
 {
     const struct node *sources = node_get(root, "sources");
     size_t count = sources ? sources->count : 0;
@@ -337,13 +448,18 @@ static void bind_sources(struct reading *reading, struct weir_pipeline *pipeline
     pipeline->sources = bound;
     for (size_t i = 0; bound && i < count; i++) {
         const struct node *key = sources->entries[i].key;
-        if (strspn(key->text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != key->size || key->size > WEIR_NAME_SIZE_MAX)
-            complain(reading, key, 0, "a-z A-Z 0-9 _ -", "sources: %s is no name of a source", node_quote(reading, key));
+        if (strspn(key->text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") !=
+                key->size ||
+            key->size > WEIR_NAME_SIZE_MAX)
+            complain(reading, key, 0, "a-z A-Z 0-9 _ -", "sources: %s is no name of a source",
+                     node_quote(reading, key));
         bind_source(reading, &bound[pipeline->source_count++], key, sources->entries[i].value);
     }
 }
 
-/* ---- all ------------------------------------------------------------------------------------------------------ */
+/* ---- all
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static void pipeline_digest(struct reading *reading, struct weir_pipeline *pipeline)
 {
@@ -359,7 +475,8 @@ static void pipeline_digest(struct reading *reading, struct weir_pipeline *pipel
     for (size_t i = 0; i < 3; i++)
         XXH3_128bits_update(state, parts[i] ? parts[i] : "", parts[i] ? strlen(parts[i]) + 1 : 1);
     for (size_t i = 0; i < pipeline->table_count; i++)
-        XXH3_128bits_update(state, pipeline->tables[i].digest ? pipeline->tables[i].digest : "", pipeline->tables[i].digest ? 33 : 1);
+        XXH3_128bits_update(state, pipeline->tables[i].digest ? pipeline->tables[i].digest : "",
+                            pipeline->tables[i].digest ? 33 : 1);
     XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
     XXH3_freeState(state);
     weir_print_hex(hex, canonical.digest, sizeof canonical.digest);
@@ -380,22 +497,29 @@ static void bind(struct reading *reading, struct weir_pipeline *pipeline, struct
     pipeline_digest(reading, pipeline);
 }
 
-static weir_status open_files(struct reading *reading, const char *const *files, size_t count, struct weir_error *reterr)
+static weir_status open_files(struct reading *reading, const char *const *files, size_t count,
+                              struct weir_error *reterr)
 {
     if (count == 0 || count > FILE_COUNT_MAX)
-        return weir_fail(reterr, WEIR_USAGE, "%zu pipeline files; there may be 1 to %d", count, FILE_COUNT_MAX);
-    WEIR_TRY(weir_arena_zero(reading->arena, count, sizeof *reading->files, &reading->files, reterr));
+        return weir_fail(reterr, WEIR_USAGE, "%zu pipeline files; there may be 1 to %d", count,
+                         FILE_COUNT_MAX);
+    WEIR_TRY(
+        weir_arena_zero(reading->arena, count, sizeof *reading->files, &reading->files, reterr));
     size_t left = WEIR_PIPELINE_FILE_SIZE_MAX;
     for (size_t i = 0; i < count; i++) {
         struct source_file *file = &reading->files[i];
         char *text;
         if (is_s3(files[i]))
-            return weir_fail(reterr, WEIR_USAGE, "%s: pipeline files on s3:// are not in this version of Weir; copy it to a local file", files[i]);
+            return weir_fail(reterr, WEIR_USAGE,
+                             "%s: pipeline files on s3:// are not in this version of Weir; copy it "
+                             "to a local file",
+                             files[i]);
         if (strcmp(files[i], "-") == 0)
             return weir_fail(reterr, WEIR_USAGE, "a pipeline file cannot come from standard input");
         WEIR_TRY(weir_arena_copy(reading->arena, files[i], strlen(files[i]), &text, reterr));
         file->path = text;
-        weir_status status = file_read(reading, files[i], files[i], left, &text, &file->size, reterr);
+        weir_status status = file_read(reading, files[i], files[i], left, &text, &file->size,
+                                       reterr);
         if (status == WEIR_NOT_FOUND || status == WEIR_IO) {
             weir_error_hint(reterr, "name it by -p FILE, or make one by `weir init`");
             if (reterr)
@@ -410,21 +534,27 @@ static weir_status open_files(struct reading *reading, const char *const *files,
     return WEIR_OK;
 }
 
-static weir_status find_directory(struct reading *reading, struct weir_pipeline *pipeline, struct weir_error *reterr)
+static weir_status find_directory(struct reading *reading, struct weir_pipeline *pipeline,
+                                  struct weir_error *reterr)
 {
     char absolute[PATH_MAX];
     if (!realpath(reading->files[0].path, absolute))
-        return weir_fail(reterr, WEIR_USAGE, "%s: its folder cannot be found", reading->files[0].path);
+        return weir_fail(reterr, WEIR_USAGE, "%s: its folder cannot be found",
+                         reading->files[0].path);
     char *slash = strrchr(absolute, '/');
     char *directory;
-    WEIR_TRY(weir_arena_copy(reading->arena, absolute, slash == absolute ? 1 : (size_t)(slash - absolute), &directory, reterr));
+    WEIR_TRY(weir_arena_copy(reading->arena, absolute,
+                             slash == absolute ? 1 : (size_t)(slash - absolute), &directory,
+                             reterr));
     reading->directory = pipeline->directory = directory;
     pipeline->file = reading->files[0].path;
     return WEIR_OK;
 }
 
-static weir_status read_all(struct reading *reading, struct weir_pipeline *pipeline, const char *const *files, size_t file_count,
-                            void (*report)(void *argument, const char *text), void *argument, struct weir_error *reterr)
+static weir_status read_all(struct reading *reading, struct weir_pipeline *pipeline,
+                            const char *const *files, size_t file_count,
+                            void (*report)(void *argument, const char *text), void *argument,
+                            struct weir_error *reterr)
 {
     WEIR_TRY(open_files(reading, files, file_count, reterr));
     WEIR_TRY(find_directory(reading, pipeline, reterr));
@@ -445,9 +575,10 @@ static weir_status read_all(struct reading *reading, struct weir_pipeline *pipel
     return complaints_report(reading, report, argument, reterr);
 }
 
-weir_status weir_pipeline_read(struct weir_context *context, const char *const *files, size_t file_count,
-                               void (*report)(void *argument, const char *text), void *argument,
-                               struct weir_pipeline **ret_pipeline, struct weir_error *reterr)
+weir_status weir_pipeline_read(struct weir_context *context, const char *const *files,
+                               size_t file_count, void (*report)(void *argument, const char *text),
+                               void *argument, struct weir_pipeline **ret_pipeline,
+                               struct weir_error *reterr)
 {
     struct weir_pipeline *pipeline;
     WEIR_TRY(weir_alloc_zero(&context->memory, 1, sizeof *pipeline, &pipeline, reterr));

@@ -1,5 +1,6 @@
-/* What is wrong with a pipeline file, in words: place, source line, caret, hint. Lines that hold secrets are masked from the
- * secret's colon on, by their text alone: it must also work for files that are no YAML. */
+/* What is wrong with a pipeline file, in words: place, source line, caret, hint. Lines that hold
+ * secrets are masked from the secret's colon on, by their text alone: it must also work for files
+ * that are no YAML. */
 #include "scheduler/pipeline/pipeline_int.h"
 
 #include "engine/base/text.h"
@@ -47,8 +48,10 @@ char *take_print(struct reading *reading, const char *format, ...)
 
 bool name_is_secret(const char *name, size_t size)
 {
-    static const char *const parts[] = {"password", "passwd", "passphrase", "secret", "token", "credential", "jaas", "key.pem", "oauthbearer.config",
-                                        "hmac_key", "api_key", "access_key", "private_key", "external_id", "authorization"};
+    static const char *const parts[] = {
+        "password",    "passwd",      "passphrase",         "secret",   "token",   "credential",
+        "jaas",        "key.pem",     "oauthbearer.config", "hmac_key", "api_key", "access_key",
+        "private_key", "external_id", "authorization"};
     char copy[256];
     size = size < sizeof copy - 1 ? size : sizeof copy - 1;
     memcpy(copy, name, size);
@@ -59,15 +62,21 @@ bool name_is_secret(const char *name, size_t size)
         if (strcasestr(copy, parts[i]))
             return true;
     /* A misspelt secret is one too. */
-    static const char *const whole[] = {"sasl.password", "ssl.key.password", "ssl.key.pem", "ssl.keystore.password", "sasl.oauthbearer.config",
-                                        "sasl.oauthbearer.client.secret", "external_id"};
+    static const char *const whole[] = {"sasl.password",
+                                        "ssl.key.password",
+                                        "ssl.key.pem",
+                                        "ssl.keystore.password",
+                                        "sasl.oauthbearer.config",
+                                        "sasl.oauthbearer.client.secret",
+                                        "external_id"};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
         if (weir_text_distance(copy, whole[i]) <= 2)
             return true;
     return false;
 }
 
-static void complain_text(struct reading *reading, int file, int line, int column, const char *hint, char *text)
+static void complain_text(struct reading *reading, int file, int line, int column, const char *hint,
+                          char *text)
 {
     if (reading->complaint_count >= ERROR_COUNT_MAX) {
         reading->complaint_dropped++;
@@ -80,17 +89,27 @@ static void complain_text(struct reading *reading, int file, int line, int colum
     /* One place gives one error: the first says most. */
     for (size_t i = 0; i < reading->complaint_count; i++) {
         const struct complaint *other = &reading->complaints[i];
-        if (other->file == file && other->line == line && other->column == column && strcmp(other->text, text) == 0)
+        if (other->file == file && other->line == line && other->column == column &&
+            strcmp(other->text, text) == 0)
             return;
     }
     reading->complaints[reading->complaint_count] = (struct complaint){
-        file, line, column, text, hint && *hint ? take_text(reading, hint, strlen(hint)) : NULL, reading->complaint_count};
+        file,
+        line,
+        column,
+        text,
+        hint && *hint ? take_text(reading, hint, strlen(hint)) : NULL,
+        reading->complaint_count};
     reading->complaint_count++;
 }
 
-bool complain_full(struct reading *reading) { return reading->status != WEIR_OK || reading->complaint_count >= ERROR_COUNT_MAX; }
+bool complain_full(struct reading *reading)
+{
+    return reading->status != WEIR_OK || reading->complaint_count >= ERROR_COUNT_MAX;
+}
 
-void complain_at(struct reading *reading, int file, int line, int column, const char *hint, const char *format, ...)
+void complain_at(struct reading *reading, int file, int line, int column, const char *hint,
+                 const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -99,23 +118,27 @@ void complain_at(struct reading *reading, int file, int line, int column, const 
     complain_text(reading, file, line, column, hint, text);
 }
 
-/* Line and column of byte `position` of the node's value: exact as long as the value stands in the file as it is. */
-static void node_place(const struct reading *reading, const struct node *node, size_t position, int *ret_line, int *ret_column)
+/* Line and column of byte `position` of the node's value: exact as long as the value stands in the
+ * file as it is. */
+static void node_place(const struct reading *reading, const struct node *node, size_t position,
+                       int *ret_line, int *ret_column)
 {
     *ret_line = node->line;
     *ret_column = node->column;
-    if (position == 0 || node->kind != NODE_SCALAR || node->substituted || node->style == STYLE_BLOCK || position > node->size)
+    if (position == 0 || node->kind != NODE_SCALAR || node->substituted ||
+        node->style == STYLE_BLOCK || position > node->size)
         return;
     const struct source_file *file = &reading->files[node->file];
     size_t start = node->offset;
-    if (start > file->size || file->size - start < position || memcmp(file->text + start, node->text, position) != 0 ||
-        memchr(node->text, '\n', position))
+    if (start > file->size || file->size - start < position ||
+        memcmp(file->text + start, node->text, position) != 0 || memchr(node->text, '\n', position))
         return;
     for (size_t i = 0; i < position; i++)
         *ret_column += ((unsigned char)node->text[i] & 0xc0) != 0x80;
 }
 
-void complain(struct reading *reading, const struct node *at, size_t position, const char *hint, const char *format, ...)
+void complain(struct reading *reading, const struct node *at, size_t position, const char *hint,
+              const char *format, ...)
 {
     int line = 1, column = 1;
     if (at)
@@ -129,7 +152,8 @@ void complain(struct reading *reading, const struct node *at, size_t position, c
 
 const char *node_location(struct reading *reading, const struct node *node)
 {
-    const char *text = take_print(reading, "%s:%d:%d", reading->files[node->file].path, node->line, node->column);
+    const char *text = take_print(reading, "%s:%d:%d", reading->files[node->file].path, node->line,
+                                  node->column);
     return text ? text : "";
 }
 
@@ -163,11 +187,14 @@ struct line_view {
 
 static struct line_view line_view(const struct source_file *file, const char *at)
 {
-    const char *end = file->text + file->size, *next = at < end ? memchr(at, '\n', (size_t)(end - at)) : NULL;
+    const char *end = file->text + file->size,
+               *next = at < end ? memchr(at, '\n', (size_t)(end - at)) : NULL;
     struct line_view line = {at, (size_t)((next ? next : end) - at), 0};
     if (line.size && line.text[line.size - 1] == '\r')
         line.size--;
-    while (line.indent < line.size && (line.text[line.indent] == ' ' || line.text[line.indent] == '\t' || line.text[line.indent] == '-'))
+    while (line.indent < line.size &&
+           (line.text[line.indent] == ' ' || line.text[line.indent] == '\t' ||
+            line.text[line.indent] == '-'))
         line.indent++;
     return line;
 }
@@ -199,12 +226,14 @@ static size_t secret_start(const struct line_view *line)
 {
     for (size_t i = 0; i < line->size; i++) {
         size_t start = i;
-        while (i < line->size && line->text[i] != ':' && line->text[i] != ',' && line->text[i] != '{' && line->text[i] != ' ')
+        while (i < line->size && line->text[i] != ':' && line->text[i] != ',' &&
+               line->text[i] != '{' && line->text[i] != ' ')
             i++;
         size_t name = i;
         while (i < line->size && line->text[i] == ' ')
             i++;
-        if (i < line->size && line->text[i] == ':' && name > start && name_is_secret(line->text + start, name - start))
+        if (i < line->size && line->text[i] == ':' && name > start &&
+            name_is_secret(line->text + start, name - start))
             return i + 1;
         if (name == i && i < line->size && line->text[i] == ' ')
             i--;
@@ -239,7 +268,8 @@ static size_t character_size(const char *text, size_t size)
 }
 
 /* The source line and a caret under `column`; long lines are cut to a window around it. */
-static weir_status excerpt(const struct source_file *file, int number, int column, struct weir_buffer *out, struct weir_error *reterr)
+static weir_status excerpt(const struct source_file *file, int number, int column,
+                           struct weir_buffer *out, struct weir_error *reterr)
 {
     enum { WIDTH = 110, BEFORE = 70 };
     struct line_view line = line_find(file, number);
@@ -275,7 +305,8 @@ static weir_status excerpt(const struct source_file *file, int number, int colum
     for (; current < column && current < first + WIDTH; current++)
         WEIR_TRY(weir_buffer_append(&caret, " ", 1, reterr));
     WEIR_TRY(weir_buffer_append(&caret, "^", 1, reterr));
-    return weir_buffer_print(out, reterr, "%.*s", (int)caret.size, (const char *)caret.data); /* print puts a NUL behind */
+    return weir_buffer_print(out, reterr, "%.*s", (int)caret.size,
+                             (const char *)caret.data); /* print puts a NUL behind */
 }
 
 static int complaint_order(const void *a, const void *b)
@@ -290,10 +321,12 @@ static int complaint_order(const void *a, const void *b)
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
-static weir_status complaint_print(const struct reading *reading, const struct complaint *complaint, struct weir_buffer *out, struct weir_error *reterr)
+static weir_status complaint_print(const struct reading *reading, const struct complaint *complaint,
+                                   struct weir_buffer *out, struct weir_error *reterr)
 {
     const struct source_file *file = &reading->files[complaint->file];
-    WEIR_TRY(weir_buffer_print(out, reterr, "%s:%d:%d: %s", file->path, complaint->line, complaint->column, complaint->text));
+    WEIR_TRY(weir_buffer_print(out, reterr, "%s:%d:%d: %s", file->path, complaint->line,
+                               complaint->column, complaint->text));
     if (file->text && file->size)
         WEIR_TRY(excerpt(file, complaint->line, complaint->column, out, reterr));
     if (complaint->hint)
@@ -301,11 +334,14 @@ static weir_status complaint_print(const struct reading *reading, const struct c
     return WEIR_OK;
 }
 
-weir_status complaints_report(struct reading *reading, void (*report)(void *argument, const char *text), void *argument, struct weir_error *reterr)
+weir_status complaints_report(struct reading *reading,
+                              void (*report)(void *argument, const char *text), void *argument,
+                              struct weir_error *reterr)
 {
     if (reading->complaint_count == 0)
         return WEIR_OK;
-    qsort(reading->complaints, reading->complaint_count, sizeof *reading->complaints, complaint_order);
+    qsort(reading->complaints, reading->complaint_count, sizeof *reading->complaints,
+          complaint_order);
     WEIR_AUTO(weir_buffer) out = {.account = reading->arena->account};
     for (size_t i = 0; report && i < reading->complaint_count; i++) {
         weir_buffer_clear(&out);
@@ -314,10 +350,14 @@ weir_status complaints_report(struct reading *reading, void (*report)(void *argu
     }
     size_t count = reading->complaint_count;
     if (report)
-        return weir_fail(reterr, WEIR_USAGE, "%s: %s%zu error%s%s", reading->files[0].path, reading->complaint_dropped ? "more than " : "", count,
-                         count == 1 ? "" : "s", reading->complaint_dropped ? "; these are the first" : "");
+        return weir_fail(reterr, WEIR_USAGE, "%s: %s%zu error%s%s", reading->files[0].path,
+                         reading->complaint_dropped ? "more than " : "", count,
+                         count == 1 ? "" : "s",
+                         reading->complaint_dropped ? "; these are the first" : "");
     const struct complaint *first = &reading->complaints[0];
-    weir_status status = weir_fail(reterr, WEIR_USAGE, "%s:%d:%d: %s", reading->files[first->file].path, first->line, first->column, first->text);
+    weir_status status = weir_fail(reterr, WEIR_USAGE, "%s:%d:%d: %s",
+                                   reading->files[first->file].path, first->line, first->column,
+                                   first->text);
     if (first->hint)
         weir_error_hint(reterr, "%s", first->hint);
     return status;

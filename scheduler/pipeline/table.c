@@ -1,4 +1,5 @@
-/* Tables of the pipeline file: names, columns, checks, layout, and the digest of what defines them. */
+/* Tables of the pipeline file: names, columns, checks, layout, and the digest of what defines them.
+ */
 #include "scheduler/pipeline/pipeline_int.h"
 
 #include "engine/base/limits.h"
@@ -13,11 +14,13 @@
 struct table_reading {
     struct reading *reading;
     struct weir_table_config *table;
-    const struct node *node;    /* the table's map */
-    const char *shown;          /* "tables.bronze.inventory" */
+    const struct node *node; /* the table's map */
+    const char *shown;       /* "tables.bronze.inventory" */
 };
 
-/* ---- columns -------------------------------------------------------------------------------------------------- */
+/* ---- columns
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static bool column_name_check(struct table_reading *at, const struct node *key)
 {
@@ -32,16 +35,19 @@ static bool column_name_check(struct table_reading *at, const struct node *key)
         if ((unsigned char)key->text[i] < 0x20 || key->text[i] == 0x7f)
             why = "a name with a control character";
     if (why)
-        complain(at->reading, key, 0, NULL, "%s.columns: %s is %s", at->shown, node_quote(at->reading, key), why);
+        complain(at->reading, key, 0, NULL, "%s.columns: %s is %s", at->shown,
+                 node_quote(at->reading, key), why);
     return !why;
 }
 
-static bool parse_type(struct table_reading *at, const struct node *node, const char *column, struct weir_field *field)
+static bool parse_type(struct table_reading *at, const struct node *node, const char *column,
+                       struct weir_field *field)
 {
     struct reading *reading = at->reading;
     size_t position = 0;
     struct weir_error error = {0};
-    weir_status status = weir_type_parse_column(reading->arena, node->text, &field->type, &field->required, &position, &error);
+    weir_status status = weir_type_parse_column(reading->arena, node->text, &field->type,
+                                                &field->required, &position, &error);
     if (status == WEIR_OK)
         return true;
     if (status != WEIR_USAGE) {
@@ -50,23 +56,28 @@ static bool parse_type(struct table_reading *at, const struct node *node, const 
         return false;
     }
     const char *hint = error.hint;
-    if (!*hint && node->style == STYLE_PLAIN && strstr(error.text, "there is the end") && strchr(node->text, '<'))
+    if (!*hint && node->style == STYLE_PLAIN && strstr(error.text, "there is the end") &&
+        strchr(node->text, '<'))
         hint = "inside {...} a type that holds a comma must stand in quotes";
-    complain(reading, node, position, hint, "%s.columns.%s: %s", at->shown, column, node->substituted ? "no type after ${...}" : error.text);
+    complain(reading, node, position, hint, "%s.columns.%s: %s", at->shown, column,
+             node->substituted ? "no type after ${...}" : error.text);
     return false;
 }
 
-static void column_unit(struct table_reading *at, const struct node *node, const struct weir_field *field, struct weir_column_config *config)
+static void column_unit(struct table_reading *at, const struct node *node,
+                        const struct weir_field *field, struct weir_column_config *config)
 {
     const struct node *unit = node_get(node, "unit");
     config->unit = unit ? unit->text : NULL;
-    if (unit && field->type.id != WEIR_TIMESTAMP && field->type.id != WEIR_TIMESTAMPTZ && field->type.id != WEIR_TIME)
-        complain(at->reading, unit, 0, NULL, "%s.columns.%s.unit: only timestamp, timestamptz and time have a unit, not %s", at->shown, field->name,
-                 weir_type_name(field->type.id));
+    if (unit && field->type.id != WEIR_TIMESTAMP && field->type.id != WEIR_TIMESTAMPTZ &&
+        field->type.id != WEIR_TIME)
+        complain(at->reading, unit, 0, NULL,
+                 "%s.columns.%s.unit: only timestamp, timestamptz and time have a unit, not %s",
+                 at->shown, field->name, weir_type_name(field->type.id));
 }
 
-static bool bind_column(struct table_reading *at, const struct node *key, const struct node *value, struct weir_field *field,
-                        struct weir_column_config *config)
+static bool bind_column(struct table_reading *at, const struct node *key, const struct node *value,
+                        struct weir_field *field, struct weir_column_config *config)
 {
     *field = (struct weir_field){.name = key->text};
     *config = (struct weir_column_config){.path = key->text, .class_name = "none", .bounds = true};
@@ -89,7 +100,8 @@ static bool bind_column(struct table_reading *at, const struct node *key, const 
 static void bind_columns(struct table_reading *at)
 {
     struct reading *reading = at->reading;
-    const struct node *columns = node_get(at->node, "columns"), *schema = node_get(at->node, "schema");
+    const struct node *columns = node_get(at->node, "columns"),
+                      *schema = node_get(at->node, "schema");
     struct weir_table_config *table = at->table;
     table->columns.id = WEIR_STRUCT;
     if (columns && schema) {
@@ -99,7 +111,10 @@ static void bind_columns(struct table_reading *at)
     if (schema) {
         const char *path = get_path(reading, schema->text);
         if (path && strncmp(path, "s3://", 5) == 0)
-            complain(reading, schema, 0, NULL, "%s.schema: a schema on s3:// is not in this version of Weir; copy it beside this file", at->shown);
+            complain(reading, schema, 0, NULL,
+                     "%s.schema: a schema on s3:// is not in this version of Weir; copy it beside "
+                     "this file",
+                     at->shown);
         else if (path)
             avsc_read(reading, schema, path, &table->columns);
         return;
@@ -107,14 +122,16 @@ static void bind_columns(struct table_reading *at)
     if (!columns)
         return;
     if (columns->count > WEIR_SCHEMA_FIELDS_MAX) {
-        complain(reading, columns, 0, NULL, "%s.columns: more than %d columns", at->shown, WEIR_SCHEMA_FIELDS_MAX);
+        complain(reading, columns, 0, NULL, "%s.columns: more than %d columns", at->shown,
+                 WEIR_SCHEMA_FIELDS_MAX);
         return;
     }
     struct weir_field *fields = take(reading, columns->count + 1, sizeof *fields);
     struct weir_column_config *configs = take(reading, columns->count + 1, sizeof *configs);
     for (size_t i = 0; fields && configs && i < columns->count; i++) {
         size_t count = table->columns.child_count;
-        if (!bind_column(at, columns->entries[i].key, columns->entries[i].value, &fields[count], &configs[count]))
+        if (!bind_column(at, columns->entries[i].key, columns->entries[i].value, &fields[count],
+                         &configs[count]))
             continue;
         table->columns.child_count++;
         table->column_config_count++;
@@ -125,16 +142,20 @@ static void bind_columns(struct table_reading *at)
         complain(reading, columns, 0, NULL, "%s.columns: no columns", at->shown);
 }
 
-/* ---- paths that must exist ------------------------------------------------------------------------------------ */
+/* ---- paths that must exist
+ * ------------------------------------------------------------------------------------ */
 
 /* True when some column was refused: then a missing one may be that, and is not told again. */
 static bool columns_incomplete(const struct table_reading *at)
 {
     const struct node *columns = node_get(at->node, "columns");
-    return at->table->columns.child_count == 0 || (columns && columns->kind == NODE_MAP && columns->count != at->table->columns.child_count);
+    return at->table->columns.child_count == 0 ||
+           (columns && columns->kind == NODE_MAP &&
+            columns->count != at->table->columns.child_count);
 }
 
-static const struct weir_field *column_by_path(struct table_reading *at, const struct node *node, size_t position, const char *path, const char *what)
+static const struct weir_field *column_by_path(struct table_reading *at, const struct node *node,
+                                               size_t position, const char *path, const char *what)
 {
     const struct weir_field *field = weir_type_by_path(&at->table->columns, path);
     if (field || columns_incomplete(at))
@@ -143,7 +164,8 @@ static const struct weir_field *column_by_path(struct table_reading *at, const s
     size_t count = 0;
     for (uint32_t i = 0; i < at->table->columns.child_count && count < 256; i++)
         known[count++] = at->table->columns.children[i].name;
-    complain(at->reading, node, position, suggest(at->reading, path, known, count), "%s.%s: no column '%.200s'", at->shown, what, path);
+    complain(at->reading, node, position, suggest(at->reading, path, known, count),
+             "%s.%s: no column '%.200s'", at->shown, what, path);
     return NULL;
 }
 
@@ -151,7 +173,8 @@ static void bind_partitions(struct table_reading *at)
 {
     struct reading *reading = at->reading;
     const struct node *list = node_get(at->node, "partition_by");
-    at->table->partition_by = get_texts(reading, at->node, "partition_by", &at->table->partition_by_count);
+    at->table->partition_by = get_texts(reading, at->node, "partition_by",
+                                        &at->table->partition_by_count);
     for (size_t i = 0; i < list_size(list) && reading->status == WEIR_OK; i++) {
         const struct node *node = list_item(list, i);
         char *transform, *path, *name;
@@ -159,30 +182,49 @@ static void bind_partitions(struct table_reading *at)
         struct weir_type result;
         if (node->kind != NODE_SCALAR)
             continue;
-        if (weir_transform_parse(reading->arena, node->text, &transform, &path, &name, &error) != WEIR_OK) {
-            static const char *const known[] = {"years", "months", "days", "hours", "bucket", "truncate"};
+        if (weir_transform_parse(reading->arena, node->text, &transform, &path, &name, &error) !=
+            WEIR_OK) {
+            static const char *const known[] = {"years", "months", "days",
+                                                "hours", "bucket", "truncate"};
             size_t word = strcspn(node->text, "( ");
-            bool cut = node->style == STYLE_PLAIN && (strchr(node->text, '(') == NULL) != (strchr(node->text, ')') == NULL);
+            bool cut = node->style == STYLE_PLAIN &&
+                       (strchr(node->text, '(') == NULL) != (strchr(node->text, ')') == NULL);
             bool named = false;
             for (size_t j = 0; j < 6; j++)
                 named |= strlen(known[j]) == word && strncasecmp(known[j], node->text, word) == 0;
-            const char *hint = cut ? "inside [...] a transform that holds a comma must stand in quotes" : node->text[word] == '(' && !named ? suggest(reading, take_print(reading, "%.*s", (int)(word < 60 ? word : 60), node->text), known, 6) : NULL;
-            complain(reading, node, 0, hint ? hint : "column, years(c), months(c), days(c), hours(c), bucket(N, c), truncate(W, c)",
-                     "%s.partition_by: %s is no partition transform", at->shown, node_quote(reading, node));
+            const char *hint =
+                cut ? "inside [...] a transform that holds a comma must stand in quotes"
+                : node->text[word] == '(' && !named
+                    ? suggest(reading,
+                              take_print(reading, "%.*s", (int)(word < 60 ? word : 60), node->text),
+                              known, 6)
+                    : NULL;
+            complain(reading, node, 0,
+                     hint ? hint
+                          : "column, years(c), months(c), days(c), hours(c), bucket(N, c), "
+                            "truncate(W, c)",
+                     "%s.partition_by: %s is no partition transform", at->shown,
+                     node_quote(reading, node));
             continue;
         }
         const char *place = strstr(node->text, path);
-        const struct weir_field *field = column_by_path(at, node, place ? (size_t)(place - node->text) : 0, path, "partition_by");
-        if (field && weir_transform_result_type(transform, &field->type, &result, &error) != WEIR_OK)
-            complain(reading, node, 0, NULL, "%s.partition_by: %s does not go with type %s", at->shown, node_quote(reading, node), weir_type_name(field->type.id));
+        const struct weir_field *field = column_by_path(
+            at, node, place ? (size_t)(place - node->text) : 0, path, "partition_by");
+        if (field &&
+            weir_transform_result_type(transform, &field->type, &result, &error) != WEIR_OK)
+            complain(reading, node, 0, NULL, "%s.partition_by: %s does not go with type %s",
+                     at->shown, node_quote(reading, node), weir_type_name(field->type.id));
         for (size_t j = 0; j < i; j++)
             if (node_is(list_item(list, j), node->text))
-                complain(reading, node, 0, NULL, "%s.partition_by: %s is here twice", at->shown, node_quote(reading, node));
+                complain(reading, node, 0, NULL, "%s.partition_by: %s is here twice", at->shown,
+                         node_quote(reading, node));
     }
 }
 
-/* "column [asc|desc] [nulls first|nulls last]"; nulls come first when ascending, last when descending, as in Spark. */
-static bool parse_sort(struct reading *reading, const char *text, struct weir_sort_field *ret_field, const char **ret_wrong)
+/* "column [asc|desc] [nulls first|nulls last]"; nulls come first when ascending, last when
+ * descending, as in Spark. */
+static bool parse_sort(struct reading *reading, const char *text, struct weir_sort_field *ret_field,
+                       const char **ret_wrong)
 {
     char *copy = take_text(reading, text, strlen(text)), *save = NULL;
     if (!copy)
@@ -221,12 +263,14 @@ static void bind_sort(struct table_reading *at)
         if (node->kind != NODE_SCALAR)
             continue;
         if (!parse_sort(reading, node->text, &field, &wrong)) {
-            complain(reading, node, 0, "column [asc|desc] [nulls first|nulls last]", "%s.sort_by: %s is no sort order", at->shown, node_quote(reading, node));
+            complain(reading, node, 0, "column [asc|desc] [nulls first|nulls last]",
+                     "%s.sort_by: %s is no sort order", at->shown, node_quote(reading, node));
             continue;
         }
         const struct weir_field *column = column_by_path(at, node, 0, field.path, "sort_by");
         if (column && weir_type_is_nested(column->type.id))
-            complain(reading, node, 0, NULL, "%s.sort_by: '%s' is a %s, and has no order", at->shown, field.path, weir_type_name(column->type.id));
+            complain(reading, node, 0, NULL, "%s.sort_by: '%s' is a %s, and has no order",
+                     at->shown, field.path, weir_type_name(column->type.id));
         fields[at->table->sort_count++] = field;
     }
 }
@@ -237,64 +281,80 @@ static void bind_bloom(struct table_reading *at)
     at->table->bloom = get_texts(at->reading, at->node, "bloom", &at->table->bloom_count);
     for (size_t i = 0; i < list_size(list); i++) {
         const struct node *node = list_item(list, i);
-        const struct weir_field *field = node->kind == NODE_SCALAR ? column_by_path(at, node, 0, node->text, "bloom") : NULL;
+        const struct weir_field *field = node->kind == NODE_SCALAR
+                                             ? column_by_path(at, node, 0, node->text, "bloom")
+                                             : NULL;
         if (field && (weir_type_is_nested(field->type.id) || field->type.id == WEIR_BOOLEAN))
-            complain(at->reading, node, 0, NULL, "%s.bloom: a %s takes no bloom filter", at->shown, weir_type_name(field->type.id));
+            complain(at->reading, node, 0, NULL, "%s.bloom: a %s takes no bloom filter", at->shown,
+                     weir_type_name(field->type.id));
     }
 }
 
-/* ---- expectations --------------------------------------------------------------------------------------------- */
+/* ---- expectations
+ * --------------------------------------------------------------------------------------------- */
 
 static bool expression_check(struct table_reading *at, const struct node *node, const char *what)
 {
     if (node->size <= WEIR_EXPRESSION_SIZE_MAX)
         return true;
-    complain(at->reading, node, 0, NULL, "%s.%s: larger than %u bytes", at->shown, what, WEIR_EXPRESSION_SIZE_MAX);
+    complain(at->reading, node, 0, NULL, "%s.%s: larger than %u bytes", at->shown, what,
+             WEIR_EXPRESSION_SIZE_MAX);
     return false;
 }
 
 static enum weir_on_fail on_fail_of(const struct node *item)
 {
     const struct node *node = node_get(item, "on_fail");
-    return node_is(node, "fail") ? WEIR_ON_FAIL_FAIL : node_is(node, "warn") ? WEIR_ON_FAIL_WARN : WEIR_ON_FAIL_QUARANTINE;
+    return node_is(node, "fail")   ? WEIR_ON_FAIL_FAIL
+           : node_is(node, "warn") ? WEIR_ON_FAIL_WARN
+                                   : WEIR_ON_FAIL_QUARANTINE;
 }
 
 static const char *quoted_column(struct reading *reading, const char *path)
 {
     const char *text = "";
     char *copy = take_text(reading, path, strlen(path)), *save = NULL;
-    for (char *part = copy ? strtok_r(copy, ".", &save) : NULL; part && text; part = strtok_r(NULL, ".", &save))
+    for (char *part = copy ? strtok_r(copy, ".", &save) : NULL; part && text;
+         part = strtok_r(NULL, ".", &save))
         text = take_print(reading, "%s%s\"%s\"", text, *text ? "." : "", part);
     return text ? text : "";
 }
 
-/* One item: `that`, or `not_null` with one expectation for each column. Returns how many were added. */
-static size_t bind_expectation(struct table_reading *at, const struct node *item, size_t index, struct weir_expectation *out, size_t room)
+/* One item: `that`, or `not_null` with one expectation for each column. Returns how many were
+ * added. */
+static size_t bind_expectation(struct table_reading *at, const struct node *item, size_t index,
+                               struct weir_expectation *out, size_t room)
 {
     struct reading *reading = at->reading;
     const struct node *that = node_get(item, "that"), *columns = node_get(item, "not_null");
     if (item->kind == NODE_NULL)
         return 0;
     if (that && columns)
-        complain(reading, columns, 0, NULL, "%s.expect[%zu]: that or not_null, not both", at->shown, index);
-    if (!that && !columns && !node_get_key(item, "that") && !node_get_key(item, "not_null") && !node_get_key(item, "unique"))
-        complain(reading, item, 0, NULL, "%s.expect[%zu]: expected that or not_null", at->shown, index);
+        complain(reading, columns, 0, NULL, "%s.expect[%zu]: that or not_null, not both", at->shown,
+                 index);
+    if (!that && !columns && !node_get_key(item, "that") && !node_get_key(item, "not_null") &&
+        !node_get_key(item, "unique"))
+        complain(reading, item, 0, NULL, "%s.expect[%zu]: expected that or not_null", at->shown,
+                 index);
     if (that) {
         if (!expression_check(at, that, "expect"))
             return 0;
         const char *name = get_text(item, "name");
-        *out = (struct weir_expectation){name ? name : that->text, that->text, on_fail_of(item), node_location(reading, that)};
+        *out = (struct weir_expectation){name ? name : that->text, that->text, on_fail_of(item),
+                                         node_location(reading, that)};
         return 1;
     }
     size_t count = 0;
     for (size_t i = 0; i < list_size(columns) && count < room; i++) {
         const struct node *column = list_item(columns, i);
-        if (column->kind != NODE_SCALAR || !column_by_path(at, column, 0, column->text, "expect.not_null"))
+        if (column->kind != NODE_SCALAR ||
+            !column_by_path(at, column, 0, column->text, "expect.not_null"))
             continue;
         const char *name = get_text(item, "name");
-        out[count++] = (struct weir_expectation){name ? name : take_print(reading, "not_null(%s)", column->text),
-                                                 take_print(reading, "%s is not null", quoted_column(reading, column->text)), on_fail_of(item),
-                                                 node_location(reading, column)};
+        out[count++] = (struct weir_expectation){
+            name ? name : take_print(reading, "not_null(%s)", column->text),
+            take_print(reading, "%s is not null", quoted_column(reading, column->text)),
+            on_fail_of(item), node_location(reading, column)};
     }
     return count;
 }
@@ -308,18 +368,26 @@ static void bind_expectations(struct table_reading *at)
     struct weir_expectation *expectations = take(at->reading, room + 1, sizeof *expectations);
     at->table->expectations = expectations;
     for (size_t i = 0; expectations && i < list_size(list); i++)
-        at->table->expectation_count += bind_expectation(at, list_item(list, i), i, expectations + at->table->expectation_count, room - at->table->expectation_count);
+        at->table->expectation_count += bind_expectation(
+            at, list_item(list, i), i, expectations + at->table->expectation_count,
+            room - at->table->expectation_count);
 }
 
-/* ---- digest --------------------------------------------------------------------------------------------------- */
+/* ---- digest
+ * ---------------------------------------------------------------------------------------------------
+ */
 
-static weir_status canonical_text(struct weir_buffer *out, const char *tag, const char *text, struct weir_error *reterr)
+static weir_status canonical_text(struct weir_buffer *out, const char *tag, const char *text,
+                                  struct weir_error *reterr)
 {
-    return weir_buffer_print(out, reterr, "%s %zu:%s\n", tag, text ? strlen(text) : 0, text ? text : "");
+    return weir_buffer_print(out, reterr, "%s %zu:%s\n", tag, text ? strlen(text) : 0,
+                             text ? text : "");
 }
 
-/* What defines the table, in one fixed form: not comments, docs, places, order of keys, nor how files are laid out. */
-static weir_status canonical(const struct weir_table_config *table, struct weir_buffer *out, struct weir_error *reterr)
+/* What defines the table, in one fixed form: not comments, docs, places, order of keys, nor how
+ * files are laid out. */
+static weir_status canonical(const struct weir_table_config *table, struct weir_buffer *out,
+                             struct weir_error *reterr)
 {
     WEIR_TRY(weir_buffer_print(out, reterr, "weir.table 1\n"));
     WEIR_TRY(canonical_text(out, "name", table->name, reterr));
@@ -344,13 +412,15 @@ static weir_status canonical(const struct weir_table_config *table, struct weir_
         WEIR_TRY(canonical_text(out, "expect", table->expectations[i].that, reterr));
         WEIR_TRY(weir_buffer_print(out, reterr, " on_fail %d\n", table->expectations[i].on_fail));
     }
-    WEIR_TRY(weir_buffer_print(out, reterr, "on_invalid %d\nunknown_fields %d\nmetadata %d\ntombstones_skip %d\n", table->on_invalid,
-                               table->unknown_fields, table->metadata, table->tombstones_skip));
+    WEIR_TRY(weir_buffer_print(
+        out, reterr, "on_invalid %d\nunknown_fields %d\nmetadata %d\ntombstones_skip %d\n",
+        table->on_invalid, table->unknown_fields, table->metadata, table->tombstones_skip));
     for (size_t i = 0; i < table->partition_by_count; i++)
         WEIR_TRY(canonical_text(out, "partition", table->partition_by[i], reterr));
     for (size_t i = 0; i < table->sort_count; i++) {
         WEIR_TRY(canonical_text(out, "sort", table->sort_by[i].path, reterr));
-        WEIR_TRY(weir_buffer_print(out, reterr, " %d %d\n", table->sort_by[i].descending, table->sort_by[i].nulls_first));
+        WEIR_TRY(weir_buffer_print(out, reterr, " %d %d\n", table->sort_by[i].descending,
+                                   table->sort_by[i].nulls_first));
     }
     return WEIR_OK;
 }
@@ -370,21 +440,26 @@ static void bind_digest(struct table_reading *at)
     at->table->digest = take_text(at->reading, hex, 32);
 }
 
-/* ---- the table ------------------------------------------------------------------------------------------------ */
+/* ---- the table
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static bool table_name_split(struct table_reading *at, const struct node *key)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
     struct weir_table_config *table = at->table;
-    size_t layer = strspn(key->text, letters), rest = key->text[layer] == '.' ? strspn(key->text + layer + 1, letters) : 0;
+    size_t layer = strspn(key->text, letters),
+           rest = key->text[layer] == '.' ? strspn(key->text + layer + 1, letters) : 0;
     const char *hint = "layer.table, each of a-z A-Z 0-9 _";
-    bool good = layer > 0 && rest > 0 && layer + 1 + rest == key->size && key->size <= WEIR_NAME_SIZE_MAX && key->text[0] != '_';
+    bool good = layer > 0 && rest > 0 && layer + 1 + rest == key->size &&
+                key->size <= WEIR_NAME_SIZE_MAX && key->text[0] != '_';
     if (good && rest > 12 && strcmp(key->text + key->size - 12, "__quarantine") == 0) {
         good = false;
         hint = "names that end in __quarantine are Weir's own";
     }
     if (!good) {
-        complain(at->reading, key, 0, hint, "tables: %s is no name of a table", node_quote(at->reading, key));
+        complain(at->reading, key, 0, hint, "tables: %s is no name of a table",
+                 node_quote(at->reading, key));
         return false;
     }
     table->layer = take_text(at->reading, key->text, layer);
@@ -406,7 +481,8 @@ static void bind_table_source(struct table_reading *at, const struct weir_pipeli
             known[count++] = pipeline->sources[i].name;
     }
     if (!at->table->source && !node->substituted)
-        complain(at->reading, node, 0, suggest(at->reading, node->text, known, count), "%s.source: no source %s", at->shown, node_quote(at->reading, node));
+        complain(at->reading, node, 0, suggest(at->reading, node->text, known, count),
+                 "%s.source: no source %s", at->shown, node_quote(at->reading, node));
     else if (!at->table->source)
         complain(at->reading, node, 0, NULL, "%s.source: no source of that name", at->shown);
 }
@@ -414,16 +490,20 @@ static void bind_table_source(struct table_reading *at, const struct weir_pipeli
 static void bind_rules(struct table_reading *at)
 {
     struct weir_table_config *table = at->table;
-    const struct node *where = node_get(at->node, "where"), *limit = node_get(at->node, "max_invalid");
+    const struct node *where = node_get(at->node, "where"),
+                      *limit = node_get(at->node, "max_invalid");
     const char *codec = get_text(at->node, "codec"), *share = get_text(limit, "share");
     if (where && expression_check(at, where, "where")) {
         table->where = where->text;
         table->where_location = node_location(at->reading, where);
     }
-    table->on_invalid = node_is(node_get(at->node, "on_invalid"), "fail") ? WEIR_INVALID_FAIL : WEIR_INVALID_QUARANTINE;
+    table->on_invalid = node_is(node_get(at->node, "on_invalid"), "fail") ? WEIR_INVALID_FAIL
+                                                                          : WEIR_INVALID_QUARANTINE;
     if (share && parse_percent(share, strlen(share), &table->max_invalid_share))
         table->max_invalid_of_at_least = get_whole(limit, "of_at_least", 1000);
-    table->unknown_fields = node_is(node_get(at->node, "unknown_fields"), "quarantine") ? WEIR_UNKNOWN_QUARANTINE : WEIR_UNKNOWN_IGNORE;
+    table->unknown_fields = node_is(node_get(at->node, "unknown_fields"), "quarantine")
+                                ? WEIR_UNKNOWN_QUARANTINE
+                                : WEIR_UNKNOWN_IGNORE;
     table->codec = WEIR_CODEC_LZ4_RAW;
     if (codec)
         (void)parse_codec(codec, &table->codec, &table->codec_level);
@@ -433,7 +513,8 @@ static void bind_rules(struct table_reading *at)
     table->tombstones_skip = node_is(node_get(at->node, "tombstones"), "skip");
 }
 
-static void bind_table(struct table_reading *at, const struct weir_pipeline *pipeline, const struct node *key)
+static void bind_table(struct table_reading *at, const struct weir_pipeline *pipeline,
+                       const struct node *key)
 {
     at->table->name = key->text;
     at->table->location = node_location(at->reading, key);
@@ -441,9 +522,11 @@ static void bind_table(struct table_reading *at, const struct weir_pipeline *pip
     table_name_split(at, key);
     if (at->node->kind != NODE_MAP)
         return;
-    bool later = node_get_key(at->node, "sql") != NULL || node_get_key(at->node, "registry") != NULL;
+    bool later = node_get_key(at->node, "sql") != NULL ||
+                 node_get_key(at->node, "registry") != NULL;
     if (!later && !node_get_key(at->node, "columns") && !node_get_key(at->node, "schema"))
-        complain(at->reading, key, 0, "columns: {name: type}, or schema: file.avsc", "%s: columns are missing", at->shown);
+        complain(at->reading, key, 0, "columns: {name: type}, or schema: file.avsc",
+                 "%s: columns are missing", at->shown);
     bind_table_source(at, pipeline);
     bind_columns(at);
     bind_rules(at);
@@ -461,7 +544,8 @@ void tables_bind(struct reading *reading, struct weir_pipeline *pipeline, const 
     pipeline->tables = bound;
     for (size_t i = 0; bound && i < count && !complain_full(reading); i++) {
         const struct node *key = tables->entries[i].key;
-        struct table_reading at = {reading, &bound[i], tables->entries[i].value, take_print(reading, "tables.%s", key->text)};
+        struct table_reading at = {reading, &bound[i], tables->entries[i].value,
+                                   take_print(reading, "tables.%s", key->text)};
         if (!at.shown)
             return;
         bind_table(&at, pipeline, key);

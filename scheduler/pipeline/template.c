@@ -8,7 +8,8 @@ static const char inventory_text[] =
     "name: %s\n"
     "\n"
     "lake:\n"
-    "  warehouse: ./lake                  # or s3://{tenant}-{region}-datalake, with tenant and region beside it\n"
+    "  warehouse: ./lake                  # or s3://{tenant}-{region}-datalake, with tenant and "
+    "region beside it\n"
     "\n"
     "sources:\n"
     "  inventory:\n"
@@ -39,7 +40,8 @@ static const char inventory_text[] =
     "      - {that: \"cpu.usage_pct between 0 and 100\", on_fail: quarantine}\n"
     "    partition_by: [days(collected_at)]\n";
 
-weir_status weir_pipeline_template(const char *template_name, const char *name, struct weir_buffer *out, struct weir_error *reterr)
+weir_status weir_pipeline_template(const char *template_name, const char *name,
+                                   struct weir_buffer *out, struct weir_error *reterr)
 {
     if (strcmp(template_name, "inventory") != 0) {
         weir_status status = weir_fail(reterr, WEIR_NOT_FOUND, "no template %.100s", template_name);
@@ -52,12 +54,19 @@ weir_status weir_pipeline_template(const char *template_name, const char *name, 
     return weir_buffer_print(out, reterr, "%s", mark + 2);
 }
 
-/* A text in double quotes where YAML could read it otherwise; keys are not filled from the environment. */
-static weir_status put_text(const char *text, bool is_key, struct weir_buffer *out, struct weir_error *reterr)
+/* A text in double quotes where YAML could read it otherwise; keys are not filled from the
+ * environment. */
+static weir_status put_text(const char *text, bool is_key, struct weir_buffer *out,
+                            struct weir_error *reterr)
 {
     size_t size = strlen(text);
-    bool plain = size && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./*-") == size && !strchr("-*.0123456789", text[0]);
-    static const char *const words[] = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"};
+    bool plain = size &&
+                 strspn(text,
+                        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./*-") ==
+                     size &&
+                 !strchr("-*.0123456789", text[0]);
+    static const char *const words[] = {"true", "false", "null", "yes", "no",
+                                        "on",   "off",   "y",    "n"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         plain &= strcasecmp(text, words[i]) != 0;
     if (plain)
@@ -76,7 +85,8 @@ static weir_status put_text(const char *text, bool is_key, struct weir_buffer *o
     return weir_buffer_append(out, "\"", 1, reterr);
 }
 
-static weir_status put_columns(const struct weir_type *columns, struct weir_buffer *out, struct weir_error *reterr)
+static weir_status put_columns(const struct weir_type *columns, struct weir_buffer *out,
+                               struct weir_error *reterr)
 {
     for (uint32_t i = 0; i < columns->child_count; i++) {
         const struct weir_field *field = &columns->children[i];
@@ -86,14 +96,17 @@ static weir_status put_columns(const struct weir_type *columns, struct weir_buff
         WEIR_TRY(weir_buffer_print(out, reterr, "      "));
         WEIR_TRY(put_text(field->name, /* is_key= */ true, out, reterr));
         WEIR_TRY(weir_buffer_append(out, ": ", 2, reterr));
-        bool quote = memchr(type.data, '"', type.size) || memchr(type.data, '#', type.size) || memchr(type.data, '$', type.size);
-        WEIR_TRY(quote ? put_text((const char *)type.data, false, out, reterr) : weir_buffer_append(out, type.data, type.size, reterr));
+        bool quote = memchr(type.data, '"', type.size) || memchr(type.data, '#', type.size) ||
+                     memchr(type.data, '$', type.size);
+        WEIR_TRY(quote ? put_text((const char *)type.data, false, out, reterr)
+                       : weir_buffer_append(out, type.data, type.size, reterr));
         WEIR_TRY(weir_buffer_print(out, reterr, "\n"));
     }
     return WEIR_OK;
 }
 
-weir_status weir_pipeline_from_type(const struct weir_pipeline_sketch *sketch, struct weir_buffer *out, struct weir_error *reterr)
+weir_status weir_pipeline_from_type(const struct weir_pipeline_sketch *sketch,
+                                    struct weir_buffer *out, struct weir_error *reterr)
 {
     const char *dot = strchr(sketch->table, '.'), *source = dot ? dot + 1 : sketch->table;
     if (sketch->columns->id != WEIR_STRUCT || sketch->columns->child_count == 0)
@@ -102,15 +115,20 @@ weir_status weir_pipeline_from_type(const struct weir_pipeline_sketch *sketch, s
         WEIR_TRY(weir_buffer_print(out, reterr, "# %s\n", sketch->comment));
     WEIR_TRY(weir_buffer_print(out, reterr, "version: 1\nname: "));
     WEIR_TRY(put_text(sketch->name, false, out, reterr));
-    WEIR_TRY(weir_buffer_print(out, reterr, "\n\nlake:\n  warehouse: ./lake\n\nsources:\n  %s:\n    ", source));
+    WEIR_TRY(weir_buffer_print(out, reterr,
+                               "\n\nlake:\n  warehouse: ./lake\n\nsources:\n  %s:\n    ", source));
     if (sketch->files) {
         WEIR_TRY(weir_buffer_print(out, reterr, "files: "));
         WEIR_TRY(put_text(sketch->files, false, out, reterr));
     } else {
         WEIR_TRY(weir_buffer_print(out, reterr, "kafka:\n      topics: ["));
         WEIR_TRY(put_text(sketch->topic ? sketch->topic : source, false, out, reterr));
-        WEIR_TRY(weir_buffer_print(out, reterr, "]\n      properties: {bootstrap.servers: \"${BROKERS:-localhost:9092}\"}"));
+        WEIR_TRY(weir_buffer_print(
+            out, reterr,
+            "]\n      properties: {bootstrap.servers: \"${BROKERS:-localhost:9092}\"}"));
     }
-    WEIR_TRY(weir_buffer_print(out, reterr, "\n    format: json\n\ntables:\n  %s:\n    source: %s\n    columns:\n", sketch->table, source));
+    WEIR_TRY(weir_buffer_print(
+        out, reterr, "\n    format: json\n\ntables:\n  %s:\n    source: %s\n    columns:\n",
+        sketch->table, source));
     return put_columns(sketch->columns, out, reterr);
 }

@@ -1,5 +1,6 @@
-/* YAML to nodes by libfyaml's events, one file at a time: places kept, ${ENV} filled, duplicate keys and hostile nesting
- * found. Aliases share their node; a budget of nodes keeps bombs of them harmless. */
+/* YAML to nodes by libfyaml's events, one file at a time: places kept, ${ENV} filled, duplicate
+ * keys and hostile nesting found. Aliases share their node; a budget of nodes keeps bombs of them
+ * harmless. */
 #include "scheduler/pipeline/pipeline_int.h"
 
 #include "engine/base/limits.h"
@@ -31,7 +32,8 @@ struct node *node_get(const struct node *map, const char *name)
 
 bool node_is(const struct node *node, const char *text)
 {
-    return node && node->kind == NODE_SCALAR && strlen(text) == node->size && memcmp(node->text, text, node->size) == 0;
+    return node && node->kind == NODE_SCALAR && strlen(text) == node->size &&
+           memcmp(node->text, text, node->size) == 0;
 }
 
 bool node_add(struct reading *reading, struct node *parent, struct node *key, struct node *value)
@@ -56,11 +58,13 @@ void node_break(struct node *node)
     node->broken = true;
 }
 
-weir_status file_read(struct reading *reading, const char *path, const char *shown, size_t limit, char **ret_text, size_t *ret_size, struct weir_error *reterr)
+weir_status file_read(struct reading *reading, const char *path, const char *shown, size_t limit,
+                      char **ret_text, size_t *ret_size, struct weir_error *reterr)
 {
     int descriptor = open(path, O_RDONLY | O_CLOEXEC);
     if (descriptor < 0)
-        return weir_fail(reterr, errno == ENOENT ? WEIR_NOT_FOUND : WEIR_IO, "cannot open %s: %s", shown, strerror(errno));
+        return weir_fail(reterr, errno == ENOENT ? WEIR_NOT_FOUND : WEIR_IO, "cannot open %s: %s",
+                         shown, strerror(errno));
     WEIR_AUTO(weir_buffer) buffer = {.account = reading->arena->account};
     weir_status status = WEIR_OK;
     struct stat about;
@@ -84,7 +88,8 @@ weir_status file_read(struct reading *reading, const char *path, const char *sho
     close(descriptor);
     char *text = NULL;
     if (status == WEIR_OK)
-        status = weir_arena_copy(reading->arena, buffer.data ? (const void *)buffer.data : "", buffer.size, &text, reterr);
+        status = weir_arena_copy(reading->arena, buffer.data ? (const void *)buffer.data : "",
+                                 buffer.size, &text, reterr);
     if (status == WEIR_OK) {
         *ret_text = text;
         *ret_size = buffer.size;
@@ -95,7 +100,8 @@ weir_status file_read(struct reading *reading, const char *path, const char *sho
 }
 
 /* Line and column of a byte of the file, for errors found before there is a tree. */
-static void byte_place(const struct source_file *file, size_t offset, int *ret_line, int *ret_column)
+static void byte_place(const struct source_file *file, size_t offset, int *ret_line,
+                       int *ret_column)
 {
     *ret_line = 1;
     *ret_column = 1;
@@ -107,8 +113,8 @@ static void byte_place(const struct source_file *file, size_t offset, int *ret_l
     }
 }
 
-/* libfyaml looks ahead over every open bracket, half a kilobyte each, and its time grows with the square of a run of empty
- * lines inside a text: both are counted before it sees them. */
+/* libfyaml looks ahead over every open bracket, half a kilobyte each, and its time grows with the
+ * square of a run of empty lines inside a text: both are counted before it sees them. */
 static bool work_check(struct reading *reading, int index)
 {
     const struct source_file *file = &reading->files[index];
@@ -128,9 +134,11 @@ static bool work_check(struct reading *reading, int index)
             continue;
         byte_place(file, i, &line, &column);
         if (brackets > BRACKET_COUNT_MAX)
-            complain_at(reading, index, line, column, NULL, "more than %d opening brackets", BRACKET_COUNT_MAX);
+            complain_at(reading, index, line, column, NULL, "more than %d opening brackets",
+                        BRACKET_COUNT_MAX);
         else
-            complain_at(reading, index, line, column, NULL, "more than %d empty lines in a row", EMPTY_LINES_MAX);
+            complain_at(reading, index, line, column, NULL, "more than %d empty lines in a row",
+                        EMPTY_LINES_MAX);
         return false;
     }
     return true;
@@ -144,7 +152,8 @@ static bool bytes_check(struct reading *reading, int index)
     size_t bad = weir_utf8_invalid((const uint8_t *)file->text, file->size);
     if (bad < file->size) {
         byte_place(file, bad, &line, &column);
-        complain_at(reading, index, line, column, NULL, "byte 0x%02x is not UTF-8", (unsigned char)file->text[bad]);
+        complain_at(reading, index, line, column, NULL, "byte 0x%02x is not UTF-8",
+                    (unsigned char)file->text[bad]);
         return false;
     }
     for (size_t i = 0; i < file->size; i++) {
@@ -158,14 +167,17 @@ static bool bytes_check(struct reading *reading, int index)
     return work_check(reading, index);
 }
 
-/* ${NAME}, ${NAME:-text}, and $${ for ${ itself. The environment is looked at here and nowhere else. */
+/* ${NAME}, ${NAME:-text}, and $${ for ${ itself. The environment is looked at here and nowhere
+ * else. */
 static char *substitute(struct reading *reading, struct node *node)
 {
     WEIR_AUTO(weir_buffer) out = {.account = reading->arena->account};
     const char *at = node->text, *end = node->text + node->size, *dollar;
-    while (reading->status == WEIR_OK && (dollar = memmem(at, (size_t)(end - at), "${", 2)) != NULL) {
+    while (reading->status == WEIR_OK &&
+           (dollar = memmem(at, (size_t)(end - at), "${", 2)) != NULL) {
         bool escaped = dollar > at && dollar[-1] == '$';
-        reading->status = weir_buffer_append(&out, at, (size_t)(dollar - at) - escaped, &reading->error);
+        reading->status = weir_buffer_append(&out, at, (size_t)(dollar - at) - escaped,
+                                             &reading->error);
         if (escaped) {
             if (reading->status == WEIR_OK)
                 reading->status = weir_buffer_append(&out, "${", 2, &reading->error);
@@ -173,26 +185,34 @@ static char *substitute(struct reading *reading, struct node *node)
             continue;
         }
         const char *close = memchr(dollar, '}', (size_t)(end - dollar));
-        const char *name = dollar + 2, *colon = close ? memmem(name, (size_t)(close - name), ":-", 2) : NULL;
+        const char *name = dollar + 2,
+                   *colon = close ? memmem(name, (size_t)(close - name), ":-", 2) : NULL;
         size_t size = close ? (size_t)((colon ? colon : close) - name) : 0;
-        size_t word = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
+        size_t word = strspn(name,
+                             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
         if (!close || size == 0 || word != size) {
-            complain(reading, node, (size_t)(dollar - node->text), "write ${NAME} or ${NAME:-default}; $${ stands for ${ itself",
-                     close ? "${...} holds no name of an environment variable" : "${ is not closed");
+            complain(reading, node, (size_t)(dollar - node->text),
+                     "write ${NAME} or ${NAME:-default}; $${ stands for ${ itself",
+                     close ? "${...} holds no name of an environment variable"
+                           : "${ is not closed");
             break;
         }
         char *variable = take_text(reading, name, size);
         const char *value = variable ? getenv(variable) : NULL;
         if (value && weir_utf8_invalid((const uint8_t *)value, strlen(value)) != strlen(value)) {
-            complain(reading, node, (size_t)(dollar - node->text), NULL, "environment variable %s is not UTF-8", variable);
+            complain(reading, node, (size_t)(dollar - node->text), NULL,
+                     "environment variable %s is not UTF-8", variable);
             break;
         }
         if ((!value || !*value) && colon)
-            reading->status = weir_buffer_append(&out, colon + 2, (size_t)(close - colon - 2), &reading->error);
+            reading->status = weir_buffer_append(&out, colon + 2, (size_t)(close - colon - 2),
+                                                 &reading->error);
         else if (value)
             reading->status = weir_buffer_append(&out, value, strlen(value), &reading->error);
         else if (variable)
-            complain(reading, node, (size_t)(dollar - node->text), "set it, or give a default: ${NAME:-default}", "environment variable %s is not set", variable);
+            complain(reading, node, (size_t)(dollar - node->text),
+                     "set it, or give a default: ${NAME:-default}",
+                     "environment variable %s is not set", variable);
         at = close + 1;
     }
     if (reading->status == WEIR_OK)
@@ -211,18 +231,24 @@ struct builder {
     struct node *keys[NODE_DEPTH_MAX]; /* the key that waits for its value, per level */
     int depth;
     struct node *root;
-    struct { const char *name; struct node *node; } *anchors;
+    struct {
+        const char *name;
+        struct node *node;
+    } * anchors;
     size_t anchor_count, anchor_capacity;
     int documents;
-    struct node last;    /* place of the last thing seen, for what has none of its own */
+    struct node last; /* place of the last thing seen, for what has none of its own */
 };
 
 static bool is_null_word(const char *text, size_t size)
 {
-    return size == 0 || (size == 1 && *text == '~') || (size == 4 && (memcmp(text, "null", 4) == 0 || memcmp(text, "Null", 4) == 0 || memcmp(text, "NULL", 4) == 0));
+    return size == 0 || (size == 1 && *text == '~') ||
+           (size == 4 && (memcmp(text, "null", 4) == 0 || memcmp(text, "Null", 4) == 0 ||
+                          memcmp(text, "NULL", 4) == 0));
 }
 
-static struct node *builder_node(struct builder *builder, enum node_kind kind, struct fy_token *token)
+static struct node *builder_node(struct builder *builder, enum node_kind kind,
+                                 struct fy_token *token)
 {
     struct node *node = take(builder->reading, 1, sizeof *node);
     if (!node)
@@ -253,11 +279,12 @@ static struct node *builder_scalar(struct builder *builder, struct fy_token *tok
     switch (fy_scalar_token_get_style(token)) {
     case FYSS_SINGLE_QUOTED: node->style = STYLE_SINGLE; break;
     case FYSS_DOUBLE_QUOTED: node->style = STYLE_DOUBLE; break;
-    case FYSS_LITERAL: case FYSS_FOLDED: node->style = STYLE_BLOCK; break;
+    case FYSS_LITERAL:
+    case FYSS_FOLDED: node->style = STYLE_BLOCK; break;
     default: node->style = STYLE_PLAIN; break;
     }
-    /* libfyaml's marks of quoted scalars point at the first byte inside; carets point at the quote for the whole value
-     * and at the byte for a place in it, so only the offset stays inside. */
+    /* libfyaml's marks of quoted scalars point at the first byte inside; carets point at the quote
+     * for the whole value and at the byte for a place in it, so only the offset stays inside. */
     if (node->style == STYLE_PLAIN && is_null_word(text ? text : "", size))
         return node;
     node->kind = NODE_SCALAR;
@@ -270,9 +297,11 @@ static bool builder_duplicate(struct builder *builder, struct node *map, const s
 {
     for (size_t i = 0; i < map->count; i++) {
         const struct node *other = map->entries[i].key;
-        if (other->kind != key->kind || other->size != key->size || (key->size && memcmp(other->text, key->text, key->size) != 0))
+        if (other->kind != key->kind || other->size != key->size ||
+            (key->size && memcmp(other->text, key->text, key->size) != 0))
             continue;
-        complain(builder->reading, key, 0, NULL, "key %s is here twice; the first is in line %d", node_quote(builder->reading, key), other->line);
+        complain(builder->reading, key, 0, NULL, "key %s is here twice; the first is in line %d",
+                 node_quote(builder->reading, key), other->line);
         return true;
     }
     return false;
@@ -287,7 +316,8 @@ static bool builder_merge_key(struct builder *builder, struct node *map, const s
     if (from->kind != NODE_MAP && from->kind != NODE_LIST)
         complain(builder->reading, from, 0, NULL, "<< takes a map or a list of maps");
     for (size_t i = 0; from->kind == NODE_MAP && i < from->count; i++)
-        if (from->entries[i].key->kind == NODE_SCALAR && !node_get_key(map, from->entries[i].key->text) &&
+        if (from->entries[i].key->kind == NODE_SCALAR &&
+            !node_get_key(map, from->entries[i].key->text) &&
             !node_add(builder->reading, map, from->entries[i].key, from->entries[i].value))
             return false;
     return true;
@@ -312,7 +342,8 @@ static bool builder_place(struct builder *builder, struct node *node)
     struct node *key = *waiting;
     *waiting = NULL;
     if (key->kind != NODE_SCALAR) {
-        complain(builder->reading, key, 0, NULL, "a key must be a text, not %s", node_quote(builder->reading, key));
+        complain(builder->reading, key, 0, NULL, "a key must be a text, not %s",
+                 node_quote(builder->reading, key));
         return true;
     }
     if (node_is(key, "<<") && key->style == STYLE_PLAIN)
@@ -351,7 +382,8 @@ static bool builder_count(struct builder *builder, const struct node *at, size_t
     reading->node_count += more;
     if (reading->node_count <= NODE_COUNT_MAX)
         return true;
-    complain(reading, at, 0, NULL, "more than %d values, aliases counted each time", NODE_COUNT_MAX);
+    complain(reading, at, 0, NULL, "more than %d values, aliases counted each time",
+             NODE_COUNT_MAX);
     return false;
 }
 
@@ -363,23 +395,27 @@ static bool builder_alias(struct builder *builder, struct fy_token *token)
     if (!at)
         return false;
     for (size_t i = builder->anchor_count; i-- > 0;) {
-        if (strlen(builder->anchors[i].name) != size || memcmp(builder->anchors[i].name, text, size) != 0)
+        if (strlen(builder->anchors[i].name) != size ||
+            memcmp(builder->anchors[i].name, text, size) != 0)
             continue;
         struct node *node = builder->anchors[i].node;
         for (int j = 0; j < builder->depth; j++)
             if (builder->stack[j] == node) {
-                complain(builder->reading, at, 0, NULL, "alias *%.*s stands inside what it names", (int)(size < 60 ? size : 60), text);
+                complain(builder->reading, at, 0, NULL, "alias *%.*s stands inside what it names",
+                         (int)(size < 60 ? size : 60), text);
                 node_break(at);
                 return builder_place(builder, at);
             }
         return builder_count(builder, at, node->weight) && builder_place(builder, node);
     }
-    complain(builder->reading, at, 0, NULL, "alias *%.*s names no anchor above", (int)(size < 60 ? size : 60), text);
+    complain(builder->reading, at, 0, NULL, "alias *%.*s names no anchor above",
+             (int)(size < 60 ? size : 60), text);
     node_break(at);
     return builder_place(builder, at);
 }
 
-static bool builder_open(struct builder *builder, enum node_kind kind, struct fy_token *token, struct fy_token *anchor)
+static bool builder_open(struct builder *builder, enum node_kind kind, struct fy_token *token,
+                         struct fy_token *anchor)
 {
     struct node *node = builder_node(builder, kind, token);
     if (!node || !builder_count(builder, node, 1) || !builder_anchor(builder, anchor, node))
@@ -400,28 +436,31 @@ static bool builder_event(struct builder *builder, struct fy_event *event)
     case FYET_DOCUMENT_START:
         if (builder->documents++ == 0)
             return true;
-        complain_at(builder->reading, builder->file, builder->last.line + 1, 1, NULL, "a pipeline file holds one YAML document; here a second begins");
+        complain_at(builder->reading, builder->file, builder->last.line + 1, 1, NULL,
+                    "a pipeline file holds one YAML document; here a second begins");
         return false;
     case FYET_MAPPING_START:
-        return builder_open(builder, NODE_MAP, event->mapping_start.mapping_start, event->mapping_start.anchor);
+        return builder_open(builder, NODE_MAP, event->mapping_start.mapping_start,
+                            event->mapping_start.anchor);
     case FYET_SEQUENCE_START:
-        return builder_open(builder, NODE_LIST, event->sequence_start.sequence_start, event->sequence_start.anchor);
+        return builder_open(builder, NODE_LIST, event->sequence_start.sequence_start,
+                            event->sequence_start.anchor);
     case FYET_MAPPING_END:
     case FYET_SEQUENCE_END:
         builder->depth--;
         return builder_place(builder, builder->stack[builder->depth]);
     case FYET_SCALAR: {
         struct node *node = builder_scalar(builder, event->scalar.value);
-        return node && builder_count(builder, node, 1) && builder_anchor(builder, event->scalar.anchor, node) && builder_place(builder, node);
+        return node && builder_count(builder, node, 1) &&
+               builder_anchor(builder, event->scalar.anchor, node) && builder_place(builder, node);
     }
-    case FYET_ALIAS:
-        return builder_alias(builder, event->alias.anchor);
-    default:
-        return true;
+    case FYET_ALIAS: return builder_alias(builder, event->alias.anchor);
+    default: return true;
     }
 }
 
-/* The line of a tab among the leading blanks, at or before `line`; 0 = none. libfyaml speaks of other things then. */
+/* The line of a tab among the leading blanks, at or before `line`; 0 = none. libfyaml speaks of
+ * other things then. */
 static int tab_line(const struct source_file *file, int line, int *ret_column)
 {
     int number = 1;
@@ -447,10 +486,12 @@ static void syntax_complain(struct builder *builder, struct fy_diag *diag)
     const struct source_file *file = &reading->files[builder->file];
     void *iterator = NULL;
     struct fy_diag_error *error = fy_diag_errors_iterate(diag, &iterator);
-    int line = error && error->line > 0 ? error->line : builder->last.line, column = error && error->column > 0 ? error->column : 1;
+    int line = error && error->line > 0 ? error->line : builder->last.line,
+        column = error && error->column > 0 ? error->column : 1;
     int tab_column, tab = tab_line(file, line, &tab_column);
     if (tab) {
-        complain_at(reading, builder->file, tab, tab_column, "indent by spaces", "a tab among the blanks at the start of a line");
+        complain_at(reading, builder->file, tab, tab_column, "indent by spaces",
+                    "a tab among the blanks at the start of a line");
         return;
     }
     const char *message = error && error->msg ? error->msg : "not YAML";
@@ -458,8 +499,10 @@ static void syntax_complain(struct builder *builder, struct fy_diag *diag)
     if (strstr(message, "closing bracket") || strstr(message, "flow")) {
         for (int i = builder->depth; i-- > 0;) {
             const struct node *open = builder->stack[i];
-            if (open->offset < file->size && (file->text[open->offset] == '[' || file->text[open->offset] == '{')) {
-                snprintf(hint, sizeof hint, "the innermost open bracket is in line %d, column %d", open->line, open->column);
+            if (open->offset < file->size &&
+                (file->text[open->offset] == '[' || file->text[open->offset] == '{')) {
+                snprintf(hint, sizeof hint, "the innermost open bracket is in line %d, column %d",
+                         open->line, open->column);
                 break;
             }
         }
@@ -473,7 +516,8 @@ static void tree_substitute(struct reading *reading, struct node *node, int dept
 {
     if (depth > NODE_DEPTH_MAX * 2)
         return;
-    if (node->kind == NODE_SCALAR && !node->substituted && memmem(node->text, node->size, "${", 2)) {
+    if (node->kind == NODE_SCALAR && !node->substituted &&
+        memmem(node->text, node->size, "${", 2)) {
         size_t before = reading->complaint_count;
         char *text = substitute(reading, node);
         node->substituted = true;
@@ -501,7 +545,8 @@ struct node *tree_read(struct reading *reading, int index)
     struct fy_diag *diag = fy_diag_create(&diag_options);
     struct fy_parse_cfg options = {.flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG, .diag = diag};
     struct fy_parser *parser = diag ? fy_parser_create(&options) : NULL;
-    struct builder builder = {.reading = reading, .file = index, .last = {.file = index, .line = 1, .column = 1}};
+    struct builder builder = {
+        .reading = reading, .file = index, .last = {.file = index, .line = 1, .column = 1}};
     bool good = parser != NULL;
     if (parser)
         fy_diag_set_collect_errors(diag, true);
@@ -525,8 +570,11 @@ struct node *tree_read(struct reading *reading, int index)
         return NULL;
     if (!builder.root || builder.root->kind != NODE_MAP) {
         if (reading->complaint_count == before)
-            complain(reading, builder.root && builder.root->kind != NODE_NULL ? builder.root : NULL, 0, NULL,
-                     builder.root && builder.root->kind != NODE_NULL ? "a pipeline file is a map of keys" : "the pipeline file is empty");
+            complain(reading, builder.root && builder.root->kind != NODE_NULL ? builder.root : NULL,
+                     0, NULL,
+                     builder.root && builder.root->kind != NODE_NULL
+                         ? "a pipeline file is a map of keys"
+                         : "the pipeline file is empty");
         return NULL;
     }
     tree_substitute(reading, builder.root, 0);
@@ -548,12 +596,14 @@ struct node *tree_merge(struct reading *reading, struct node *base, struct node 
         const struct node *key = node_get_key(over, entry.key->text);
         for (size_t j = 0; key && j < over->count; j++)
             if (over->entries[j].key == key)
-                entry = (struct node_entry){over->entries[j].key, tree_merge(reading, entry.value, over->entries[j].value)};
+                entry = (struct node_entry){
+                    over->entries[j].key, tree_merge(reading, entry.value, over->entries[j].value)};
         if (!node_add(reading, merged, entry.key, entry.value))
             return base;
     }
     for (size_t i = 0; i < over->count; i++)
-        if (!node_get_key(base, over->entries[i].key->text) && !node_add(reading, merged, over->entries[i].key, over->entries[i].value))
+        if (!node_get_key(base, over->entries[i].key->text) &&
+            !node_add(reading, merged, over->entries[i].key, over->entries[i].value))
             return base;
     return merged;
 }

@@ -1,5 +1,5 @@
-/* What `weir validate` can know without any service, beyond the file's own form: expressions bind, partitions and decoders can be made,
- * Kafka's properties are known and not ours. */
+/* What `weir validate` can know without any service, beyond the file's own form: expressions bind,
+ * partitions and decoders can be made, Kafka's properties are known and not ours. */
 #include "scheduler/window/window.h"
 
 #include "connectors/kafka/kafka.h"
@@ -9,12 +9,18 @@
 #include <string.h>
 
 /* A lake that nothing is ever written to: enough to make an ingest. */
-static weir_status check_table(struct weir_lake *lake, struct weir_arena *arena, const struct weir_table_config *config, struct weir_error *reterr)
+static weir_status check_table(struct weir_lake *lake, struct weir_arena *arena,
+                               const struct weir_table_config *config, struct weir_error *reterr)
 {
     struct weir_shape shape;
     struct weir_ingest *ingest;
     WEIR_TRY(weir_shape_make(arena, config, NULL, &shape, reterr));
-    struct weir_ingest_options options = {.lake = lake, .table = config, .shape = &shape, .table_location = "/", .table_uuid = "", .attempt = 1};
+    struct weir_ingest_options options = {.lake = lake,
+                                          .table = config,
+                                          .shape = &shape,
+                                          .table_location = "/",
+                                          .table_uuid = "",
+                                          .attempt = 1};
     WEIR_TRY(weir_ingest_new(&options, &ingest, reterr));
     weir_ingest_free(ingest);
     return WEIR_OK;
@@ -27,15 +33,22 @@ static weir_status check_source(const struct weir_source_config *config, struct 
     struct weir_kafka_property properties[256];
     size_t count = 0;
     for (; count < config->property_count && count < 250; count++)
-        properties[count] = (struct weir_kafka_property){config->properties[count].key, config->properties[count].value};
-    struct weir_kafka_options options = {.topics = config->topics, .topic_count = config->topic_count, .properties = properties, .property_count = count, .group = config->group};
+        properties[count] = (struct weir_kafka_property){config->properties[count].key,
+                                                         config->properties[count].value};
+    struct weir_kafka_options options = {.topics = config->topics,
+                                         .topic_count = config->topic_count,
+                                         .properties = properties,
+                                         .property_count = count,
+                                         .group = config->group};
     weir_status status = weir_kafka_check(&options, reterr);
     if (status != WEIR_OK)
         weir_error_prefix(reterr, "source %s", config->name);
     return status;
 }
 
-size_t weir_pipeline_check(struct weir_context *context, const struct weir_pipeline *pipeline, void (*report)(void *argument, const struct weir_error *error), void *argument)
+size_t weir_pipeline_check(struct weir_context *context, const struct weir_pipeline *pipeline,
+                           void (*report)(void *argument, const struct weir_error *error),
+                           void *argument)
 {
     struct weir_lake lake = {.context = context, .run_id = "", .config_digest = ""};
     lake.store.root_uri = "";

@@ -1,5 +1,5 @@
-/* Windows of files: a set of (path, size, etag), each landed exactly once; the ledger of all of them is an immutable sorted object that
- * the snapshot names (weir.files). */
+/* Windows of files: a set of (path, size, etag), each landed exactly once; the ledger of all of
+ * them is an immutable sorted object that the snapshot names (weir.files). */
 #include "scheduler/window/table.h"
 
 #include "connectors/file/file_source.h"
@@ -14,7 +14,8 @@
 #define READ_SIZE (1u << 20)
 #define RUN_BYTES (4u << 20)
 
-/* One run being filled: lines lie one behind another in `bytes`; pointers are made when it is closed. */
+/* One run being filled: lines lie one behind another in `bytes`; pointers are made when it is
+ * closed. */
 struct lines {
     struct weir_buffer bytes;
     size_t starts[WEIR_BATCH_ROWS], sizes[WEIR_BATCH_ROWS];
@@ -27,14 +28,14 @@ struct file_window {
     const struct weir_window_options *options;
     struct table_state *table;
     struct weir_file_source source;
-    struct weir_object_store store;   /* of an s3:// source outside the warehouse */
+    struct weir_object_store store; /* of an s3:// source outside the warehouse */
     bool own_store;
     struct weir_arena arena;
-    struct weir_file_entry *entries;  /* due, sorted by path */
-    size_t count, first, last;        /* the window is [first, last) */
-    json_t *ledger;                   /* object: path -> [size, etag], of the base */
-    json_t *changed;                  /* array of paths whose version differs from the one landed */
-    json_t *done;                     /* array of what this window landed, for the receipt */
+    struct weir_file_entry *entries; /* due, sorted by path */
+    size_t count, first, last;       /* the window is [first, last) */
+    json_t *ledger;                  /* object: path -> [size, etag], of the base */
+    json_t *changed;                 /* array of paths whose version differs from the one landed */
+    json_t *done;                    /* array of what this window landed, for the receipt */
     struct weir_ingest *ingest;
     struct lines *lines;
     struct weir_run *runs;
@@ -46,7 +47,8 @@ struct file_window {
 
 /* ---- the ledger ---- */
 
-static weir_status read_ledger(struct weir_lake *lake, const json_t *state, json_t **ret_ledger, struct weir_error *reterr)
+static weir_status read_ledger(struct weir_lake *lake, const json_t *state, json_t **ret_ledger,
+                               struct weir_error *reterr)
 {
     const char *name = json_string_value(json_object_get(state, "files"));
     if (!name) {
@@ -54,12 +56,14 @@ static weir_status read_ledger(struct weir_lake *lake, const json_t *state, json
         return WEIR_OK;
     }
     WEIR_AUTO(weir_buffer) text = {.account = &lake->context->memory};
-    weir_status status = lake->store.operations->get(lake->store.self, name, 0, UINT64_MAX, &text, NULL, reterr);
+    weir_status status = lake->store.operations->get(lake->store.self, name, 0, UINT64_MAX, &text,
+                                                     NULL, reterr);
     if (status != WEIR_OK) {
         weir_error_prefix(reterr, "the ledger of landed files: %s", name);
         return status == WEIR_NOT_FOUND ? WEIR_DECISION : status;
     }
-    json_t *ledger = json_loadb((const char *)text.data, text.size, 0, NULL), *files = json_incref(json_object_get(ledger, "files"));
+    json_t *ledger = json_loadb((const char *)text.data, text.size, 0, NULL),
+           *files = json_incref(json_object_get(ledger, "files"));
     json_decref(ledger);
     if (!json_is_object(files)) {
         json_decref(files);
@@ -69,11 +73,13 @@ static weir_status read_ledger(struct weir_lake *lake, const json_t *state, json
     return WEIR_OK;
 }
 
-static weir_status write_ledger(struct file_window *window, json_t *ledger, json_t *state, int64_t snapshot_id, struct weir_error *reterr)
+static weir_status write_ledger(struct file_window *window, json_t *ledger, json_t *state,
+                                int64_t snapshot_id, struct weir_error *reterr)
 {
     struct weir_lake *lake = window->options->lake;
     char name[512];
-    snprintf(name, sizeof name, "_weir/ledgers/%s/%019lld.json", weir_metadata_uuid(window->table->table->metadata), (long long)snapshot_id);
+    snprintf(name, sizeof name, "_weir/ledgers/%s/%019lld.json",
+             weir_metadata_uuid(window->table->table->metadata), (long long)snapshot_id);
     json_t *json = json_pack("{s:i, s:O}", "format", 1, "files", ledger);
     char *text = json ? weir_json_text(json) : NULL;
     json_decref(json);
@@ -81,8 +87,11 @@ static weir_status write_ledger(struct file_window *window, json_t *ledger, json
         return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for the ledger of files");
     size_t size = strlen(text);
     struct weir_object_info info;
-    weir_status status = lake->store.operations->put(lake->store.self, name, text, size, WEIR_PUT_IF_ABSENT, NULL, NULL, reterr);
-    if ((status == WEIR_UNKNOWN_OUTCOME || status == WEIR_PRECONDITION) && lake->store.operations->head(lake->store.self, name, &info, NULL) == WEIR_OK && info.size == size)
+    weir_status status = lake->store.operations->put(lake->store.self, name, text, size,
+                                                     WEIR_PUT_IF_ABSENT, NULL, NULL, reterr);
+    if ((status == WEIR_UNKNOWN_OUTCOME || status == WEIR_PRECONDITION) &&
+        lake->store.operations->head(lake->store.self, name, &info, NULL) == WEIR_OK &&
+        info.size == size)
         status = WEIR_OK;
     free(text);
     if (status == WEIR_OK)
@@ -93,12 +102,14 @@ static weir_status write_ledger(struct file_window *window, json_t *ledger, json
 static bool is_landed(const json_t *ledger, const struct weir_file_entry *entry)
 {
     const json_t *known = json_object_get(ledger, entry->path);
-    return known && json_integer_value(json_array_get(known, 0)) == (json_int_t)entry->size && strcmp(json_string_value(json_array_get(known, 1)), entry->etag) == 0;
+    return known && json_integer_value(json_array_get(known, 0)) == (json_int_t)entry->size &&
+           strcmp(json_string_value(json_array_get(known, 1)), entry->etag) == 0;
 }
 
 /* ---- what is due ---- */
 
-static weir_status open_source(struct file_window *window, char *pattern, size_t size, struct weir_error *reterr)
+static weir_status open_source(struct file_window *window, char *pattern, size_t size,
+                               struct weir_error *reterr)
 {
     const char *files = window->options->table->source->files;
     window->source = (struct weir_file_source){window->options->lake->context, NULL};
@@ -107,9 +118,14 @@ static weir_status open_source(struct file_window *window, char *pattern, size_t
     if (!weir_s3_uri_split(files, bucket, rest))
         return WEIR_OK;
     const struct weir_pipeline *pipeline = window->options->pipeline;
-    struct weir_s3_options options = {.bucket = bucket, .region = pipeline->s3.region ? pipeline->s3.region : pipeline->region, .endpoint = pipeline->s3.endpoint,
-                                      .path_style = pipeline->s3.path_style ? WEIR_S3_ADDRESSING_PATH : WEIR_S3_ADDRESSING_AUTO, .tls_ca_file = pipeline->tls.ca_file,
-                                      .role_arn = pipeline->s3.role_arn, .external_id = pipeline->s3.role_external_id};
+    struct weir_s3_options options = {
+        .bucket = bucket,
+        .region = pipeline->s3.region ? pipeline->s3.region : pipeline->region,
+        .endpoint = pipeline->s3.endpoint,
+        .path_style = pipeline->s3.path_style ? WEIR_S3_ADDRESSING_PATH : WEIR_S3_ADDRESSING_AUTO,
+        .tls_ca_file = pipeline->tls.ca_file,
+        .role_arn = pipeline->s3.role_arn,
+        .external_id = pipeline->s3.role_external_id};
     WEIR_TRY(weir_store_s3_new(window->options->lake->context, &options, &window->store, reterr));
     window->own_store = true;
     window->source.store = &window->store;
@@ -123,7 +139,8 @@ static bool is_ours(const struct weir_window_options *options, const struct weir
     if (options->shard_count <= 1)
         return true;
     weir_digest(entry->path, strlen(entry->path), hex);
-    return strtoul(hex + 24, NULL, 16) % (unsigned)options->shard_count == (unsigned)options->shard_index;
+    return strtoul(hex + 24, NULL, 16) % (unsigned)options->shard_count ==
+           (unsigned)options->shard_index;
 }
 
 static weir_status find_due(struct file_window *window, struct weir_error *reterr)
@@ -147,7 +164,9 @@ static weir_status find_due(struct file_window *window, struct weir_error *reter
     return WEIR_OK;
 }
 
-static weir_status window_open(struct file_window *window, const struct weir_window_options *options, struct table_state *table, struct weir_error *reterr)
+static weir_status window_open(struct file_window *window,
+                               const struct weir_window_options *options, struct table_state *table,
+                               struct weir_error *reterr)
 {
     *window = (struct file_window){.options = options, .table = table};
     weir_arena_init(&window->arena, &options->lake->context->memory);
@@ -173,11 +192,13 @@ static void window_close(struct file_window *window)
 
 /* ---- reading ---- */
 
-static weir_status flush(struct file_window *window, struct weir_run_counts *total, struct weir_error *reterr)
+static weir_status flush(struct file_window *window, struct weir_run_counts *total,
+                         struct weir_error *reterr)
 {
     const struct weir_progress *progress = &window->options->progress;
     if (window->run_count)
-        WEIR_TRY(weir_ingest_runs(window->ingest, window->runs, window->run_count, window->counts, reterr));
+        WEIR_TRY(weir_ingest_runs(window->ingest, window->runs, window->run_count, window->counts,
+                                  reterr));
     for (size_t i = 0; i < window->run_count; i++) {
         total->landed += window->counts[i].landed;
         total->refused += window->counts[i].refused;
@@ -188,30 +209,37 @@ static weir_status flush(struct file_window *window, struct weir_run_counts *tot
     window->run_count = 0;
     int64_t now = weir_steady_ms(window->options->lake->context);
     if (progress->report && now - window->last_report_ms > 250) {
-        progress->report(progress->self, window->options->table->name, window->records, window->records, window->bytes);
+        progress->report(progress->self, window->options->table->name, window->records,
+                         window->records, window->bytes);
         window->last_report_ms = now;
     }
     return weir_context_check(window->options->lake->context, reterr);
 }
 
-static weir_status close_run(struct file_window *window, const char *path, struct weir_run_counts *total, struct weir_error *reterr)
+static weir_status close_run(struct file_window *window, const char *path,
+                             struct weir_run_counts *total, struct weir_error *reterr)
 {
     struct lines *lines = &window->lines[window->run_count];
     if (lines->count == 0)
         return WEIR_OK;
     for (size_t i = 0; i < lines->count; i++)
-        lines->records[i] = (struct weir_log_record){.timestamp_ms = -1, .value = {lines->bytes.data + lines->starts[i], lines->sizes[i]}};
-    window->runs[window->run_count] = (struct weir_run){.origin = {.path = path, .rows = lines->rows}, .records = lines->records, .count = lines->count};
+        lines->records[i] = (struct weir_log_record){
+            .timestamp_ms = -1, .value = {lines->bytes.data + lines->starts[i], lines->sizes[i]}};
+    window->runs[window->run_count] = (struct weir_run){
+        .origin = {.path = path, .rows = lines->rows},
+        .records = lines->records,
+        .count = lines->count};
     window->run_count++;
     return window->run_count == window->width ? flush(window, total, reterr) : WEIR_OK;
 }
 
-/* A file being cut into lines. A line that is too long keeps its first bytes, enough to be refused as too large. */
+/* A file being cut into lines. A line that is too long keeps its first bytes, enough to be refused
+ * as too large. */
 struct cutter {
     struct file_window *window;
     const char *path;
     int64_t row;
-    struct weir_buffer pending;   /* a line that is not whole yet */
+    struct weir_buffer pending; /* a line that is not whole yet */
     struct weir_run_counts *total;
 };
 
@@ -223,7 +251,8 @@ static bool is_blank(const uint8_t *data, size_t size)
     return true;
 }
 
-static weir_status add_line(struct cutter *cutter, const uint8_t *data, size_t size, struct weir_error *reterr)
+static weir_status add_line(struct cutter *cutter, const uint8_t *data, size_t size,
+                            struct weir_error *reterr)
 {
     struct file_window *window = cutter->window;
     int64_t row = cutter->row++;
@@ -240,13 +269,17 @@ static weir_status add_line(struct cutter *cutter, const uint8_t *data, size_t s
     return WEIR_OK;
 }
 
-static weir_status add_pending(struct cutter *cutter, const uint8_t *data, size_t size, struct weir_error *reterr)
+static weir_status add_pending(struct cutter *cutter, const uint8_t *data, size_t size,
+                               struct weir_error *reterr)
 {
-    size_t room = cutter->pending.size > WEIR_RECORD_SIZE_MAX ? 0 : WEIR_RECORD_SIZE_MAX + 1 - cutter->pending.size;
+    size_t room = cutter->pending.size > WEIR_RECORD_SIZE_MAX
+                      ? 0
+                      : WEIR_RECORD_SIZE_MAX + 1 - cutter->pending.size;
     return weir_buffer_append(&cutter->pending, data, size < room ? size : room, reterr);
 }
 
-static weir_status cut(struct cutter *cutter, const uint8_t *data, size_t size, struct weir_error *reterr)
+static weir_status cut(struct cutter *cutter, const uint8_t *data, size_t size,
+                       struct weir_error *reterr)
 {
     while (size) {
         const uint8_t *end = memchr(data, '\n', size);
@@ -266,9 +299,12 @@ static weir_status cut(struct cutter *cutter, const uint8_t *data, size_t size, 
     return WEIR_OK;
 }
 
-static weir_status cut_stream(struct cutter *cutter, struct weir_stream_decoder *decoder, struct weir_file *file, struct weir_error *reterr)
+static weir_status cut_stream(struct cutter *cutter, struct weir_stream_decoder *decoder,
+                              struct weir_file *file, struct weir_error *reterr)
 {
-    WEIR_AUTO(weir_buffer) raw = {.account = cutter->window->arena.account}, plain = {.account = cutter->window->arena.account};
+    WEIR_AUTO(weir_buffer)
+    raw = {.account = cutter->window->arena.account},
+    plain = {.account = cutter->window->arena.account};
     uint64_t size = weir_file_size(file);
     for (uint64_t at = 0; at < size;) {
         weir_buffer_clear(&raw);
@@ -280,7 +316,8 @@ static weir_status cut_stream(struct cutter *cutter, struct weir_stream_decoder 
         for (size_t used = 0; used < raw.size;) {
             size_t taken;
             weir_buffer_clear(&plain);
-            WEIR_TRY(weir_stream_decode(decoder, raw.data + used, raw.size - used, READ_SIZE * 2, &plain, &taken, reterr));
+            WEIR_TRY(weir_stream_decode(decoder, raw.data + used, raw.size - used, READ_SIZE * 2,
+                                        &plain, &taken, reterr));
             WEIR_TRY(cut(cutter, plain.data, plain.size, reterr));
             used += taken;
         }
@@ -295,20 +332,29 @@ static weir_status cut_stream(struct cutter *cutter, struct weir_stream_decoder 
     return WEIR_OK;
 }
 
-static weir_status read_file(struct file_window *window, const struct weir_file_entry *entry, struct weir_error *reterr)
+static weir_status read_file(struct file_window *window, const struct weir_file_entry *entry,
+                             struct weir_error *reterr)
 {
     struct weir_run_counts total = {0};
-    struct cutter cutter = {.window = window, .path = entry->path, .pending = {.account = window->arena.account}, .total = &total};
+    struct cutter cutter = {.window = window,
+                            .path = entry->path,
+                            .pending = {.account = window->arena.account},
+                            .total = &total};
     struct weir_file *file = NULL;
     struct weir_stream_decoder *decoder = NULL;
     weir_status status;
     WEIR_TRY_OUT(status, weir_file_open(&window->source, entry, &file, reterr));
-    WEIR_TRY_OUT(status, weir_stream_decoder_new(window->arena.account, weir_stream_format_of(entry->name), &decoder, reterr));
+    WEIR_TRY_OUT(status,
+                 weir_stream_decoder_new(window->arena.account, weir_stream_format_of(entry->name),
+                                         &decoder, reterr));
     WEIR_TRY_OUT(status, cut_stream(&cutter, decoder, file, reterr));
     WEIR_TRY_OUT(status, close_run(window, entry->path, &total, reterr));
     WEIR_TRY_OUT(status, flush(window, &total, reterr));
-    json_array_append_new(window->done, json_pack("{s:s, s:I, s:s, s:I, s:I, s:I}", "path", entry->path, "size", (json_int_t)entry->size, "etag", entry->etag, "landed",
-                                                  (json_int_t)total.landed, "refused", (json_int_t)total.refused, "filtered", (json_int_t)total.filtered));
+    json_array_append_new(window->done,
+                          json_pack("{s:s, s:I, s:s, s:I, s:I, s:I}", "path", entry->path, "size",
+                                    (json_int_t)entry->size, "etag", entry->etag, "landed",
+                                    (json_int_t)total.landed, "refused", (json_int_t)total.refused,
+                                    "filtered", (json_int_t)total.filtered));
 out:
     weir_buffer_done(&cutter.pending);
     weir_stream_decoder_free(decoder);
@@ -331,34 +377,51 @@ static enum weir_test compare(void *self, const json_t *state)
     for (size_t i = window->first; i < window->last; i++)
         there += json_object_get(ledger, window->entries[i].path) != NULL;
     json_decref(ledger);
-    return there == 0 ? WEIR_TEST_GO : there == window->last - window->first ? WEIR_TEST_DONE : WEIR_TEST_DROP;
+    return there == 0                              ? WEIR_TEST_GO
+           : there == window->last - window->first ? WEIR_TEST_DONE
+                                                   : WEIR_TEST_DROP;
 }
 
-static weir_status overlay(void *self, json_t *state, int64_t snapshot_id, struct weir_error *reterr)
+static weir_status overlay(void *self, json_t *state, int64_t snapshot_id,
+                           struct weir_error *reterr)
 {
     struct file_window *window = self;
     json_t *ledger;
     WEIR_TRY(read_ledger(window->options->lake, state, &ledger, reterr));
     for (size_t i = window->first; i < window->last; i++)
-        json_object_set_new(ledger, window->entries[i].path, json_pack("[I, s]", (json_int_t)window->entries[i].size, window->entries[i].etag));
+        json_object_set_new(
+            ledger, window->entries[i].path,
+            json_pack("[I, s]", (json_int_t)window->entries[i].size, window->entries[i].etag));
     weir_status status = write_ledger(window, ledger, state, snapshot_id, reterr);
     json_decref(ledger);
-    return status == WEIR_OK ? landing_letters(&window->landing, state, snapshot_id, reterr) : status;
+    return status == WEIR_OK ? landing_letters(&window->landing, state, snapshot_id, reterr)
+                             : status;
 }
 
-static weir_status land_window(struct file_window *window, const struct weir_ingest_result *result, json_t *outcome, struct weir_error *reterr)
+static weir_status land_window(struct file_window *window, const struct weir_ingest_result *result,
+                               json_t *outcome, struct weir_error *reterr)
 {
     struct landing *landing = &window->landing;
     weir_status status;
     WEIR_TRY_OUT(status, landing_init(landing, window->options, window->table, result, reterr));
     json_object_set(landing->receipt, "landed_files", window->done);
     json_object_set_new(landing->receipt, "bytes_read", json_integer(window->bytes));
-    struct weir_work work = {.kind = "window", .operation = "append", .epoch = json_integer_value(json_object_get(window->table->truth, "epoch")), .test = compare,
-                             .overlay = overlay, .self = window, .files = result->files, .file_count = result->file_count, .summary = landing->summary,
-                             .receipt = landing->receipt, .schema = window->table->shape.changed ? &window->table->shape.schema : NULL};
+    struct weir_work work = {
+        .kind = "window",
+        .operation = "append",
+        .epoch = json_integer_value(json_object_get(window->table->truth, "epoch")),
+        .test = compare,
+        .overlay = overlay,
+        .self = window,
+        .files = result->files,
+        .file_count = result->file_count,
+        .summary = landing->summary,
+        .receipt = landing->receipt,
+        .schema = window->table->shape.changed ? &window->table->shape.schema : NULL};
     enum weir_landing how;
     int64_t snapshot_id = 0;
-    WEIR_TRY_OUT(status, weir_land(window->options->lake, &window->table->table, &work, &how, &snapshot_id, reterr));
+    WEIR_TRY_OUT(status, weir_land(window->options->lake, &window->table->table, &work, &how,
+                                   &snapshot_id, reterr));
     if (how == WEIR_LANDED) {
         outcome_result(outcome, result, snapshot_id);
         outcome_add(outcome, "bytes", window->bytes);
@@ -371,16 +434,22 @@ out:
     return status;
 }
 
-static weir_status ingest_window(struct file_window *window, json_t *outcome, struct weir_error *reterr)
+static weir_status ingest_window(struct file_window *window, json_t *outcome,
+                                 struct weir_error *reterr)
 {
     struct weir_ingest_result result;
     struct table_state *table = window->table;
-    WEIR_TRY(table_ingest(window->options, table, weir_snapshot_id(window->options->lake->context, table->table->metadata), &window->ingest, reterr));
+    WEIR_TRY(table_ingest(window->options, table,
+                          weir_snapshot_id(window->options->lake->context, table->table->metadata),
+                          &window->ingest, reterr));
     window->width = weir_ingest_width(window->ingest);
     window->done = json_array();
-    WEIR_TRY(weir_arena_zero(&window->arena, window->width, sizeof *window->lines, &window->lines, reterr));
-    WEIR_TRY(weir_arena_zero(&window->arena, window->width, sizeof *window->runs, &window->runs, reterr));
-    WEIR_TRY(weir_arena_zero(&window->arena, window->width, sizeof *window->counts, &window->counts, reterr));
+    WEIR_TRY(weir_arena_zero(&window->arena, window->width, sizeof *window->lines, &window->lines,
+                             reterr));
+    WEIR_TRY(weir_arena_zero(&window->arena, window->width, sizeof *window->runs, &window->runs,
+                             reterr));
+    WEIR_TRY(weir_arena_zero(&window->arena, window->width, sizeof *window->counts, &window->counts,
+                             reterr));
     for (size_t i = 0; i < window->width; i++)
         weir_buffer_init(&window->lines[i].bytes, window->arena.account);
     for (size_t i = window->first; i < window->last; i++)
@@ -407,13 +476,16 @@ static weir_status report_changed(const json_t *changed, struct weir_error *rete
     size_t count = json_array_size(changed);
     if (count == 0)
         return WEIR_OK;
-    weir_status status = weir_fail(reterr, WEIR_DECISION, "%zu files changed after they were landed, first %s: what they hold now was not read", count,
-                                   json_string_value(json_array_get(changed, 0)));
+    weir_status status = weir_fail(
+        reterr, WEIR_DECISION,
+        "%zu files changed after they were landed, first %s: what they hold now was not read",
+        count, json_string_value(json_array_get(changed, 0)));
     weir_error_hint(reterr, "a landed file is never read twice; give new content a new name");
     return status;
 }
 
-weir_status file_windows_run(const struct weir_window_options *options, struct table_state *table, json_t *outcome, struct weir_error *reterr)
+weir_status file_windows_run(const struct weir_window_options *options, struct table_state *table,
+                             json_t *outcome, struct weir_error *reterr)
 {
     if (!table->table) {
         json_t *state = weir_state_new();
@@ -423,7 +495,9 @@ weir_status file_windows_run(const struct weir_window_options *options, struct t
     }
     WEIR_TRY(table_sync_quarantine(options, table, reterr));
     weir_status status = WEIR_OK;
-    for (int windows = 0; status == WEIR_OK && (options->windows_max == 0 || windows < options->windows_max); windows++) {
+    for (int windows = 0;
+         status == WEIR_OK && (options->windows_max == 0 || windows < options->windows_max);
+         windows++) {
         struct file_window window;
         status = window_open(&window, options, table, reterr);
         bool due = status == WEIR_OK && window.count > 0;
@@ -446,13 +520,16 @@ weir_status file_windows_run(const struct weir_window_options *options, struct t
     return status;
 }
 
-weir_status file_windows_plan(const struct weir_window_options *options, struct table_state *table, json_t *plan, struct weir_error *reterr)
+weir_status file_windows_plan(const struct weir_window_options *options, struct table_state *table,
+                              json_t *plan, struct weir_error *reterr)
 {
     struct file_window window;
     weir_status status = window_open(&window, options, table, reterr);
     json_t *files = json_array();
     for (size_t i = 0; status == WEIR_OK && i < window.count; i++)
-        json_array_append_new(files, json_pack("{s:s, s:I, s:s}", "path", window.entries[i].path, "size", (json_int_t)window.entries[i].size, "etag", window.entries[i].etag));
+        json_array_append_new(files, json_pack("{s:s, s:I, s:s}", "path", window.entries[i].path,
+                                               "size", (json_int_t)window.entries[i].size, "etag",
+                                               window.entries[i].etag));
     json_object_set_new(plan, "files", files);
     json_object_set_new(plan, "records", json_null());
     if (status == WEIR_OK)

@@ -1,5 +1,6 @@
-/* Runs of records -> batches -> files. One slot per worker decodes a run into its own arena; the caller's thread then adds the slots'
- * batches to the open files in order, and copies refused rows, raw, to the letters file. */
+/* Runs of records -> batches -> files. One slot per worker decodes a run into its own arena; the
+ * caller's thread then adds the slots' batches to the open files in order, and copies refused rows,
+ * raw, to the letters file. */
 #include "scheduler/window/ingest.h"
 
 #include "engine/expr/expr.h"
@@ -10,38 +11,45 @@
 #include <string.h>
 
 #define SLOTS_PER_THREAD 2
-#define LETTER_ROWS 512
+#define LETTER_ROWS      512
 
 /* Rows of one batch that share a partition value. */
 struct group {
     uint32_t *rows;
     uint32_t count;
-    char *folder;                 /* "collected_at_day=2026-11-23", "" when unpartitioned */
+    char *folder; /* "collected_at_day=2026-11-23", "" when unpartitioned */
     struct weir_bytes *values;
 };
 
-struct refused { uint32_t record; const char *reason, *message; uint32_t position; };
+struct refused {
+    uint32_t record;
+    const char *reason, *message;
+    uint32_t position;
+};
 
 struct slot {
     struct weir_arena arena;
     struct weir_json_decoder *decoder;
     const struct weir_run *run;
-    struct weir_batch batch;      /* with the meta column */
+    struct weir_batch batch; /* with the meta column */
     struct group *groups;
     size_t group_count;
     struct refused *refused;
     size_t refused_count;
     int64_t filtered, tombstones, warnings;
     struct weir_row_hash hash;
-    bool gate;                    /* an expectation with on_fail: fail met its row */
+    bool gate; /* an expectation with on_fail: fail met its row */
     char gate_text[512];
 };
 
-struct partition { char *folder; struct output *output; };
+struct partition {
+    char *folder;
+    struct output *output;
+};
 
 struct weir_ingest {
     struct weir_ingest_options options;
-    struct weir_arena arena;      /* as long as the ingest */
+    struct weir_arena arena; /* as long as the ingest */
     struct slot *slots;
     size_t slot_count;
     const struct weir_expr *where;
@@ -54,7 +62,7 @@ struct weir_ingest {
     struct weir_schema letter_schema;
     struct output *letters;
     struct weir_ingest_result result;
-    const struct weir_run *runs;  /* of the round under way */
+    const struct weir_run *runs; /* of the round under way */
 };
 
 static weir_status compile(struct weir_ingest *ingest, struct weir_error *reterr)
@@ -62,18 +70,25 @@ static weir_status compile(struct weir_ingest *ingest, struct weir_error *reterr
     const struct weir_table_config *table = ingest->options.table;
     struct weir_expr *where;
     if (table->where) {
-        weir_status status = weir_expr_compile(&ingest->arena, &ingest->options.shape->decode, table->where, &where, reterr);
+        weir_status status = weir_expr_compile(&ingest->arena, &ingest->options.shape->decode,
+                                               table->where, &where, reterr);
         if (status != WEIR_OK) {
-            weir_error_prefix(reterr, "%s: where", table->where_location ? table->where_location : table->name);
+            weir_error_prefix(reterr, "%s: where",
+                              table->where_location ? table->where_location : table->name);
             return status;
         }
         ingest->where = where;
     }
-    WEIR_TRY(weir_arena_zero(&ingest->arena, table->expectation_count + 1, sizeof *ingest->expectations, &ingest->expectations, reterr));
+    WEIR_TRY(weir_arena_zero(&ingest->arena, table->expectation_count + 1,
+                             sizeof *ingest->expectations, &ingest->expectations, reterr));
     for (size_t i = 0; i < table->expectation_count; i++) {
-        weir_status status = weir_expr_compile(&ingest->arena, &ingest->options.shape->decode, table->expectations[i].that, &ingest->expectations[i], reterr);
+        weir_status status = weir_expr_compile(&ingest->arena, &ingest->options.shape->decode,
+                                               table->expectations[i].that,
+                                               &ingest->expectations[i], reterr);
         if (status != WEIR_OK) {
-            weir_error_prefix(reterr, "%s: expect", table->expectations[i].location ? table->expectations[i].location : table->name);
+            weir_error_prefix(reterr, "%s: expect",
+                              table->expectations[i].location ? table->expectations[i].location
+                                                              : table->name);
             return status;
         }
     }
@@ -95,15 +110,19 @@ static weir_status make_decoders(struct weir_ingest *ingest, struct weir_error *
     const struct weir_type *decode = &ingest->options.shape->decode;
     struct weir_json_time *times;
     size_t count = 0;
-    WEIR_TRY(weir_arena_zero(&ingest->arena, table->column_config_count + 1, sizeof *times, &times, reterr));
+    WEIR_TRY(weir_arena_zero(&ingest->arena, table->column_config_count + 1, sizeof *times, &times,
+                             reterr));
     for (size_t i = 0; i < table->column_config_count; i++) {
         const struct weir_field *field = weir_type_by_path(decode, table->column_configs[i].path);
         if (field && table->column_configs[i].unit)
-            times[count++] = (struct weir_json_time){field->id, time_unit(table->column_configs[i].unit)};
+            times[count++] = (struct weir_json_time){field->id,
+                                                     time_unit(table->column_configs[i].unit)};
     }
-    struct weir_json_options options = {.unknown_fields = table->unknown_fields, .times = times, .time_count = count};
+    struct weir_json_options options = {
+        .unknown_fields = table->unknown_fields, .times = times, .time_count = count};
     for (size_t i = 0; i < ingest->slot_count; i++)
-        WEIR_TRY(weir_json_decoder_new(&ingest->options.lake->context->memory, decode, &options, &ingest->slots[i].decoder, reterr));
+        WEIR_TRY(weir_json_decoder_new(&ingest->options.lake->context->memory, decode, &options,
+                                       &ingest->slots[i].decoder, reterr));
     return WEIR_OK;
 }
 
@@ -124,15 +143,18 @@ static size_t leaf_total(const struct weir_type *type)
     return total;
 }
 
-/* Bounds of personal columns stay out of files and manifests unless the column is a search key (bounds: true). */
+/* Bounds of personal columns stay out of files and manifests unless the column is a search key
+ * (bounds: true). */
 static weir_status parquet_options(struct weir_ingest *ingest, struct weir_error *reterr)
 {
     const struct weir_table_config *table = ingest->options.table;
     const struct weir_type *write = &ingest->options.shape->write;
     int32_t *bloom, *hidden;
     size_t bloom_count = 0, hidden_count = 0;
-    WEIR_TRY(weir_arena_zero(&ingest->arena, table->bloom_count + 1, sizeof *bloom, &bloom, reterr));
-    WEIR_TRY(weir_arena_zero(&ingest->arena, leaf_total(write) + 1, sizeof *hidden, &hidden, reterr));
+    WEIR_TRY(
+        weir_arena_zero(&ingest->arena, table->bloom_count + 1, sizeof *bloom, &bloom, reterr));
+    WEIR_TRY(
+        weir_arena_zero(&ingest->arena, leaf_total(write) + 1, sizeof *hidden, &hidden, reterr));
     for (size_t i = 0; i < table->bloom_count; i++) {
         const struct weir_field *field = weir_type_by_path(write, table->bloom[i]);
         if (field)
@@ -156,9 +178,15 @@ static weir_status parquet_options(struct weir_ingest *ingest, struct weir_error
     weir_status status = weir_arena_copy(&ingest->arena, text, strlen(text), &kept, reterr);
     free(text);
     WEIR_TRY(status);
-    ingest->parquet = (struct weir_parquet_options){.codec = (enum weir_codec)table->codec, .codec_level = table->codec_level, .row_group_size = table->row_group_size,
-                                                    .bloom_ids = bloom, .bloom_count = bloom_count, .no_bounds_ids = hidden, .no_bounds_count = hidden_count,
-                                                    .created_by = "weir version 0.1.0", .iceberg_schema_json = kept};
+    ingest->parquet = (struct weir_parquet_options){.codec = (enum weir_codec)table->codec,
+                                                    .codec_level = table->codec_level,
+                                                    .row_group_size = table->row_group_size,
+                                                    .bloom_ids = bloom,
+                                                    .bloom_count = bloom_count,
+                                                    .no_bounds_ids = hidden,
+                                                    .no_bounds_count = hidden_count,
+                                                    .created_by = "weir version 0.1.0",
+                                                    .iceberg_schema_json = kept};
     return WEIR_OK;
 }
 
@@ -166,34 +194,47 @@ static weir_status open_letters(struct weir_ingest *ingest, struct weir_error *r
 {
     struct weir_lake *lake = ingest->options.lake;
     char *root;
-    WEIR_TRY(weir_quarantine_schema(&ingest->arena, ingest->options.table->source->is_kafka, &ingest->letter_schema, reterr));
-    WEIR_TRY(weir_arena_print(&ingest->arena, &root, reterr, "%s/_weir/letters/%s", lake->store.root_uri, ingest->options.table_uuid));
+    WEIR_TRY(weir_quarantine_schema(&ingest->arena, ingest->options.table->source->is_kafka,
+                                    &ingest->letter_schema, reterr));
+    WEIR_TRY(weir_arena_print(&ingest->arena, &root, reterr, "%s/_weir/letters/%s",
+                              lake->store.root_uri, ingest->options.table_uuid));
     /* raw and message of letters may hold personal data: no bounds on raw */
     int32_t *hidden;
     WEIR_TRY(weir_arena_zero(&ingest->arena, 1, sizeof *hidden, &hidden, reterr));
     hidden[0] = ingest->letter_schema.root.children[0].id;
-    struct output_options options = {.lake = lake, .type = &ingest->letter_schema.root, .root_uri_prefix = root, .stem = ingest->letter_stem, .number = &ingest->letter_number,
-                                     .parquet = {.codec = WEIR_CODEC_ZSTD, .no_bounds_ids = hidden, .no_bounds_count = 1, .created_by = "weir version 0.1.0"}};
+    struct output_options options = {.lake = lake,
+                                     .type = &ingest->letter_schema.root,
+                                     .root_uri_prefix = root,
+                                     .stem = ingest->letter_stem,
+                                     .number = &ingest->letter_number,
+                                     .parquet = {.codec = WEIR_CODEC_ZSTD,
+                                                 .no_bounds_ids = hidden,
+                                                 .no_bounds_count = 1,
+                                                 .created_by = "weir version 0.1.0"}};
     return output_new(&ingest->arena, &options, &ingest->letters, reterr);
 }
 
 static weir_status ingest_init(struct weir_ingest *ingest, struct weir_error *reterr)
 {
     ingest->slot_count = (size_t)ingest->options.lake->context->thread_count * SLOTS_PER_THREAD;
-    WEIR_TRY(weir_arena_zero(&ingest->arena, ingest->slot_count, sizeof *ingest->slots, &ingest->slots, reterr));
+    WEIR_TRY(weir_arena_zero(&ingest->arena, ingest->slot_count, sizeof *ingest->slots,
+                             &ingest->slots, reterr));
     for (size_t i = 0; i < ingest->slot_count; i++)
         weir_arena_init(&ingest->slots[i].arena, ingest->arena.account);
-    WEIR_TRY(weir_arena_zero(&ingest->arena, WEIR_PARTITIONS_OPEN_MAX, sizeof *ingest->partitions, &ingest->partitions, reterr));
+    WEIR_TRY(weir_arena_zero(&ingest->arena, WEIR_PARTITIONS_OPEN_MAX, sizeof *ingest->partitions,
+                             &ingest->partitions, reterr));
     ingest->result.reasons = json_object();
     snprintf(ingest->stem, sizeof ingest->stem, "%019lld", (long long)ingest->options.attempt);
-    snprintf(ingest->letter_stem, sizeof ingest->letter_stem, "%019lld", (long long)ingest->options.attempt);
+    snprintf(ingest->letter_stem, sizeof ingest->letter_stem, "%019lld",
+             (long long)ingest->options.attempt);
     WEIR_TRY(compile(ingest, reterr));
     WEIR_TRY(make_decoders(ingest, reterr));
     WEIR_TRY(parquet_options(ingest, reterr));
     return open_letters(ingest, reterr);
 }
 
-weir_status weir_ingest_new(const struct weir_ingest_options *options, struct weir_ingest **ret_ingest, struct weir_error *reterr)
+weir_status weir_ingest_new(const struct weir_ingest_options *options,
+                            struct weir_ingest **ret_ingest, struct weir_error *reterr)
 {
     struct weir_ingest *ingest;
     WEIR_TRY(weir_alloc_zero(&options->lake->context->memory, 1, sizeof *ingest, &ingest, reterr));
@@ -223,7 +264,10 @@ void weir_ingest_free(struct weir_ingest *ingest)
     weir_free(ingest);
 }
 
-size_t weir_ingest_width(const struct weir_ingest *ingest) { return ingest->slot_count; }
+size_t weir_ingest_width(const struct weir_ingest *ingest)
+{
+    return ingest->slot_count;
+}
 
 /* ---- one run, on any worker ---- */
 
@@ -243,7 +287,8 @@ static void put_bytes(struct weir_vector *vector, uint32_t row, struct weir_byte
     vector->offsets[row + 1] = at + (int32_t)bytes.size;
 }
 
-static weir_status nullable(struct weir_arena *arena, struct weir_vector *vector, uint32_t count, struct weir_error *reterr)
+static weir_status nullable(struct weir_arena *arena, struct weir_vector *vector, uint32_t count,
+                            struct weir_error *reterr)
 {
     return weir_arena_zero(arena, (count + 511) / 512 * 64 + 64, 1, &vector->validity, reterr);
 }
@@ -255,7 +300,8 @@ static void drop_full_validity(struct weir_vector *vector)
 }
 
 /* _kafka of records[record[row]], row < count. */
-static weir_status kafka_column(struct weir_arena *arena, const struct weir_type *type, const struct weir_run *run, const uint32_t *record, uint32_t count,
+static weir_status kafka_column(struct weir_arena *arena, const struct weir_type *type,
+                                const struct weir_run *run, const uint32_t *record, uint32_t count,
                                 struct weir_vector *ret, struct weir_error *reterr)
 {
     size_t topic_size = strlen(run->origin.topic), key_bytes = 0;
@@ -264,9 +310,11 @@ static weir_status kafka_column(struct weir_arena *arena, const struct weir_type
     if (key_bytes > INT32_MAX)
         return weir_fail(reterr, WEIR_UNSUPPORTED, "%zu bytes of keys in one run", key_bytes);
     *ret = (struct weir_vector){.type = type, .count = count};
-    WEIR_TRY(weir_arena_zero(arena, type->child_count, sizeof *ret->children, &ret->children, reterr));
+    WEIR_TRY(
+        weir_arena_zero(arena, type->child_count, sizeof *ret->children, &ret->children, reterr));
     struct weir_vector *c = ret->children;
-    WEIR_TRY(weir_vector_make(arena, &type->children[0].type, count, topic_size * count, &c[0], reterr));
+    WEIR_TRY(
+        weir_vector_make(arena, &type->children[0].type, count, topic_size * count, &c[0], reterr));
     WEIR_TRY(weir_vector_make(arena, &type->children[1].type, count, 0, &c[1], reterr));
     WEIR_TRY(weir_vector_make(arena, &type->children[2].type, count, 0, &c[2], reterr));
     WEIR_TRY(weir_vector_make(arena, &type->children[3].type, count, 0, &c[3], reterr));
@@ -290,40 +338,48 @@ static weir_status kafka_column(struct weir_arena *arena, const struct weir_type
     return WEIR_OK;
 }
 
-static weir_status file_column(struct weir_arena *arena, const struct weir_type *type, const struct weir_run *run, const uint32_t *record, uint32_t count,
+static weir_status file_column(struct weir_arena *arena, const struct weir_type *type,
+                               const struct weir_run *run, const uint32_t *record, uint32_t count,
                                struct weir_vector *ret, struct weir_error *reterr)
 {
     size_t path_size = strlen(run->origin.path);
     *ret = (struct weir_vector){.type = type, .count = count};
     WEIR_TRY(weir_arena_zero(arena, 2, sizeof *ret->children, &ret->children, reterr));
     struct weir_vector *c = ret->children;
-    WEIR_TRY(weir_vector_make(arena, &type->children[0].type, count, path_size * count, &c[0], reterr));
+    WEIR_TRY(
+        weir_vector_make(arena, &type->children[0].type, count, path_size * count, &c[0], reterr));
     WEIR_TRY(weir_vector_make(arena, &type->children[1].type, count, 0, &c[1], reterr));
     for (uint32_t i = 0; i < count; i++) {
         put_bytes(&c[0], i, (struct weir_bytes){(const uint8_t *)run->origin.path, path_size});
-        ((int64_t *)c[1].values)[i] = run->origin.rows ? run->origin.rows[record[i]] : run->origin.first_row + record[i];
+        ((int64_t *)c[1].values)[i] = run->origin.rows ? run->origin.rows[record[i]]
+                                                       : run->origin.first_row + record[i];
     }
     c[0].count = c[1].count = count;
     return WEIR_OK;
 }
 
-static weir_status meta_column(struct weir_arena *arena, const struct weir_type *type, const struct weir_run *run, const uint32_t *record, uint32_t count,
+static weir_status meta_column(struct weir_arena *arena, const struct weir_type *type,
+                               const struct weir_run *run, const uint32_t *record, uint32_t count,
                                struct weir_vector *ret, struct weir_error *reterr)
 {
-    return run->origin.topic ? kafka_column(arena, type, run, record, count, ret, reterr) : file_column(arena, type, run, record, count, ret, reterr);
+    return run->origin.topic ? kafka_column(arena, type, run, record, count, ret, reterr)
+                             : file_column(arena, type, run, record, count, ret, reterr);
 }
 
-struct judging { /* rows of the decoded batch that are still in */
-    uint8_t *out;      /* 1 = filtered or refused */
-    uint32_t *source;  /* batch row -> record of the run */
+struct judging {      /* rows of the decoded batch that are still in */
+    uint8_t *out;     /* 1 = filtered or refused */
+    uint32_t *source; /* batch row -> record of the run */
 };
 
-static void refuse(struct slot *slot, uint32_t record, const char *reason, const char *message, uint32_t position)
+static void refuse(struct slot *slot, uint32_t record, const char *reason, const char *message,
+                   uint32_t position)
 {
     slot->refused[slot->refused_count++] = (struct refused){record, reason, message, position};
 }
 
-static weir_status judge_where(struct weir_ingest *ingest, struct slot *slot, const struct weir_batch *batch, struct judging *judging, struct weir_error *reterr)
+static weir_status judge_where(struct weir_ingest *ingest, struct slot *slot,
+                               const struct weir_batch *batch, struct judging *judging,
+                               struct weir_error *reterr)
 {
     if (!ingest->where)
         return WEIR_OK;
@@ -333,7 +389,8 @@ static weir_status judge_where(struct weir_ingest *ingest, struct slot *slot, co
     for (uint32_t i = 0; i < batch->count; i++) {
         if (failed && weir_bit_get(failed, i)) {
             judging->out[i] = 1;
-            refuse(slot, judging->source[i], "expect", "where could not be evaluated: overflow or division by zero", UINT32_MAX);
+            refuse(slot, judging->source[i], "expect",
+                   "where could not be evaluated: overflow or division by zero", UINT32_MAX);
         } else if (!weir_vector_valid(&keep, i) || !weir_bit_get(keep.values, i)) {
             judging->out[i] = 1;
             slot->filtered++;
@@ -342,7 +399,8 @@ static weir_status judge_where(struct weir_ingest *ingest, struct slot *slot, co
     return WEIR_OK;
 }
 
-static weir_status judge_expectation(struct slot *slot, const struct weir_expectation *expectation, const struct weir_expr *expr, const struct weir_batch *batch,
+static weir_status judge_expectation(struct slot *slot, const struct weir_expectation *expectation,
+                                     const struct weir_expr *expr, const struct weir_batch *batch,
                                      struct judging *judging, struct weir_error *reterr)
 {
     struct weir_vector holds;
@@ -351,19 +409,23 @@ static weir_status judge_expectation(struct slot *slot, const struct weir_expect
     WEIR_TRY(weir_expr_evaluate(expr, batch, &slot->arena, &holds, &failed, reterr));
     for (uint32_t i = 0; i < batch->count; i++) {
         bool error = failed && weir_bit_get(failed, i);
-        if (judging->out[i] || (!error && (!weir_vector_valid(&holds, i) || weir_bit_get(holds.values, i))))
+        if (judging->out[i] ||
+            (!error && (!weir_vector_valid(&holds, i) || weir_bit_get(holds.values, i))))
             continue; /* unknown passes, as CHECK constraints do */
         if (expectation->on_fail == WEIR_ON_FAIL_WARN) {
             slot->warnings++;
             continue;
         }
         if (!message)
-            WEIR_TRY(weir_arena_print(&slot->arena, &message, reterr, "expectation %s did not hold", expectation->name ? expectation->name : expectation->that));
+            WEIR_TRY(weir_arena_print(&slot->arena, &message, reterr, "expectation %s did not hold",
+                                      expectation->name ? expectation->name : expectation->that));
         judging->out[i] = 1;
         refuse(slot, judging->source[i], "expect", message, UINT32_MAX);
         if (expectation->on_fail == WEIR_ON_FAIL_FAIL && !slot->gate) {
             slot->gate = true;
-            snprintf(slot->gate_text, sizeof slot->gate_text, "expectation %s (on_fail: fail) did not hold", expectation->name ? expectation->name : expectation->that);
+            snprintf(slot->gate_text, sizeof slot->gate_text,
+                     "expectation %s (on_fail: fail) did not hold",
+                     expectation->name ? expectation->name : expectation->that);
         }
     }
     return WEIR_OK;
@@ -388,22 +450,28 @@ static bool rows_equal(const struct weir_vector *values, size_t count, uint32_t 
                 return false;
         } else {
             int32_t size = v->offsets[a + 1] - v->offsets[a];
-            if (size != v->offsets[b + 1] - v->offsets[b] || memcmp(bytes + v->offsets[a], bytes + v->offsets[b], (size_t)size) != 0)
+            if (size != v->offsets[b + 1] - v->offsets[b] ||
+                memcmp(bytes + v->offsets[a], bytes + v->offsets[b], (size_t)size) != 0)
                 return false;
         }
     }
     return true;
 }
 
-static weir_status name_group(struct weir_ingest *ingest, struct slot *slot, const struct weir_vector *values, uint32_t row, struct group *group, struct weir_error *reterr)
+static weir_status name_group(struct weir_ingest *ingest, struct slot *slot,
+                              const struct weir_vector *values, uint32_t row, struct group *group,
+                              struct weir_error *reterr)
 {
     const struct weir_partition_spec *spec = ingest->options.shape->spec;
     WEIR_AUTO(weir_buffer) folder = {.account = slot->arena.account};
-    WEIR_TRY(weir_arena_zero(&slot->arena, spec->field_count + 1, sizeof *group->values, &group->values, reterr));
+    WEIR_TRY(weir_arena_zero(&slot->arena, spec->field_count + 1, sizeof *group->values,
+                             &group->values, reterr));
     for (size_t i = 0; i < spec->field_count; i++) {
         char *text;
-        WEIR_TRY(weir_transform_path_text(&slot->arena, spec->fields[i].transform, &values[i], row, &text, reterr));
-        WEIR_TRY(weir_buffer_print(&folder, reterr, "%s%s=%s", i ? "/" : "", spec->fields[i].name, text));
+        WEIR_TRY(weir_transform_path_text(&slot->arena, spec->fields[i].transform, &values[i], row,
+                                          &text, reterr));
+        WEIR_TRY(weir_buffer_print(&folder, reterr, "%s%s=%s", i ? "/" : "", spec->fields[i].name,
+                                   text));
         if (weir_vector_valid(&values[i], row))
             WEIR_TRY(weir_value_binary(&slot->arena, &values[i], row, &group->values[i], reterr));
     }
@@ -411,34 +479,46 @@ static weir_status name_group(struct weir_ingest *ingest, struct slot *slot, con
 }
 
 /* Which rows go to which partition value: groups in order of first appearance. */
-static weir_status group_rows(struct weir_ingest *ingest, struct slot *slot, struct weir_error *reterr)
+static weir_status group_rows(struct weir_ingest *ingest, struct slot *slot,
+                              struct weir_error *reterr)
 {
     const struct weir_partition_spec *spec = ingest->options.shape->spec;
     uint32_t count = slot->batch.count, *representative, *of_row;
     struct weir_vector *values;
     WEIR_TRY(weir_arena_zero(&slot->arena, spec->field_count + 1, sizeof *values, &values, reterr));
     for (size_t i = 0; i < spec->field_count; i++) {
-        const struct weir_vector *source = weir_batch_column(&slot->batch, ingest->options.shape->partition_paths[i]);
+        const struct weir_vector *source = weir_batch_column(
+            &slot->batch, ingest->options.shape->partition_paths[i]);
         if (!source)
-            return weir_fail(reterr, WEIR_INTERNAL, "partition source %s is not in the batch", ingest->options.shape->partition_paths[i]);
-        WEIR_TRY(weir_transform_apply(&slot->arena, spec->fields[i].transform, source, &values[i], reterr));
+            return weir_fail(reterr, WEIR_INTERNAL, "partition source %s is not in the batch",
+                             ingest->options.shape->partition_paths[i]);
+        WEIR_TRY(weir_transform_apply(&slot->arena, spec->fields[i].transform, source, &values[i],
+                                      reterr));
     }
-    WEIR_TRY(weir_arena_alloc(&slot->arena, (WEIR_PARTITIONS_OPEN_MAX + 1) * sizeof *representative, &representative, reterr));
+    WEIR_TRY(weir_arena_alloc(&slot->arena, (WEIR_PARTITIONS_OPEN_MAX + 1) * sizeof *representative,
+                              &representative, reterr));
     WEIR_TRY(weir_arena_alloc(&slot->arena, (count + 1) * sizeof *of_row, &of_row, reterr));
-    WEIR_TRY(weir_arena_zero(&slot->arena, WEIR_PARTITIONS_OPEN_MAX, sizeof *slot->groups, &slot->groups, reterr));
+    WEIR_TRY(weir_arena_zero(&slot->arena, WEIR_PARTITIONS_OPEN_MAX, sizeof *slot->groups,
+                             &slot->groups, reterr));
     slot->group_count = 0;
     uint32_t last = 0;
     for (uint32_t row = 0; row < count; row++) {
         uint32_t g = last;
-        if (slot->group_count == 0 || !rows_equal(values, spec->field_count, representative[g], row))
-            for (g = 0; g < slot->group_count && !rows_equal(values, spec->field_count, representative[g], row); g++)
+        if (slot->group_count == 0 ||
+            !rows_equal(values, spec->field_count, representative[g], row))
+            for (g = 0; g < slot->group_count &&
+                        !rows_equal(values, spec->field_count, representative[g], row);
+                 g++)
                 ;
         if (g == slot->group_count) {
             if (g == WEIR_PARTITIONS_OPEN_MAX)
-                return weir_fail(reterr, WEIR_UNSUPPORTED, "more than %d partition values in one window", WEIR_PARTITIONS_OPEN_MAX);
+                return weir_fail(reterr, WEIR_UNSUPPORTED,
+                                 "more than %d partition values in one window",
+                                 WEIR_PARTITIONS_OPEN_MAX);
             representative[g] = row;
             WEIR_TRY(name_group(ingest, slot, values, row, &slot->groups[g], reterr));
-            WEIR_TRY(weir_arena_alloc(&slot->arena, (count + 1) * sizeof(uint32_t), &slot->groups[g].rows, reterr));
+            WEIR_TRY(weir_arena_alloc(&slot->arena, (count + 1) * sizeof(uint32_t),
+                                      &slot->groups[g].rows, reterr));
             slot->group_count++;
         }
         last = g;
@@ -448,7 +528,9 @@ static weir_status group_rows(struct weir_ingest *ingest, struct slot *slot, str
 }
 
 /* The batch of good rows with the meta column behind the declared ones. */
-static weir_status complete_batch(struct weir_ingest *ingest, struct slot *slot, const struct weir_batch *decoded, const struct judging *judging, struct weir_error *reterr)
+static weir_status complete_batch(struct weir_ingest *ingest, struct slot *slot,
+                                  const struct weir_batch *decoded, const struct judging *judging,
+                                  struct weir_error *reterr)
 {
     const struct weir_type *write = &ingest->options.shape->write;
     uint32_t *rows, kept = 0;
@@ -463,10 +545,12 @@ static weir_status complete_batch(struct weir_ingest *ingest, struct slot *slot,
     for (uint32_t i = 0; i < kept; i++)
         rows[i] = judging->source[rows[i]];
     struct weir_vector *columns;
-    WEIR_TRY(weir_arena_zero(&slot->arena, write->child_count + 1, sizeof *columns, &columns, reterr));
+    WEIR_TRY(
+        weir_arena_zero(&slot->arena, write->child_count + 1, sizeof *columns, &columns, reterr));
     memcpy(columns, good.columns, decoded->type->child_count * sizeof *columns);
     if (ingest->options.shape->meta_id)
-        WEIR_TRY(meta_column(&slot->arena, &write->children[write->child_count - 1].type, slot->run, rows, kept, &columns[write->child_count - 1], reterr));
+        WEIR_TRY(meta_column(&slot->arena, &write->children[write->child_count - 1].type, slot->run,
+                             rows, kept, &columns[write->child_count - 1], reterr));
     slot->batch = (struct weir_batch){write, kept, columns};
     return WEIR_OK;
 }
@@ -491,7 +575,8 @@ static weir_status work_slot(void *argument, size_t index, struct weir_error *re
     uint32_t *record, count = 0;
     WEIR_TRY(weir_arena_alloc(&slot->arena, (run->count + 1) * sizeof *raw, &raw, reterr));
     WEIR_TRY(weir_arena_alloc(&slot->arena, (run->count + 1) * sizeof *record, &record, reterr));
-    WEIR_TRY(weir_arena_alloc(&slot->arena, (run->count * 2 + 1) * sizeof *slot->refused, &slot->refused, reterr));
+    WEIR_TRY(weir_arena_alloc(&slot->arena, (run->count * 2 + 1) * sizeof *slot->refused,
+                              &slot->refused, reterr));
     for (uint32_t i = 0; i < run->count; i++) {
         if (run->records[i].value.data) {
             raw[count] = run->records[i].value;
@@ -499,21 +584,27 @@ static weir_status work_slot(void *argument, size_t index, struct weir_error *re
         } else if (ingest->options.table->tombstones_skip) {
             slot->tombstones++;
         } else {
-            refuse(slot, i, "null", "the record has no value (tombstones: skip leaves such records out)", UINT32_MAX);
+            refuse(slot, i, "null",
+                   "the record has no value (tombstones: skip leaves such records out)",
+                   UINT32_MAX);
         }
     }
     struct weir_decoded decoded;
     WEIR_TRY(weir_json_decode(slot->decoder, raw, count, &slot->arena, &decoded, reterr));
     for (uint32_t i = 0; i < decoded.refusal_count; i++)
-        refuse(slot, record[decoded.refusals[i].record], weir_reason_name(decoded.refusals[i].reason), decoded.refusals[i].message, decoded.refusals[i].position);
+        refuse(slot, record[decoded.refusals[i].record],
+               weir_reason_name(decoded.refusals[i].reason), decoded.refusals[i].message,
+               decoded.refusals[i].position);
     struct judging judging;
     WEIR_TRY(weir_arena_zero(&slot->arena, decoded.batch.count + 1, 1, &judging.out, reterr));
-    WEIR_TRY(weir_arena_alloc(&slot->arena, (decoded.batch.count + 1) * sizeof *judging.source, &judging.source, reterr));
+    WEIR_TRY(weir_arena_alloc(&slot->arena, (decoded.batch.count + 1) * sizeof *judging.source,
+                              &judging.source, reterr));
     for (uint32_t i = 0; i < decoded.batch.count; i++)
         judging.source[i] = record[decoded.source[i]];
     WEIR_TRY(judge_where(ingest, slot, &decoded.batch, &judging, reterr));
     for (size_t e = 0; e < ingest->options.table->expectation_count; e++)
-        WEIR_TRY(judge_expectation(slot, &ingest->options.table->expectations[e], ingest->expectations[e], &decoded.batch, &judging, reterr));
+        WEIR_TRY(judge_expectation(slot, &ingest->options.table->expectations[e],
+                                   ingest->expectations[e], &decoded.batch, &judging, reterr));
     qsort(slot->refused, slot->refused_count, sizeof *slot->refused, by_record);
     WEIR_TRY(complete_batch(ingest, slot, &decoded.batch, &judging, reterr));
     WEIR_TRY(weir_row_hash_add(&slot->hash, &slot->batch, NULL, &slot->arena, reterr));
@@ -522,7 +613,8 @@ static weir_status work_slot(void *argument, size_t index, struct weir_error *re
 
 /* ---- in order, on the caller's thread ---- */
 
-static weir_status find_partition(struct weir_ingest *ingest, const struct group *group, struct partition **ret, struct weir_error *reterr)
+static weir_status find_partition(struct weir_ingest *ingest, const struct group *group,
+                                  struct partition **ret, struct weir_error *reterr)
 {
     for (size_t i = 0; i < ingest->partition_count; i++)
         if (strcmp(ingest->partitions[i].folder, group->folder) == 0) {
@@ -530,30 +622,45 @@ static weir_status find_partition(struct weir_ingest *ingest, const struct group
             return WEIR_OK;
         }
     if (ingest->partition_count == WEIR_PARTITIONS_OPEN_MAX)
-        return weir_fail(reterr, WEIR_UNSUPPORTED, "more than %d partition values in one window; make run.window smaller or partition_by coarser", WEIR_PARTITIONS_OPEN_MAX);
+        return weir_fail(reterr, WEIR_UNSUPPORTED,
+                         "more than %d partition values in one window; make run.window smaller or "
+                         "partition_by coarser",
+                         WEIR_PARTITIONS_OPEN_MAX);
     const struct weir_partition_spec *spec = ingest->options.shape->spec;
     struct partition *partition = &ingest->partitions[ingest->partition_count];
     struct weir_bytes *values;
     char *root, *copy;
-    WEIR_TRY(weir_arena_copy(&ingest->arena, group->folder, strlen(group->folder), &partition->folder, reterr));
-    WEIR_TRY(weir_arena_zero(&ingest->arena, spec->field_count + 1, sizeof *values, &values, reterr));
+    WEIR_TRY(weir_arena_copy(&ingest->arena, group->folder, strlen(group->folder),
+                             &partition->folder, reterr));
+    WEIR_TRY(
+        weir_arena_zero(&ingest->arena, spec->field_count + 1, sizeof *values, &values, reterr));
     for (size_t i = 0; i < spec->field_count; i++) {
         if (!group->values[i].data)
             continue;
-        WEIR_TRY(weir_arena_copy(&ingest->arena, group->values[i].data, group->values[i].size, &copy, reterr));
+        WEIR_TRY(weir_arena_copy(&ingest->arena, group->values[i].data, group->values[i].size,
+                                 &copy, reterr));
         values[i] = (struct weir_bytes){(const uint8_t *)copy, group->values[i].size};
     }
-    WEIR_TRY(weir_arena_print(&ingest->arena, &root, reterr, "%s/data%s%s", ingest->options.table_location, *group->folder ? "/" : "", group->folder));
-    struct output_options options = {.lake = ingest->options.lake, .type = &ingest->options.shape->write, .parquet = ingest->parquet,
-                                     .file_size = ingest->options.table->file_size, .root_uri_prefix = root, .spec_id = spec->id, .partition = values,
-                                     .stem = ingest->stem, .number = &ingest->number};
+    WEIR_TRY(weir_arena_print(&ingest->arena, &root, reterr, "%s/data%s%s",
+                              ingest->options.table_location, *group->folder ? "/" : "",
+                              group->folder));
+    struct output_options options = {.lake = ingest->options.lake,
+                                     .type = &ingest->options.shape->write,
+                                     .parquet = ingest->parquet,
+                                     .file_size = ingest->options.table->file_size,
+                                     .root_uri_prefix = root,
+                                     .spec_id = spec->id,
+                                     .partition = values,
+                                     .stem = ingest->stem,
+                                     .number = &ingest->number};
     WEIR_TRY(output_new(&ingest->arena, &options, &partition->output, reterr));
     ingest->partition_count++;
     *ret = partition;
     return WEIR_OK;
 }
 
-static weir_status letters_batch(struct weir_ingest *ingest, struct slot *slot, size_t first, uint32_t count, struct weir_error *reterr)
+static weir_status letters_batch(struct weir_ingest *ingest, struct slot *slot, size_t first,
+                                 uint32_t count, struct weir_error *reterr)
 {
     const struct weir_type *type = &ingest->letter_schema.root;
     struct weir_batch batch = {type, count, NULL};
@@ -566,11 +673,15 @@ static weir_status letters_batch(struct weir_ingest *ingest, struct slot *slot, 
         raw_bytes += slot->run->records[refused->record].value.size;
         text_bytes += strlen(refused->reason) + strlen(refused->message);
     }
-    WEIR_TRY(weir_arena_zero(&slot->arena, type->child_count, sizeof *batch.columns, &batch.columns, reterr));
+    WEIR_TRY(weir_arena_zero(&slot->arena, type->child_count, sizeof *batch.columns, &batch.columns,
+                             reterr));
     struct weir_vector *c = batch.columns;
-    WEIR_TRY(weir_vector_make(&slot->arena, &type->children[0].type, count, raw_bytes, &c[0], reterr));
-    WEIR_TRY(weir_vector_make(&slot->arena, &type->children[1].type, count, text_bytes, &c[1], reterr));
-    WEIR_TRY(weir_vector_make(&slot->arena, &type->children[2].type, count, text_bytes, &c[2], reterr));
+    WEIR_TRY(
+        weir_vector_make(&slot->arena, &type->children[0].type, count, raw_bytes, &c[0], reterr));
+    WEIR_TRY(
+        weir_vector_make(&slot->arena, &type->children[1].type, count, text_bytes, &c[1], reterr));
+    WEIR_TRY(
+        weir_vector_make(&slot->arena, &type->children[2].type, count, text_bytes, &c[2], reterr));
     WEIR_TRY(weir_vector_make(&slot->arena, &type->children[3].type, count, 0, &c[3], reterr));
     WEIR_TRY(nullable(&slot->arena, &c[0], count, reterr));
     WEIR_TRY(nullable(&slot->arena, &c[3], count, reterr));
@@ -579,8 +690,10 @@ static weir_status letters_batch(struct weir_ingest *ingest, struct slot *slot, 
         struct weir_bytes raw = slot->run->records[refused->record].value;
         put_bytes(&c[0], i, raw);
         set_valid(&c[0], i, raw.data != NULL);
-        put_bytes(&c[1], i, (struct weir_bytes){(const uint8_t *)refused->reason, strlen(refused->reason)});
-        put_bytes(&c[2], i, (struct weir_bytes){(const uint8_t *)refused->message, strlen(refused->message)});
+        put_bytes(&c[1], i,
+                  (struct weir_bytes){(const uint8_t *)refused->reason, strlen(refused->reason)});
+        put_bytes(&c[2], i,
+                  (struct weir_bytes){(const uint8_t *)refused->message, strlen(refused->message)});
         ((int64_t *)c[3].values)[i] = refused->position == UINT32_MAX ? 0 : refused->position;
         set_valid(&c[3], i, refused->position != UINT32_MAX);
     }
@@ -588,44 +701,55 @@ static weir_status letters_batch(struct weir_ingest *ingest, struct slot *slot, 
         c[i].count = count;
     drop_full_validity(&c[0]);
     drop_full_validity(&c[3]);
-    WEIR_TRY(meta_column(&slot->arena, &type->children[4].type, slot->run, record, count, &c[4], reterr));
+    WEIR_TRY(meta_column(&slot->arena, &type->children[4].type, slot->run, record, count, &c[4],
+                         reterr));
     return output_add(ingest->letters, &batch, NULL, reterr);
 }
 
-static weir_status write_letters(struct weir_ingest *ingest, struct slot *slot, struct weir_error *reterr)
+static weir_status write_letters(struct weir_ingest *ingest, struct slot *slot,
+                                 struct weir_error *reterr)
 {
     json_t *reasons = ingest->result.reasons;
     for (size_t i = 0; i < slot->refused_count; i++) {
         const char *reason = slot->refused[i].reason;
-        json_object_set_new(reasons, reason, json_integer(json_integer_value(json_object_get(reasons, reason)) + 1));
+        json_object_set_new(reasons, reason,
+                            json_integer(json_integer_value(json_object_get(reasons, reason)) + 1));
     }
     for (size_t first = 0; first < slot->refused_count; first += LETTER_ROWS) {
         size_t left = slot->refused_count - first;
-        WEIR_TRY(letters_batch(ingest, slot, first, (uint32_t)(left < LETTER_ROWS ? left : LETTER_ROWS), reterr));
+        WEIR_TRY(letters_batch(ingest, slot, first,
+                               (uint32_t)(left < LETTER_ROWS ? left : LETTER_ROWS), reterr));
     }
     return WEIR_OK;
 }
 
-static weir_status stop_at_bad(struct weir_ingest *ingest, const struct slot *slot, struct weir_error *reterr)
+static weir_status stop_at_bad(struct weir_ingest *ingest, const struct slot *slot,
+                               struct weir_error *reterr)
 {
     bool fail = ingest->options.table->on_invalid == WEIR_INVALID_FAIL && slot->refused_count;
     if (!slot->gate && !fail)
         return WEIR_OK;
     const struct refused *refused = &slot->refused[0];
     const struct weir_origin *origin = &slot->run->origin;
-    long long at = origin->topic ? (long long)slot->run->records[refused->record].offset : (long long)(origin->rows ? origin->rows[refused->record] : origin->first_row + refused->record);
+    long long at = origin->topic ? (long long)slot->run->records[refused->record].offset
+                                 : (long long)(origin->rows ? origin->rows[refused->record]
+                                                            : origin->first_row + refused->record);
     weir_status status;
     if (origin->topic)
-        status = weir_fail(reterr, WEIR_GATE, "%s: %s/%d offset %lld: %s: %s", ingest->options.table->name, origin->topic, origin->partition, at, refused->reason,
-                           slot->gate ? slot->gate_text : refused->message);
+        status = weir_fail(reterr, WEIR_GATE, "%s: %s/%d offset %lld: %s: %s",
+                           ingest->options.table->name, origin->topic, origin->partition, at,
+                           refused->reason, slot->gate ? slot->gate_text : refused->message);
     else
-        status = weir_fail(reterr, WEIR_GATE, "%s: %s record %lld: %s: %s", ingest->options.table->name, origin->path, at, refused->reason,
+        status = weir_fail(reterr, WEIR_GATE, "%s: %s record %lld: %s: %s",
+                           ingest->options.table->name, origin->path, at, refused->reason,
                            slot->gate ? slot->gate_text : refused->message);
-    weir_error_hint(reterr, "the window was not landed; with on_invalid: quarantine (on_fail: quarantine) such records are set aside");
+    weir_error_hint(reterr, "the window was not landed; with on_invalid: quarantine (on_fail: "
+                            "quarantine) such records are set aside");
     return status;
 }
 
-weir_status weir_ingest_runs(struct weir_ingest *ingest, const struct weir_run *runs, size_t count, struct weir_run_counts *ret_counts, struct weir_error *reterr)
+weir_status weir_ingest_runs(struct weir_ingest *ingest, const struct weir_run *runs, size_t count,
+                             struct weir_run_counts *ret_counts, struct weir_error *reterr)
 {
     for (size_t first = 0; first < count; first += ingest->slot_count) {
         size_t width = count - first < ingest->slot_count ? count - first : ingest->slot_count;
@@ -638,11 +762,13 @@ weir_status weir_ingest_runs(struct weir_ingest *ingest, const struct weir_run *
                 struct partition *partition;
                 struct weir_selection selection = {slot->groups[g].count, slot->groups[g].rows};
                 WEIR_TRY(find_partition(ingest, &slot->groups[g], &partition, reterr));
-                WEIR_TRY(output_add(partition->output, &slot->batch, slot->group_count == 1 ? NULL : &selection, reterr));
+                WEIR_TRY(output_add(partition->output, &slot->batch,
+                                    slot->group_count == 1 ? NULL : &selection, reterr));
             }
             WEIR_TRY(write_letters(ingest, slot, reterr));
             weir_row_hash_merge(&ingest->result.row_hash, &slot->hash);
-            struct weir_run_counts counts = {slot->batch.count, (int64_t)slot->refused_count, slot->filtered, slot->tombstones};
+            struct weir_run_counts counts = {slot->batch.count, (int64_t)slot->refused_count,
+                                             slot->filtered, slot->tombstones};
             ret_counts[first + i] = counts;
             ingest->result.counts.landed += counts.landed;
             ingest->result.counts.refused += counts.refused;
@@ -654,9 +780,13 @@ weir_status weir_ingest_runs(struct weir_ingest *ingest, const struct weir_run *
     return WEIR_OK;
 }
 
-static int by_folder(const void *a, const void *b) { return strcmp(((const struct partition *)a)->folder, ((const struct partition *)b)->folder); }
+static int by_folder(const void *a, const void *b)
+{
+    return strcmp(((const struct partition *)a)->folder, ((const struct partition *)b)->folder);
+}
 
-weir_status weir_ingest_finish(struct weir_ingest *ingest, struct weir_ingest_result *ret_result, struct weir_error *reterr)
+weir_status weir_ingest_finish(struct weir_ingest *ingest, struct weir_ingest_result *ret_result,
+                               struct weir_error *reterr)
 {
     qsort(ingest->partitions, ingest->partition_count, sizeof *ingest->partitions, by_folder);
     size_t total = 0;

@@ -1,8 +1,9 @@
-/* Records to data files and refused-rows files: decode, filter, expect, partition, write. Knows neither Kafka nor commits; used by
- * windows of offsets, of files, and by the retry of refused rows.
+/* Records to data files and refused-rows files: decode, filter, expect, partition, write. Knows
+ * neither Kafka nor commits; used by windows of offsets, of files, and by the retry of refused
+ * rows.
  *
- * Records come in runs; several runs are decoded side by side and written in order, so that files are in (partition value, run) order
- * and depend on the records only. */
+ * Records come in runs; several runs are decoded side by side and written in order, so that files
+ * are in (partition value, run) order and depend on the records only. */
 #ifndef WEIR_SCHEDULER_WINDOW_INGEST_H
 #define WEIR_SCHEDULER_WINDOW_INGEST_H
 
@@ -16,19 +17,22 @@ struct weir_origin {
     const char *topic;
     int32_t partition;
     const char *path;
-    int64_t first_row;                        /* of a file: 0-based number of records[0] */
-    const int64_t *rows;                      /* retry: row number of each record; NULL = first_row + i */
+    int64_t first_row;   /* of a file: 0-based number of records[0] */
+    const int64_t *rows; /* retry: row number of each record; NULL = first_row + i */
 };
 
-/* records[i].value is what is decoded; offset, timestamp and key go to the meta column. All bytes stay valid until the run's flush. */
+/* records[i].value is what is decoded; offset, timestamp and key go to the meta column. All bytes
+ * stay valid until the run's flush. */
 struct weir_run {
     struct weir_origin origin;
     const struct weir_log_record *records;
-    size_t count;                             /* at most WEIR_BATCH_ROWS */
+    size_t count; /* at most WEIR_BATCH_ROWS */
 };
 
 /* What became of the records of a run. */
-struct weir_run_counts { int64_t landed, refused, filtered, tombstones; };
+struct weir_run_counts {
+    int64_t landed, refused, filtered, tombstones;
+};
 
 struct weir_ingest;
 
@@ -37,31 +41,40 @@ struct weir_ingest_options {
     struct weir_lake *lake;
     const struct weir_table_config *table;
     const struct weir_shape *shape;
-    const char *table_location;               /* full location of the table */
+    const char *table_location; /* full location of the table */
     const char *table_uuid;
     int64_t attempt;
 };
-weir_status weir_ingest_new(const struct weir_ingest_options *options, struct weir_ingest **ret_ingest, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status weir_ingest_new(const struct weir_ingest_options *options,
+                            struct weir_ingest **ret_ingest,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* How many runs are best given at once. */
 size_t weir_ingest_width(const struct weir_ingest *ingest);
-/* Decodes `count` runs side by side, then writes them in order. ret_counts: one per run. Records may be released on return.
- * GATE when an expectation with on_fail: fail, or on_invalid: fail, met a bad record. */
-weir_status weir_ingest_runs(struct weir_ingest *ingest, const struct weir_run *runs, size_t count, struct weir_run_counts *ret_counts, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Decodes `count` runs side by side, then writes them in order. ret_counts: one per run. Records
+ * may be released on return. GATE when an expectation with on_fail: fail, or on_invalid: fail, met
+ * a bad record. */
+weir_status weir_ingest_runs(struct weir_ingest *ingest, const struct weir_run *runs, size_t count,
+                             struct weir_run_counts *ret_counts,
+                             struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* One finished file and what the manifest and the receipt want to know of it. */
 struct weir_ingest_result {
-    const struct weir_data_file *files;       size_t file_count;
+    const struct weir_data_file *files;
+    size_t file_count;
     char (*file_digests)[33];
-    const struct weir_data_file *letters;     size_t letter_count; /* refused-rows files */
+    const struct weir_data_file *letters;
+    size_t letter_count; /* refused-rows files */
     char (*letter_digests)[33];
     struct weir_row_hash row_hash;
     struct weir_run_counts counts;
-    int64_t warnings;                         /* rows that an on_fail: warn expectation did not hold for */
-    json_t *reasons;                          /* {"type": n, ...} of refused rows; borrowed */
+    int64_t warnings; /* rows that an on_fail: warn expectation did not hold for */
+    json_t *reasons;  /* {"type": n, ...} of refused rows; borrowed */
 };
 /* Finishes every open file; the result lives in the ingest. */
-weir_status weir_ingest_finish(struct weir_ingest *ingest, struct weir_ingest_result *ret_result, struct weir_error *reterr) WEIR_MUST_CHECK;
-void weir_ingest_free(struct weir_ingest *ingest); /* NULL-safe; unfinished files are abandoned, finished ones are litter until committed */
+weir_status weir_ingest_finish(struct weir_ingest *ingest, struct weir_ingest_result *ret_result,
+                               struct weir_error *reterr) WEIR_MUST_CHECK;
+void weir_ingest_free(struct weir_ingest *ingest); /* NULL-safe; unfinished files are abandoned,
+                                                      finished ones are litter until committed */
 
 #endif

@@ -1,11 +1,13 @@
-/* Windows of Kafka offsets: fixed before they are read, accounted before they are committed, landed whole. protocol.md 3, 4. */
+/* Windows of Kafka offsets: fixed before they are read, accounted before they are committed, landed
+ * whole. protocol.md 3, 4. */
 #include "scheduler/window/kafka_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SMALLEST_WINDOW 1000       /* records; a window that does not fit memory_limit is halved down to this */
+#define SMALLEST_WINDOW                                                                            \
+    1000 /* records; a window that does not fit memory_limit is halved down to this */
 
 void kafka_window_done(struct window *window)
 {
@@ -32,13 +34,15 @@ static enum weir_test compare(void *self, const json_t *state)
     return equal ? WEIR_TEST_GO : past ? WEIR_TEST_DONE : WEIR_TEST_DROP;
 }
 
-static weir_status overlay(void *self, json_t *state, int64_t snapshot_id, struct weir_error *reterr)
+static weir_status overlay(void *self, json_t *state, int64_t snapshot_id,
+                           struct weir_error *reterr)
 {
     struct window *window = self;
     for (size_t i = 0; i < window->count; i++) {
         const struct reach *reach = &window->reach[i];
         if (reach->to > reach->from)
-            WEIR_TRY(weir_position_set(state, reach->key, reach->start, reach->to, json_incref(reach->print), reterr));
+            WEIR_TRY(weir_position_set(state, reach->key, reach->start, reach->to,
+                                       json_incref(reach->print), reterr));
     }
     return landing_letters(&window->landing, state, snapshot_id, reterr);
 }
@@ -48,11 +52,14 @@ static json_t *letter_ranges(const struct window *window)
     json_t *ranges = json_object();
     for (size_t i = 0; i < window->count; i++)
         if (window->reach[i].counts.refused)
-            json_object_set_new(ranges, window->reach[i].key, json_pack("[I, I]", (json_int_t)window->reach[i].from, (json_int_t)window->reach[i].to));
+            json_object_set_new(ranges, window->reach[i].key,
+                                json_pack("[I, I]", (json_int_t)window->reach[i].from,
+                                          (json_int_t)window->reach[i].to));
     return ranges;
 }
 
-static weir_status land_window(struct window *window, const struct weir_ingest_result *result, json_t *outcome, struct weir_error *reterr)
+static weir_status land_window(struct window *window, const struct weir_ingest_result *result,
+                               json_t *outcome, struct weir_error *reterr)
 {
     struct landing *landing = &window->landing;
     weir_status status;
@@ -65,18 +72,32 @@ static weir_status land_window(struct window *window, const struct weir_ingest_r
     if (json_object_size(ranges) <= WEIR_SUMMARY_PARTITIONS_MAX)
         json_object_set_new(landing->summary, "weir.ranges", json_string(text));
     free(text);
-    struct weir_work work = {.kind = "window", .operation = "append", .epoch = json_integer_value(json_object_get(window->table->truth, "epoch")), .test = compare,
-                             .overlay = overlay, .self = window, .files = result->files, .file_count = result->file_count, .summary = landing->summary,
-                             .receipt = landing->receipt, .schema = window->table->shape.changed ? &window->table->shape.schema : NULL};
+    struct weir_work work = {
+        .kind = "window",
+        .operation = "append",
+        .epoch = json_integer_value(json_object_get(window->table->truth, "epoch")),
+        .test = compare,
+        .overlay = overlay,
+        .self = window,
+        .files = result->files,
+        .file_count = result->file_count,
+        .summary = landing->summary,
+        .receipt = landing->receipt,
+        .schema = window->table->shape.changed ? &window->table->shape.schema : NULL};
     enum weir_landing how;
     int64_t snapshot_id = 0;
-    WEIR_TRY_OUT(status, weir_land(window->options->lake, &window->table->table, &work, &how, &snapshot_id, reterr));
+    WEIR_TRY_OUT(status, weir_land(window->options->lake, &window->table->table, &work, &how,
+                                   &snapshot_id, reterr));
     if (how == WEIR_LANDED) {
         outcome_result(outcome, result, snapshot_id);
         outcome_add(outcome, "bytes", window->bytes);
         for (size_t i = 0; i < window->count; i++) {
-            outcome_add(outcome, "gaps", window->reach[i].aborted + window->reach[i].compacted + window->reach[i].unexplained);
-            outcome_add(outcome, "read", window->reach[i].counts.landed + window->reach[i].counts.refused + window->reach[i].counts.filtered);
+            outcome_add(outcome, "gaps",
+                        window->reach[i].aborted + window->reach[i].compacted +
+                            window->reach[i].unexplained);
+            outcome_add(outcome, "read",
+                        window->reach[i].counts.landed + window->reach[i].counts.refused +
+                            window->reach[i].counts.filtered);
         }
     } else {
         outcome_add(outcome, how == WEIR_SUPERSEDED ? "superseded" : "abandoned", 1);
@@ -91,7 +112,8 @@ static weir_status ingest_window(struct window *window, json_t *outcome, struct 
 {
     struct weir_ingest *ingest;
     struct weir_ingest_result result;
-    window->attempt = weir_snapshot_id(window->options->lake->context, window->table->table->metadata);
+    window->attempt = weir_snapshot_id(window->options->lake->context,
+                                       window->table->table->metadata);
     WEIR_TRY(table_ingest(window->options, window->table, window->attempt, &ingest, reterr));
     weir_status status = kafka_read_window(window, ingest, reterr);
     if (status == WEIR_OK)
@@ -104,7 +126,8 @@ static weir_status ingest_window(struct window *window, json_t *outcome, struct 
     return status;
 }
 
-/* A mirror for lag tools and autoscalers: after the commit, also for an empty window; failing never fails a run. */
+/* A mirror for lag tools and autoscalers: after the commit, also for an empty window; failing never
+ * fails a run. */
 static void mirror(struct window *window, json_t *outcome)
 {
     struct weir_log_partition *partitions;
@@ -112,16 +135,22 @@ static void mirror(struct window *window, json_t *outcome)
     struct weir_error error = {0};
     const struct weir_source_config *source = window->options->table->source;
     char group[300];
-    snprintf(group, sizeof group, "weir-%s-%s", window->options->pipeline->name ? window->options->pipeline->name : "pipeline", source->name);
-    if (weir_arena_zero(&window->arena, window->count + 1, sizeof *partitions, &partitions, NULL) != WEIR_OK ||
-        weir_arena_zero(&window->arena, window->count + 1, sizeof *next, &next, NULL) != WEIR_OK || window->count == 0)
+    snprintf(group, sizeof group, "weir-%s-%s",
+             window->options->pipeline->name ? window->options->pipeline->name : "pipeline",
+             source->name);
+    if (weir_arena_zero(&window->arena, window->count + 1, sizeof *partitions, &partitions, NULL) !=
+            WEIR_OK ||
+        weir_arena_zero(&window->arena, window->count + 1, sizeof *next, &next, NULL) != WEIR_OK ||
+        window->count == 0)
         return;
     for (size_t i = 0; i < window->count; i++) {
         int64_t at = weir_position_get(window->table->truth, window->reach[i].key, "next");
         partitions[i] = window->reach[i].partition;
         next[i] = at < 0 ? window->reach[i].from : at;
     }
-    if (window->source.operations->mirror(window->source.self, source->group ? source->group : group, partitions, next, window->count, &error) != WEIR_OK)
+    if (window->source.operations->mirror(window->source.self,
+                                          source->group ? source->group : group, partitions, next,
+                                          window->count, &error) != WEIR_OK)
         json_object_set_new(outcome, "mirror_failed", json_string(error.text));
 }
 
@@ -139,13 +168,17 @@ static weir_status prepare(struct window *window, struct weir_error *reterr)
     return kafka_place(window, reterr);
 }
 
-weir_status kafka_windows_run(const struct weir_window_options *options, struct table_state *table, json_t *outcome, struct weir_error *reterr)
+weir_status kafka_windows_run(const struct weir_window_options *options, struct table_state *table,
+                              json_t *outcome, struct weir_error *reterr)
 {
     struct weir_log_source source;
-    WEIR_TRY(weir_source_open(options->lake->context, options->pipeline, options->table->source, &source, reterr));
+    WEIR_TRY(weir_source_open(options->lake->context, options->pipeline, options->table->source,
+                              &source, reterr));
     weir_status status = WEIR_OK;
     int64_t memory_cap = INT64_MAX; /* records that fit memory_limit, learnt by not fitting */
-    for (int windows = 0; status == WEIR_OK && (options->windows_max == 0 || windows < options->windows_max); windows++) {
+    for (int windows = 0;
+         status == WEIR_OK && (options->windows_max == 0 || windows < options->windows_max);
+         windows++) {
         struct window window = {.options = options, .table = table, .source = source};
         weir_arena_init(&window.arena, &options->lake->context->memory);
         status = prepare(&window, reterr);
@@ -161,7 +194,8 @@ weir_status kafka_windows_run(const struct weir_window_options *options, struct 
         if (status == WEIR_OK && due)
             status = ingest_window(&window, outcome, reterr);
         if (status == WEIR_NO_MEMORY && window.records > SMALLEST_WINDOW) {
-            memory_cap = window.records / 2; /* smaller work instead of dying; nothing of this one was committed */
+            memory_cap = window.records /
+                         2; /* smaller work instead of dying; nothing of this one was committed */
             outcome_add(outcome, "windows_halved", 1);
             status = WEIR_OK;
         }
@@ -181,10 +215,12 @@ weir_status kafka_windows_run(const struct weir_window_options *options, struct 
     return status;
 }
 
-weir_status kafka_windows_plan(const struct weir_window_options *options, struct table_state *table, json_t *plan, struct weir_error *reterr)
+weir_status kafka_windows_plan(const struct weir_window_options *options, struct table_state *table,
+                               json_t *plan, struct weir_error *reterr)
 {
     struct window window = {.options = options, .table = table};
-    WEIR_TRY(weir_source_open(options->lake->context, options->pipeline, options->table->source, &window.source, reterr));
+    WEIR_TRY(weir_source_open(options->lake->context, options->pipeline, options->table->source,
+                              &window.source, reterr));
     weir_arena_init(&window.arena, &options->lake->context->memory);
     weir_status status = kafka_look(&window, reterr);
     kafka_keep_ours(&window);
@@ -201,10 +237,14 @@ weir_status kafka_windows_plan(const struct weir_window_options *options, struct
         const struct reach *reach = &window.reach[i];
         int64_t lag = reach->last_stable > reach->from ? reach->last_stable - reach->from : 0;
         total += lag;
-        json_array_append_new(list, json_pack("{s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "topic", reach->partition.topic, "partition", reach->partition.partition,
-                                              "first", (json_int_t)reach->first, "from", (json_int_t)reach->from, "to", (json_int_t)reach->last_stable, "lag",
-                                              (json_int_t)lag, "high_watermark", (json_int_t)reach->high_watermark, "held",
-                                              (json_int_t)(reach->high_watermark - reach->last_stable), "continuity", reach->continuity));
+        json_array_append_new(
+            list, json_pack("{s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "topic",
+                            reach->partition.topic, "partition", reach->partition.partition,
+                            "first", (json_int_t)reach->first, "from", (json_int_t)reach->from,
+                            "to", (json_int_t)reach->last_stable, "lag", (json_int_t)lag,
+                            "high_watermark", (json_int_t)reach->high_watermark, "held",
+                            (json_int_t)(reach->high_watermark - reach->last_stable), "continuity",
+                            reach->continuity));
     }
     json_object_set_new(plan, "partitions", list);
     json_object_set_new(plan, "records", json_integer(total));

@@ -1,4 +1,5 @@
-/* Opening what a pipeline file names: store, catalog, sources. The only place of the room that knows which connector it holds. */
+/* Opening what a pipeline file names: store, catalog, sources. The only place of the room that
+ * knows which connector it holds. */
 #include "scheduler/window/window.h"
 
 #include "connectors/catalog/catalog.h"
@@ -14,62 +15,90 @@
 
 #define PROBE_NAME "_weir/probe.json"
 
-static weir_status open_s3(struct weir_context *context, const struct weir_pipeline *pipeline, struct weir_object_store *ret_store, struct weir_error *reterr)
+static weir_status open_s3(struct weir_context *context, const struct weir_pipeline *pipeline,
+                           struct weir_object_store *ret_store, struct weir_error *reterr)
 {
-    static _Thread_local char bucket[64], prefix[1024]; /* copied by the store before this returns */
+    static _Thread_local char bucket[64],
+        prefix[1024]; /* copied by the store before this returns */
     if (!weir_s3_uri_split(pipeline->warehouse, bucket, prefix))
         return weir_fail(reterr, WEIR_USAGE, "%s is no s3:// address", pipeline->warehouse);
     const struct weir_s3_config *s3 = &pipeline->s3;
-    struct weir_s3_options options = {.bucket = bucket, .prefix = prefix, .region = s3->region ? s3->region : pipeline->region, .endpoint = s3->endpoint,
-                                      .path_style = s3->path_style ? WEIR_S3_ADDRESSING_PATH : WEIR_S3_ADDRESSING_AUTO, .account = s3->account, .kms_key = s3->kms_key,
-                                      .tls_ca_file = pipeline->tls.ca_file, .tls_cert_file = pipeline->tls.cert_file, .tls_key_file = pipeline->tls.key_file,
-                                      .role_arn = s3->role_arn, .external_id = s3->role_external_id};
+    struct weir_s3_options options = {.bucket = bucket,
+                                      .prefix = prefix,
+                                      .region = s3->region ? s3->region : pipeline->region,
+                                      .endpoint = s3->endpoint,
+                                      .path_style = s3->path_style ? WEIR_S3_ADDRESSING_PATH
+                                                                   : WEIR_S3_ADDRESSING_AUTO,
+                                      .account = s3->account,
+                                      .kms_key = s3->kms_key,
+                                      .tls_ca_file = pipeline->tls.ca_file,
+                                      .tls_cert_file = pipeline->tls.cert_file,
+                                      .tls_key_file = pipeline->tls.key_file,
+                                      .role_arn = s3->role_arn,
+                                      .external_id = s3->role_external_id};
     return weir_store_s3_new(context, &options, ret_store, reterr);
 }
 
-static bool is_s3(const struct weir_pipeline *pipeline) { return strncmp(pipeline->warehouse, "s3://", 5) == 0; }
+static bool is_s3(const struct weir_pipeline *pipeline)
+{
+    return strncmp(pipeline->warehouse, "s3://", 5) == 0;
+}
 
 /* What the probe was made of: store and endpoint; asked again when it changes. */
-static void probe_text(const struct weir_pipeline *pipeline, const struct weir_object_store *store, char *text, size_t size)
+static void probe_text(const struct weir_pipeline *pipeline, const struct weir_object_store *store,
+                       char *text, size_t size)
 {
-    json_t *json = json_pack("{s:s, s:s, s:s}", "store", store->operations->kind, "root", store->root_uri, "endpoint", pipeline->s3.endpoint ? pipeline->s3.endpoint : "");
+    json_t *json = json_pack("{s:s, s:s, s:s}", "store", store->operations->kind, "root",
+                             store->root_uri, "endpoint",
+                             pipeline->s3.endpoint ? pipeline->s3.endpoint : "");
     char *dump = weir_json_text(json);
     snprintf(text, size, "%s\n", dump ? dump : "");
     free(dump);
     json_decref(json);
 }
 
-static weir_status probe_once(struct weir_context *context, const struct weir_pipeline *pipeline, const struct weir_object_store *store, struct weir_error *reterr)
+static weir_status probe_once(struct weir_context *context, const struct weir_pipeline *pipeline,
+                              const struct weir_object_store *store, struct weir_error *reterr)
 {
     char text[2048];
     probe_text(pipeline, store, text, sizeof text);
     WEIR_AUTO(weir_buffer) old = {.account = &context->memory};
-    weir_status status = store->operations->get(store->self, PROBE_NAME, 0, UINT64_MAX, &old, NULL, reterr);
+    weir_status status = store->operations->get(store->self, PROBE_NAME, 0, UINT64_MAX, &old, NULL,
+                                                reterr);
     if (status == WEIR_OK && old.size == strlen(text) && memcmp(old.data, text, old.size) == 0)
         return WEIR_OK;
     if (status != WEIR_OK && status != WEIR_NOT_FOUND)
         return status;
     WEIR_TRY(weir_object_store_probe(context, store, "_weir/probe/", reterr));
-    return store->operations->put(store->self, PROBE_NAME, text, strlen(text), WEIR_PUT_ANY, NULL, NULL, reterr);
+    return store->operations->put(store->self, PROBE_NAME, text, strlen(text), WEIR_PUT_ANY, NULL,
+                                  NULL, reterr);
 }
 
-/* The catalog of a lake that nobody has written to yet, for verbs that only look: nothing is there, nothing is made. */
-static weir_status empty_load(void *self, const char *table, struct weir_table **ret_table, struct weir_error *reterr)
+/* The catalog of a lake that nobody has written to yet, for verbs that only look: nothing is there,
+ * nothing is made. */
+static weir_status empty_load(void *self, const char *table, struct weir_table **ret_table,
+                              struct weir_error *reterr)
 {
     return weir_fail(reterr, WEIR_NOT_FOUND, "there is no table %s yet", table);
 }
 
-static weir_status empty_create(void *self, const char *table, const struct weir_commit *commit, struct weir_table **ret_table, struct weir_error *reterr)
+static weir_status empty_create(void *self, const char *table, const struct weir_commit *commit,
+                                struct weir_table **ret_table, struct weir_error *reterr)
 {
-    return weir_fail(reterr, WEIR_INTERNAL, "table %s: the lake was opened for looking only", table);
+    return weir_fail(reterr, WEIR_INTERNAL, "table %s: the lake was opened for looking only",
+                     table);
 }
 
-static weir_status empty_commit(void *self, const struct weir_table *base, const struct weir_commit *commit, struct weir_table **ret_table, struct weir_error *reterr)
+static weir_status empty_commit(void *self, const struct weir_table *base,
+                                const struct weir_commit *commit, struct weir_table **ret_table,
+                                struct weir_error *reterr)
 {
-    return weir_fail(reterr, WEIR_INTERNAL, "table %s: the lake was opened for looking only", base->name);
+    return weir_fail(reterr, WEIR_INTERNAL, "table %s: the lake was opened for looking only",
+                     base->name);
 }
 
-static weir_status empty_list(void *self, const char *namespace_name, struct weir_arena *arena, char ***ret_names, size_t *ret_count, struct weir_error *reterr)
+static weir_status empty_list(void *self, const char *namespace_name, struct weir_arena *arena,
+                              char ***ret_names, size_t *ret_count, struct weir_error *reterr)
 {
     *ret_names = NULL;
     *ret_count = 0;
@@ -78,28 +107,36 @@ static weir_status empty_list(void *self, const char *namespace_name, struct wei
 
 static void empty_free(void *self) {}
 
-static const struct weir_catalog_operations empty_operations = {"sqlite", empty_load, empty_create, empty_commit, empty_list, empty_free};
+static const struct weir_catalog_operations empty_operations = {
+    "sqlite", empty_load, empty_create, empty_commit, empty_list, empty_free};
 
-static weir_status open_catalog(struct weir_context *context, const struct weir_pipeline *pipeline, bool for_writing, struct weir_lake *lake, struct weir_error *reterr)
+static weir_status open_catalog(struct weir_context *context, const struct weir_pipeline *pipeline,
+                                bool for_writing, struct weir_lake *lake, struct weir_error *reterr)
 {
-    if (pipeline->catalog == WEIR_CATALOG_SQLITE && !for_writing && access(pipeline->catalog_path, F_OK) != 0 && errno == ENOENT) {
+    if (pipeline->catalog == WEIR_CATALOG_SQLITE && !for_writing &&
+        access(pipeline->catalog_path, F_OK) != 0 && errno == ENOENT) {
         lake->catalog = (struct weir_catalog){&empty_operations, NULL};
         return WEIR_OK;
     }
     if (pipeline->catalog == WEIR_CATALOG_SQLITE)
-        return weir_catalog_sqlite_new(context, &lake->store, pipeline->catalog_path, "weir", &lake->catalog, reterr);
+        return weir_catalog_sqlite_new(context, &lake->store, pipeline->catalog_path, "weir",
+                                       &lake->catalog, reterr);
     return weir_catalog_object_store_new(context, &lake->store, &lake->catalog, reterr);
 }
 
-weir_status weir_lake_open(struct weir_context *context, const struct weir_pipeline *pipeline, bool for_writing, struct weir_lake *ret_lake, struct weir_error *reterr)
+weir_status weir_lake_open(struct weir_context *context, const struct weir_pipeline *pipeline,
+                           bool for_writing, struct weir_lake *ret_lake, struct weir_error *reterr)
 {
     struct weir_lake *lake = ret_lake;
-    *lake = (struct weir_lake){.context = context, .config_digest = pipeline->digest ? pipeline->digest : ""};
+    *lake = (struct weir_lake){.context = context,
+                               .config_digest = pipeline->digest ? pipeline->digest : ""};
     char *run_id;
     WEIR_TRY(weir_alloc(&context->memory, 37, &run_id, reterr));
     weir_random_uuid(context, run_id);
     lake->run_id = run_id;
-    weir_status status = is_s3(pipeline) ? open_s3(context, pipeline, &lake->store, reterr) : weir_store_local_new(context, pipeline->warehouse, &lake->store, reterr);
+    weir_status status = is_s3(pipeline) ? open_s3(context, pipeline, &lake->store, reterr)
+                                         : weir_store_local_new(context, pipeline->warehouse,
+                                                                &lake->store, reterr);
     if (status == WEIR_OK && for_writing && is_s3(pipeline))
         status = weir_s3_check_place(&lake->store, pipeline->region, pipeline->s3.account, reterr);
     if (status == WEIR_OK && for_writing)
@@ -123,21 +160,29 @@ void weir_lake_close(struct weir_lake *lake)
     *lake = (struct weir_lake){0};
 }
 
-weir_status weir_source_open(struct weir_context *context, const struct weir_pipeline *pipeline, const struct weir_source_config *config, struct weir_log_source *ret_source, struct weir_error *reterr)
+weir_status weir_source_open(struct weir_context *context, const struct weir_pipeline *pipeline,
+                             const struct weir_source_config *config,
+                             struct weir_log_source *ret_source, struct weir_error *reterr)
 {
     struct weir_kafka_property properties[256];
     size_t count = 0;
     for (; count < config->property_count && count < 250; count++)
-        properties[count] = (struct weir_kafka_property){config->properties[count].key, config->properties[count].value};
+        properties[count] = (struct weir_kafka_property){config->properties[count].key,
+                                                         config->properties[count].value};
     if (pipeline->tls.ca_file && count < 250) {
         bool given = false;
         for (size_t i = 0; i < count; i++)
             given |= strcmp(properties[i].key, "ssl.ca.location") == 0;
         if (!given)
-            properties[count++] = (struct weir_kafka_property){"ssl.ca.location", pipeline->tls.ca_file};
+            properties[count++] = (struct weir_kafka_property){"ssl.ca.location",
+                                                               pipeline->tls.ca_file};
     }
-    struct weir_kafka_options options = {.topics = config->topics, .topic_count = config->topic_count, .properties = properties, .property_count = count,
-                                         .group = config->group, .headers = config->headers};
+    struct weir_kafka_options options = {.topics = config->topics,
+                                         .topic_count = config->topic_count,
+                                         .properties = properties,
+                                         .property_count = count,
+                                         .group = config->group,
+                                         .headers = config->headers};
     weir_status status = weir_kafka_source_new(context, &options, ret_source, reterr);
     if (status != WEIR_OK)
         weir_error_prefix(reterr, "source %s", config->name);

@@ -1,5 +1,6 @@
-/* Leases: an object that holds a duration and a nonce, no clock time. Its holder renews it by put-if-match from a thread of its own; an
- * observer takes it after seeing the same etag for longer than the duration by its own steady clock. They spare wasted work only. */
+/* Leases: an object that holds a duration and a nonce, no clock time. Its holder renews it by
+ * put-if-match from a thread of its own; an observer takes it after seeing the same etag for longer
+ * than the duration by its own steady clock. They spare wasted work only. */
 #include "scheduler/window/window.h"
 
 #include <errno.h>
@@ -24,18 +25,22 @@ struct weir_lease {
 
 static int64_t lease_ms(void)
 {
-    const char *text = getenv("WEIR_TEST_LEASE_MS"); /* crash sweeps wait for thousands of dead holders */
+    const char *text = getenv(
+        "WEIR_TEST_LEASE_MS"); /* crash sweeps wait for thousands of dead holders */
     return text && atoll(text) > 0 ? atoll(text) : LEASE_MS;
 }
 
-static void render(char *text, size_t size, const struct weir_lake *lake, int64_t duration_ms, bool released)
+static void render(char *text, size_t size, const struct weir_lake *lake, int64_t duration_ms,
+                   bool released)
 {
     char host[128] = "";
     gethostname(host, sizeof host - 1);
     char nonce[37];
     weir_random_uuid(lake->context, nonce);
-    snprintf(text, size, "{\"duration_ms\": %lld, \"nonce\": \"%s\", \"holder\": \"%s pid %d run %s\"%s}\n", (long long)duration_ms, nonce, host, (int)getpid(),
-             lake->run_id, released ? ", \"released\": true" : "");
+    snprintf(text, size,
+             "{\"duration_ms\": %lld, \"nonce\": \"%s\", \"holder\": \"%s pid %d run %s\"%s}\n",
+             (long long)duration_ms, nonce, host, (int)getpid(), lake->run_id,
+             released ? ", \"released\": true" : "");
 }
 
 static void *renew(void *argument)
@@ -53,11 +58,13 @@ static void *renew(void *argument)
             until.tv_sec++;
             until.tv_nsec -= 1000000000;
         }
-        if (pthread_cond_timedwait(&lease->wake, &lease->lock, &until) != ETIMEDOUT || lease->ending)
+        if (pthread_cond_timedwait(&lease->wake, &lease->lock, &until) != ETIMEDOUT ||
+            lease->ending)
             continue;
         char text[512], etag[WEIR_ETAG_SIZE];
         render(text, sizeof text, lease->lake, lease->duration_ms, false);
-        if (store->operations->put(store->self, lease->name, text, strlen(text), WEIR_PUT_IF_MATCH, lease->etag, etag, NULL) == WEIR_OK)
+        if (store->operations->put(store->self, lease->name, text, strlen(text), WEIR_PUT_IF_MATCH,
+                                   lease->etag, etag, NULL) == WEIR_OK)
             memcpy(lease->etag, etag, sizeof etag);
         /* Losing it changes nothing: no commit is less strict for holding one. */
     }
@@ -76,8 +83,10 @@ static bool is_released(const struct weir_buffer *text, char ret_holder[256], in
     return released;
 }
 
-/* Waits until the lease under `name` may be taken (its etag then in ret_etag, "" when there is none) or was renewed meanwhile. */
-static weir_status observe(struct weir_lake *lake, const char *name, char ret_etag[WEIR_ETAG_SIZE], bool *ret_free, char ret_holder[256], struct weir_error *reterr)
+/* Waits until the lease under `name` may be taken (its etag then in ret_etag, "" when there is
+ * none) or was renewed meanwhile. */
+static weir_status observe(struct weir_lake *lake, const char *name, char ret_etag[WEIR_ETAG_SIZE],
+                           bool *ret_free, char ret_holder[256], struct weir_error *reterr)
 {
     char first[WEIR_ETAG_SIZE] = "";
     int64_t since = weir_steady_ms(lake->context);
@@ -85,7 +94,8 @@ static weir_status observe(struct weir_lake *lake, const char *name, char ret_et
         struct weir_object_info info;
         int64_t duration;
         WEIR_AUTO(weir_buffer) text = {.account = &lake->context->memory};
-        weir_status status = lake->store.operations->get(lake->store.self, name, 0, UINT64_MAX, &text, &info, reterr);
+        weir_status status = lake->store.operations->get(lake->store.self, name, 0, UINT64_MAX,
+                                                         &text, &info, reterr);
         if (status == WEIR_NOT_FOUND) {
             *ret_etag = '\0';
             *ret_free = true;
@@ -108,7 +118,8 @@ static weir_status observe(struct weir_lake *lake, const char *name, char ret_et
     }
 }
 
-weir_status weir_lease_take(struct weir_lake *lake, const char *name, struct weir_lease **ret_lease, char ret_holder[256], struct weir_error *reterr)
+weir_status weir_lease_take(struct weir_lake *lake, const char *name, struct weir_lease **ret_lease,
+                            char ret_holder[256], struct weir_error *reterr)
 {
     char object[512], etag[WEIR_ETAG_SIZE], text[512], made[WEIR_ETAG_SIZE];
     bool is_free;
@@ -120,7 +131,9 @@ weir_status weir_lease_take(struct weir_lake *lake, const char *name, struct wei
         return WEIR_OK;
     int64_t duration = lease_ms();
     render(text, sizeof text, lake, duration, false);
-    weir_status status = lake->store.operations->put(lake->store.self, object, text, strlen(text), *etag ? WEIR_PUT_IF_MATCH : WEIR_PUT_IF_ABSENT, etag, made, reterr);
+    weir_status status = lake->store.operations->put(lake->store.self, object, text, strlen(text),
+                                                     *etag ? WEIR_PUT_IF_MATCH : WEIR_PUT_IF_ABSENT,
+                                                     etag, made, reterr);
     if (status == WEIR_PRECONDITION || status == WEIR_UNKNOWN_OUTCOME) {
         snprintf(ret_holder, 256, "another run that was a moment faster");
         return WEIR_OK;
@@ -152,7 +165,8 @@ void weir_lease_give_back(struct weir_lease *lease)
     char text[512];
     render(text, sizeof text, lease->lake, lease->duration_ms, true);
     const struct weir_object_store *store = &lease->lake->store;
-    if (store->operations->put(store->self, lease->name, text, strlen(text), WEIR_PUT_IF_MATCH, lease->etag, NULL, NULL) != WEIR_OK) {
+    if (store->operations->put(store->self, lease->name, text, strlen(text), WEIR_PUT_IF_MATCH,
+                               lease->etag, NULL, NULL) != WEIR_OK) {
         /* somebody took it over, or the store is away: it runs out by itself */
     }
     pthread_mutex_destroy(&lease->lock);

@@ -1,12 +1,15 @@
 /* One table's windows, whatever its source. */
 #include "scheduler/window/table.h"
 
-weir_status weir_windows_run(const struct weir_window_options *options, json_t **ret_outcome, struct weir_error *reterr)
+weir_status weir_windows_run(const struct weir_window_options *options, json_t **ret_outcome,
+                             struct weir_error *reterr)
 {
     struct table_state table;
     WEIR_TRY(table_load(options, &table, reterr));
     json_t *outcome = outcome_new(options->table->name);
-    weir_status status = options->table->source->is_kafka ? kafka_windows_run(options, &table, outcome, reterr) : file_windows_run(options, &table, outcome, reterr);
+    weir_status status = options->table->source->is_kafka
+                             ? kafka_windows_run(options, &table, outcome, reterr)
+                             : file_windows_run(options, &table, outcome, reterr);
     table_done(&table);
     if (status != WEIR_OK) {
         weir_error_prefix(reterr, "%s", options->table->name);
@@ -16,12 +19,17 @@ weir_status weir_windows_run(const struct weir_window_options *options, json_t *
     return status;
 }
 
-weir_status weir_windows_plan(const struct weir_window_options *options, json_t **ret_plan, struct weir_error *reterr)
+weir_status weir_windows_plan(const struct weir_window_options *options, json_t **ret_plan,
+                              struct weir_error *reterr)
 {
     struct table_state table;
     WEIR_TRY(table_load(options, &table, reterr));
-    json_t *plan = json_pack("{s:s, s:b, s:b}", "table", options->table->name, "exists", table.table != NULL, "schema_changes", table.table && table.shape.changed);
-    weir_status status = options->table->source->is_kafka ? kafka_windows_plan(options, &table, plan, reterr) : file_windows_plan(options, &table, plan, reterr);
+    json_t *plan = json_pack("{s:s, s:b, s:b}", "table", options->table->name, "exists",
+                             table.table != NULL, "schema_changes",
+                             table.table && table.shape.changed);
+    weir_status status = options->table->source->is_kafka
+                             ? kafka_windows_plan(options, &table, plan, reterr)
+                             : file_windows_plan(options, &table, plan, reterr);
     table_done(&table);
     if (status == WEIR_OK)
         *ret_plan = plan;

@@ -4,15 +4,21 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct weir_type simple(enum weir_type_id id) { return (struct weir_type){.id = id}; }
+static struct weir_type simple(enum weir_type_id id)
+{
+    return (struct weir_type){.id = id};
+}
 
-/* struct<topic:string, partition:int, offset:long, timestamp:timestamptz, key:binary>, and headers on request */
-static weir_status kafka_type(struct weir_arena *arena, bool headers, struct weir_type *ret_type, struct weir_error *reterr)
+/* struct<topic:string, partition:int, offset:long, timestamp:timestamptz, key:binary>, and headers
+ * on request */
+static weir_status kafka_type(struct weir_arena *arena, bool headers, struct weir_type *ret_type,
+                              struct weir_error *reterr)
 {
     struct weir_field *fields;
     WEIR_TRY(weir_arena_zero(arena, 6, sizeof *fields, &fields, reterr));
     fields[0] = (struct weir_field){.name = "topic", .required = true, .type = simple(WEIR_STRING)};
-    fields[1] = (struct weir_field){.name = "partition", .required = true, .type = simple(WEIR_INT)};
+    fields[1] = (struct weir_field){
+        .name = "partition", .required = true, .type = simple(WEIR_INT)};
     fields[2] = (struct weir_field){.name = "offset", .required = true, .type = simple(WEIR_LONG)};
     fields[3] = (struct weir_field){.name = "timestamp", .type = simple(WEIR_TIMESTAMPTZ)};
     fields[4] = (struct weir_field){.name = "key", .type = simple(WEIR_BINARY)};
@@ -22,14 +28,20 @@ static weir_status kafka_type(struct weir_arena *arena, bool headers, struct wei
         WEIR_TRY(weir_arena_zero(arena, 2, sizeof *pair, &pair, reterr));
         pair[0] = (struct weir_field){.name = "key", .required = true, .type = simple(WEIR_STRING)};
         pair[1] = (struct weir_field){.name = "value", .type = simple(WEIR_BINARY)};
-        *element = (struct weir_field){.name = "element", .required = true, .type = {.id = WEIR_STRUCT, .child_count = 2, .children = pair}};
-        fields[5] = (struct weir_field){.name = "headers", .type = {.id = WEIR_LIST, .child_count = 1, .children = element}};
+        *element = (struct weir_field){
+            .name = "element",
+            .required = true,
+            .type = {.id = WEIR_STRUCT, .child_count = 2, .children = pair}};
+        fields[5] = (struct weir_field){
+            .name = "headers", .type = {.id = WEIR_LIST, .child_count = 1, .children = element}};
     }
-    *ret_type = (struct weir_type){.id = WEIR_STRUCT, .child_count = headers ? 6 : 5, .children = fields};
+    *ret_type = (struct weir_type){
+        .id = WEIR_STRUCT, .child_count = headers ? 6 : 5, .children = fields};
     return WEIR_OK;
 }
 
-static weir_status file_type(struct weir_arena *arena, struct weir_type *ret_type, struct weir_error *reterr)
+static weir_status file_type(struct weir_arena *arena, struct weir_type *ret_type,
+                             struct weir_error *reterr)
 {
     struct weir_field *fields;
     WEIR_TRY(weir_arena_zero(arena, 2, sizeof *fields, &fields, reterr));
@@ -39,10 +51,15 @@ static weir_status file_type(struct weir_arena *arena, struct weir_type *ret_typ
     return WEIR_OK;
 }
 
-static weir_status meta_field(struct weir_arena *arena, bool is_kafka, bool headers, struct weir_field *ret_field, struct weir_error *reterr)
+static weir_status meta_field(struct weir_arena *arena, bool is_kafka, bool headers,
+                              struct weir_field *ret_field, struct weir_error *reterr)
 {
-    struct weir_field field = {.name = is_kafka ? "_kafka" : "_file", .required = true, .doc = is_kafka ? "where in Kafka the record was" : "where in which file the record was"};
-    WEIR_TRY(is_kafka ? kafka_type(arena, headers, &field.type, reterr) : file_type(arena, &field.type, reterr));
+    struct weir_field field = {.name = is_kafka ? "_kafka" : "_file",
+                               .required = true,
+                               .doc = is_kafka ? "where in Kafka the record was"
+                                               : "where in which file the record was"};
+    WEIR_TRY(is_kafka ? kafka_type(arena, headers, &field.type, reterr)
+                      : file_type(arena, &field.type, reterr));
     *ret_field = field;
     return WEIR_OK;
 }
@@ -54,20 +71,31 @@ struct merge {
     bool changed;
 };
 
-static weir_status differs(struct merge *merge, const char *path, const struct weir_type *has, const struct weir_type *wants, struct weir_error *reterr)
+static weir_status differs(struct merge *merge, const char *path, const struct weir_type *has,
+                           const struct weir_type *wants, struct weir_error *reterr)
 {
-    WEIR_AUTO(weir_buffer) a = {.account = merge->arena->account}, b = {.account = merge->arena->account};
+    WEIR_AUTO(weir_buffer)
+    a = {.account = merge->arena->account},
+    b = {.account = merge->arena->account};
     WEIR_TRY(weir_type_print(has, &a, reterr));
     WEIR_TRY(weir_type_print(wants, &b, reterr));
-    weir_status status = weir_fail(reterr, WEIR_USAGE, "%s: table %s: column %s is %s in the table and %s in the pipeline file", merge->config->location,
-                                   merge->config->name, path, a.data, b.data);
-    weir_error_hint(reterr, "columns can be added, and int widened to long, float to double, decimal to more digits; for anything else choose another column or table");
+    weir_status status = weir_fail(
+        reterr, WEIR_USAGE,
+        "%s: table %s: column %s is %s in the table and %s in the pipeline file",
+        merge->config->location, merge->config->name, path, a.data, b.data);
+    weir_error_hint(reterr,
+                    "columns can be added, and int widened to long, float to double, decimal to "
+                    "more digits; for anything else choose another column or table");
     return status;
 }
 
-static weir_status merge_struct(struct merge *merge, struct weir_type *table, const struct weir_type *declared, const char *path, struct weir_error *reterr);
+static weir_status merge_struct(struct merge *merge, struct weir_type *table,
+                                const struct weir_type *declared, const char *path,
+                                struct weir_error *reterr);
 
-static weir_status merge_type(struct merge *merge, struct weir_type *table, const struct weir_type *declared, const char *path, struct weir_error *reterr)
+static weir_status merge_type(struct merge *merge, struct weir_type *table,
+                              const struct weir_type *declared, const char *path,
+                              struct weir_error *reterr)
 {
     if (table->id == WEIR_STRUCT && declared->id == WEIR_STRUCT)
         return merge_struct(merge, table, declared, path, reterr);
@@ -76,8 +104,10 @@ static weir_status merge_type(struct merge *merge, struct weir_type *table, cons
             char *below;
             if (declared->children[i].required < table->children[i].required)
                 return differs(merge, path, table, declared, reterr);
-            WEIR_TRY(weir_arena_print(merge->arena, &below, reterr, "%s.%s", path, table->children[i].name));
-            WEIR_TRY(merge_type(merge, &table->children[i].type, &declared->children[i].type, below, reterr));
+            WEIR_TRY(weir_arena_print(merge->arena, &below, reterr, "%s.%s", path,
+                                      table->children[i].name));
+            WEIR_TRY(merge_type(merge, &table->children[i].type, &declared->children[i].type, below,
+                                reterr));
         }
         return WEIR_OK;
     }
@@ -90,16 +120,22 @@ static weir_status merge_type(struct merge *merge, struct weir_type *table, cons
     return WEIR_OK;
 }
 
-static weir_status add_field(struct merge *merge, struct weir_type *table, const struct weir_field *declared, const char *path, struct weir_error *reterr)
+static weir_status add_field(struct merge *merge, struct weir_type *table,
+                             const struct weir_field *declared, const char *path,
+                             struct weir_error *reterr)
 {
     if (declared->required) {
-        weir_status status = weir_fail(reterr, WEIR_USAGE, "%s: table %s: new column %s is required, but the table has rows without it", merge->config->location,
-                                       merge->config->name, path);
-        weir_error_hint(reterr, "declare it without `required`, and use `expect: - not_null` style checks for new rows");
+        weir_status status = weir_fail(
+            reterr, WEIR_USAGE,
+            "%s: table %s: new column %s is required, but the table has rows without it",
+            merge->config->location, merge->config->name, path);
+        weir_error_hint(reterr, "declare it without `required`, and use `expect: - not_null` style "
+                                "checks for new rows");
         return status;
     }
     struct weir_field *fields;
-    WEIR_TRY(weir_arena_zero(merge->arena, table->child_count + 1, sizeof *fields, &fields, reterr));
+    WEIR_TRY(
+        weir_arena_zero(merge->arena, table->child_count + 1, sizeof *fields, &fields, reterr));
     if (table->child_count)
         memcpy(fields, table->children, table->child_count * sizeof *fields);
     struct weir_field *field = &fields[table->child_count];
@@ -113,20 +149,26 @@ static weir_status add_field(struct merge *merge, struct weir_type *table, const
     return WEIR_OK;
 }
 
-static weir_status merge_struct(struct merge *merge, struct weir_type *table, const struct weir_type *declared, const char *path, struct weir_error *reterr)
+static weir_status merge_struct(struct merge *merge, struct weir_type *table,
+                                const struct weir_type *declared, const char *path,
+                                struct weir_error *reterr)
 {
     for (uint32_t i = 0; i < declared->child_count; i++) {
         const struct weir_field *wants = &declared->children[i];
         char *below;
-        WEIR_TRY(weir_arena_print(merge->arena, &below, reterr, "%s%s%s", path, *path ? "." : "", wants->name));
-        struct weir_field *has = (struct weir_field *)(uintptr_t)weir_type_child(table, wants->name, strlen(wants->name));
+        WEIR_TRY(weir_arena_print(merge->arena, &below, reterr, "%s%s%s", path, *path ? "." : "",
+                                  wants->name));
+        struct weir_field *has = (struct weir_field *)(uintptr_t)weir_type_child(
+            table, wants->name, strlen(wants->name));
         if (!has) {
             WEIR_TRY(add_field(merge, table, wants, below, reterr));
             continue;
         }
         if (has->required && !wants->required) {
-            weir_status status = weir_fail(reterr, WEIR_USAGE, "%s: table %s: column %s is required in the table and optional in the pipeline file", merge->config->location,
-                                           merge->config->name, below);
+            weir_status status = weir_fail(reterr, WEIR_USAGE,
+                                           "%s: table %s: column %s is required in the table and "
+                                           "optional in the pipeline file",
+                                           merge->config->location, merge->config->name, below);
             weir_error_hint(reterr, "write `required` after its type");
             return status;
         }
@@ -135,14 +177,18 @@ static weir_status merge_struct(struct merge *merge, struct weir_type *table, co
     for (uint32_t i = 0; i < table->child_count; i++) {
         const struct weir_field *has = &table->children[i];
         if (has->required && !weir_type_child(declared, has->name, strlen(has->name)))
-            return weir_fail(reterr, WEIR_USAGE, "%s: table %s: required column %s%s%s is not in the pipeline file", merge->config->location, merge->config->name,
-                             path, *path ? "." : "", has->name);
+            return weir_fail(reterr, WEIR_USAGE,
+                             "%s: table %s: required column %s%s%s is not in the pipeline file",
+                             merge->config->location, merge->config->name, path, *path ? "." : "",
+                             has->name);
     }
     return WEIR_OK;
 }
 
 /* The declared fields with the schema's ids and types. */
-static weir_status project(struct weir_arena *arena, const struct weir_type *schema, const struct weir_type *declared, struct weir_type *ret_type, struct weir_error *reterr)
+static weir_status project(struct weir_arena *arena, const struct weir_type *schema,
+                           const struct weir_type *declared, struct weir_type *ret_type,
+                           struct weir_error *reterr)
 {
     struct weir_type type = *schema;
     if (declared->child_count) {
@@ -150,7 +196,10 @@ static weir_status project(struct weir_arena *arena, const struct weir_type *sch
         WEIR_TRY(weir_arena_zero(arena, declared->child_count, sizeof *fields, &fields, reterr));
         for (uint32_t i = 0; i < declared->child_count; i++) {
             const struct weir_field *wants = &declared->children[i];
-            const struct weir_field *has = schema->id == WEIR_STRUCT ? weir_type_child(schema, wants->name, strlen(wants->name)) : &schema->children[i];
+            const struct weir_field *has = schema->id == WEIR_STRUCT
+                                               ? weir_type_child(schema, wants->name,
+                                                                 strlen(wants->name))
+                                               : &schema->children[i];
             if (!has)
                 return weir_fail(reterr, WEIR_INTERNAL, "column %s was not merged", wants->name);
             fields[i] = *has;
@@ -164,7 +213,9 @@ static weir_status project(struct weir_arena *arena, const struct weir_type *sch
     return WEIR_OK;
 }
 
-static weir_status make_spec(struct weir_arena *arena, const struct weir_table_config *config, const struct weir_metadata *metadata, struct weir_shape *shape, struct weir_error *reterr)
+static weir_status make_spec(struct weir_arena *arena, const struct weir_table_config *config,
+                             const struct weir_metadata *metadata, struct weir_shape *shape,
+                             struct weir_error *reterr)
 {
     size_t count = config->partition_by_count;
     struct weir_partition_spec *spec;
@@ -175,11 +226,13 @@ static weir_status make_spec(struct weir_arena *arena, const struct weir_table_c
     WEIR_TRY(weir_arena_zero(arena, count + 1, sizeof *paths, &paths, reterr));
     for (size_t i = 0; i < count; i++) {
         char *transform, *path, *name;
-        WEIR_TRY(weir_transform_parse(arena, config->partition_by[i], &transform, &path, &name, reterr));
+        WEIR_TRY(
+            weir_transform_parse(arena, config->partition_by[i], &transform, &path, &name, reterr));
         const struct weir_field *source = weir_type_by_path(&shape->schema.root, path);
         struct weir_type result;
         if (!source)
-            return weir_fail(reterr, WEIR_USAGE, "%s: table %s: partition_by %s: no column %s", config->location, config->name, config->partition_by[i], path);
+            return weir_fail(reterr, WEIR_USAGE, "%s: table %s: partition_by %s: no column %s",
+                             config->location, config->name, config->partition_by[i], path);
         WEIR_TRY(weir_transform_result_type(transform, &source->type, &result, reterr));
         fields[i] = (struct weir_partition_field){source->id, (int32_t)(1000 + i), name, transform};
         paths[i] = path;
@@ -192,18 +245,24 @@ static weir_status make_spec(struct weir_arena *arena, const struct weir_table_c
     const struct weir_partition_spec *has = weir_metadata_spec(metadata);
     bool equal = has->field_count == count;
     for (size_t i = 0; equal && i < count; i++)
-        equal = has->fields[i].source_id == fields[i].source_id && strcmp(has->fields[i].transform, fields[i].transform) == 0;
+        equal = has->fields[i].source_id == fields[i].source_id &&
+                strcmp(has->fields[i].transform, fields[i].transform) == 0;
     if (!equal) {
-        weir_status status = weir_fail(reterr, WEIR_USAGE, "%s: table %s: partition_by differs from the table's partition spec %d", config->location, config->name, has->id);
-        weir_error_hint(reterr, "set partition_by back to what the table has; changing it on a live table is not in this version");
+        weir_status status = weir_fail(
+            reterr, WEIR_USAGE,
+            "%s: table %s: partition_by differs from the table's partition spec %d",
+            config->location, config->name, has->id);
+        weir_error_hint(reterr, "set partition_by back to what the table has; changing it on a "
+                                "live table is not in this version");
         return status;
     }
     shape->spec = has;
     return WEIR_OK;
 }
 
-weir_status weir_shape_make(struct weir_arena *arena, const struct weir_table_config *config, const struct weir_metadata *metadata,
-                            struct weir_shape *ret_shape, struct weir_error *reterr)
+weir_status weir_shape_make(struct weir_arena *arena, const struct weir_table_config *config,
+                            const struct weir_metadata *metadata, struct weir_shape *ret_shape,
+                            struct weir_error *reterr)
 {
     struct weir_shape shape = {0};
     int32_t last_id = metadata ? weir_metadata_last_column_id(metadata) : 0;
@@ -214,8 +273,10 @@ weir_status weir_shape_make(struct weir_arena *arena, const struct weir_table_co
     WEIR_TRY(weir_arena_zero(arena, count + 1, sizeof *fields, &fields, reterr));
     memcpy(fields, config->columns.children, count * sizeof *fields);
     if (config->metadata)
-        WEIR_TRY(meta_field(arena, config->source->is_kafka, config->source->headers, &fields[count], reterr));
-    declared = (struct weir_type){.id = WEIR_STRUCT, .child_count = count + config->metadata, .children = fields};
+        WEIR_TRY(meta_field(arena, config->source->is_kafka, config->source->headers,
+                            &fields[count], reterr));
+    declared = (struct weir_type){
+        .id = WEIR_STRUCT, .child_count = count + config->metadata, .children = fields};
     if (metadata) {
         const struct weir_schema *current = weir_metadata_schema(metadata);
         shape.schema.id = current->id;
@@ -236,14 +297,20 @@ weir_status weir_shape_make(struct weir_arena *arena, const struct weir_table_co
     return WEIR_OK;
 }
 
-weir_status weir_quarantine_schema(struct weir_arena *arena, bool is_kafka, struct weir_schema *ret_schema, struct weir_error *reterr)
+weir_status weir_quarantine_schema(struct weir_arena *arena, bool is_kafka,
+                                   struct weir_schema *ret_schema, struct weir_error *reterr)
 {
     struct weir_field *fields;
     WEIR_TRY(weir_arena_zero(arena, 5, sizeof *fields, &fields, reterr));
-    fields[0] = (struct weir_field){.name = "raw", .type = simple(WEIR_BINARY), .doc = "the record's bytes as they came"};
-    fields[1] = (struct weir_field){.name = "reason", .required = true, .type = simple(WEIR_STRING), .doc = "reason code"};
-    fields[2] = (struct weir_field){.name = "message", .required = true, .type = simple(WEIR_STRING)};
-    fields[3] = (struct weir_field){.name = "position", .type = simple(WEIR_LONG), .doc = "byte in raw; null: the whole record"};
+    fields[0] = (struct weir_field){
+        .name = "raw", .type = simple(WEIR_BINARY), .doc = "the record's bytes as they came"};
+    fields[1] = (struct weir_field){
+        .name = "reason", .required = true, .type = simple(WEIR_STRING), .doc = "reason code"};
+    fields[2] = (struct weir_field){
+        .name = "message", .required = true, .type = simple(WEIR_STRING)};
+    fields[3] = (struct weir_field){.name = "position",
+                                    .type = simple(WEIR_LONG),
+                                    .doc = "byte in raw; null: the whole record"};
     WEIR_TRY(meta_field(arena, is_kafka, false, &fields[4], reterr));
     int32_t last_id = 0;
     struct weir_schema schema = {0, {.id = WEIR_STRUCT, .child_count = 5, .children = fields}};
@@ -252,17 +319,22 @@ weir_status weir_quarantine_schema(struct weir_arena *arena, bool is_kafka, stru
     return WEIR_OK;
 }
 
-json_t *weir_shape_sort_order(const struct weir_table_config *config, const struct weir_shape *shape)
+json_t *weir_shape_sort_order(const struct weir_table_config *config,
+                              const struct weir_shape *shape)
 {
     if (config->sort_count == 0)
         return NULL;
     json_t *fields = json_array();
     for (size_t i = 0; i < config->sort_count; i++) {
-        const struct weir_field *field = weir_type_by_path(&shape->schema.root, config->sort_by[i].path);
+        const struct weir_field *field = weir_type_by_path(&shape->schema.root,
+                                                           config->sort_by[i].path);
         if (!field)
             continue; /* the pipeline file's reader has refused it already */
-        json_array_append_new(fields, json_pack("{s:s, s:i, s:s, s:s}", "transform", "identity", "source-id", field->id, "direction",
-                                                config->sort_by[i].descending ? "desc" : "asc", "null-order", config->sort_by[i].nulls_first ? "nulls-first" : "nulls-last"));
+        json_array_append_new(
+            fields,
+            json_pack("{s:s, s:i, s:s, s:s}", "transform", "identity", "source-id", field->id,
+                      "direction", config->sort_by[i].descending ? "desc" : "asc", "null-order",
+                      config->sort_by[i].nulls_first ? "nulls-first" : "nulls-last"));
     }
     return json_pack("{s:i, s:o}", "order-id", 1, "fields", fields);
 }

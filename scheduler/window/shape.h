@@ -1,5 +1,6 @@
-/* The shape of a table: what the pipeline file declares, merged with what the table has. Added columns and widened types become a
- * new schema, applied in the commit that needs it; anything else is refused with the difference shown. */
+/* The shape of a table: what the pipeline file declares, merged with what the table has. Added
+ * columns and widened types become a new schema, applied in the commit that needs it; anything else
+ * is refused with the difference shown. */
 #ifndef WEIR_SCHEDULER_WINDOW_SHAPE_H
 #define WEIR_SCHEDULER_WINDOW_SHAPE_H
 
@@ -8,21 +9,26 @@
 
 /* Lives in the arena it was made in. */
 struct weir_shape {
-    struct weir_schema schema;     /* the table's, after the change if any */
-    bool changed;                  /* schema differs from the table's current one: set it in the next commit */
-    struct weir_type decode;       /* STRUCT: declared columns with ids: what decoders fill */
-    struct weir_type write;        /* STRUCT: decode's columns and then _kafka or _file: what files hold */
-    int32_t meta_id;               /* field id of _kafka / _file; 0 = none */
+    struct weir_schema schema; /* the table's, after the change if any */
+    bool changed; /* schema differs from the table's current one: set it in the next commit */
+    struct weir_type decode; /* STRUCT: declared columns with ids: what decoders fill */
+    struct weir_type write; /* STRUCT: decode's columns and then _kafka or _file: what files hold */
+    int32_t meta_id;        /* field id of _kafka / _file; 0 = none */
     const struct weir_partition_spec *spec;
-    const char **partition_paths;  /* source column path per partition field */
+    const char **partition_paths; /* source column path per partition field */
 };
 
-/* metadata NULL: the shape of a table not yet born, ids from 1. USAGE with both sides named when it cannot be. */
-weir_status weir_shape_make(struct weir_arena *arena, const struct weir_table_config *config, const struct weir_metadata *metadata,
-                            struct weir_shape *ret_shape, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* metadata NULL: the shape of a table not yet born, ids from 1. USAGE with both sides named when it
+ * cannot be. */
+weir_status weir_shape_make(struct weir_arena *arena, const struct weir_table_config *config,
+                            const struct weir_metadata *metadata, struct weir_shape *ret_shape,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Schema of a quarantine table (ids from 1). */
-weir_status weir_quarantine_schema(struct weir_arena *arena, bool is_kafka, struct weir_schema *ret_schema, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status weir_quarantine_schema(struct weir_arena *arena, bool is_kafka,
+                                   struct weir_schema *ret_schema,
+                                   struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Sort order of the table in REST form (order-id 1), or NULL when unsorted. New reference. */
-json_t *weir_shape_sort_order(const struct weir_table_config *config, const struct weir_shape *shape);
+json_t *weir_shape_sort_order(const struct weir_table_config *config,
+                              const struct weir_shape *shape);
 
 #endif

@@ -1,31 +1,38 @@
-/* Loading and birth of tables, and what windows of offsets, of files and retries have in common when they land. */
+/* Loading and birth of tables, and what windows of offsets, of files and retries have in common
+ * when they land. */
 #include "scheduler/window/table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-weir_status table_refresh(const struct weir_window_options *options, struct table_state *table, struct weir_error *reterr)
+weir_status table_refresh(const struct weir_window_options *options, struct table_state *table,
+                          struct weir_error *reterr)
 {
     json_decref(table->truth);
     table->truth = NULL;
     const struct weir_metadata *metadata = table->table->metadata;
     const char *format = weir_metadata_property(metadata, "weir.format");
     if (format && strcmp(format, "1") != 0) {
-        weir_status status = weir_fail(reterr, WEIR_REFUSED, "table %s has weir.format %s; this program knows 1", options->table->name, format);
+        weir_status status = weir_fail(reterr, WEIR_REFUSED,
+                                       "table %s has weir.format %s; this program knows 1",
+                                       options->table->name, format);
         weir_error_hint(reterr, "use the release of Weir that wrote it, or a newer one");
         return status;
     }
     WEIR_TRY(weir_shape_make(&table->arena, options->table, metadata, &table->shape, reterr));
-    return weir_truth(&options->lake->store, &options->lake->context->memory, metadata, "main", &table->truth, reterr);
+    return weir_truth(&options->lake->store, &options->lake->context->memory, metadata, "main",
+                      &table->truth, reterr);
 }
 
-weir_status table_load(const struct weir_window_options *options, struct table_state *ret_table, struct weir_error *reterr)
+weir_status table_load(const struct weir_window_options *options, struct table_state *ret_table,
+                       struct weir_error *reterr)
 {
     struct table_state table = {0};
     struct weir_lake *lake = options->lake;
     weir_arena_init(&table.arena, &lake->context->memory);
-    weir_status status = lake->catalog.operations->load(lake->catalog.self, options->table->name, &table.table, reterr);
+    weir_status status = lake->catalog.operations->load(lake->catalog.self, options->table->name,
+                                                        &table.table, reterr);
     if (status == WEIR_NOT_FOUND)
         status = weir_shape_make(&table.arena, options->table, NULL, &table.shape, reterr);
     else if (status == WEIR_OK)
@@ -39,10 +46,12 @@ weir_status table_load(const struct weir_window_options *options, struct table_s
     return WEIR_OK;
 }
 
-weir_status table_reload(const struct weir_window_options *options, struct table_state *table, struct weir_error *reterr)
+weir_status table_reload(const struct weir_window_options *options, struct table_state *table,
+                         struct weir_error *reterr)
 {
     struct weir_table *fresh;
-    WEIR_TRY(options->lake->catalog.operations->load(options->lake->catalog.self, options->table->name, &fresh, reterr));
+    WEIR_TRY(options->lake->catalog.operations->load(options->lake->catalog.self,
+                                                     options->table->name, &fresh, reterr));
     weir_table_free(table->table);
     table->table = fresh;
     return table_refresh(options, table, reterr);
@@ -51,8 +60,9 @@ weir_status table_reload(const struct weir_window_options *options, struct table
 static json_t *birth_properties(const struct weir_window_options *options)
 {
     const struct weir_pipeline *pipeline = options->pipeline;
-    json_t *properties = json_pack("{s:s, s:s, s:s}", "weir.pipeline", pipeline->name ? pipeline->name : "", "weir.definition",
-                                   options->table->digest ? options->table->digest : "", "write.format.default", "parquet");
+    json_t *properties = json_pack(
+        "{s:s, s:s, s:s}", "weir.pipeline", pipeline->name ? pipeline->name : "", "weir.definition",
+        options->table->digest ? options->table->digest : "", "write.format.default", "parquet");
     if (pipeline->owner)
         json_object_set_new(properties, "owner", json_string(pipeline->owner));
     for (size_t i = 0; i < pipeline->tag_count; i++) {
@@ -63,10 +73,17 @@ static json_t *birth_properties(const struct weir_window_options *options)
     return properties;
 }
 
-weir_status table_birth(const struct weir_window_options *options, struct table_state *table, json_t *state, struct weir_error *reterr)
+weir_status table_birth(const struct weir_window_options *options, struct table_state *table,
+                        json_t *state, struct weir_error *reterr)
 {
-    json_t *properties = birth_properties(options), *order = weir_shape_sort_order(options->table, &table->shape);
-    struct weir_birth birth = {.name = options->table->name, .schema = &table->shape.schema, .spec = table->shape.spec, .sort_order = order, .properties = properties, .state = state};
+    json_t *properties = birth_properties(options),
+           *order = weir_shape_sort_order(options->table, &table->shape);
+    struct weir_birth birth = {.name = options->table->name,
+                               .schema = &table->shape.schema,
+                               .spec = table->shape.spec,
+                               .sort_order = order,
+                               .properties = properties,
+                               .state = state};
     bool made;
     weir_status status = weir_table_create(options->lake, &birth, &table->table, &made, reterr);
     json_decref(properties);
@@ -83,7 +100,8 @@ void table_done(struct table_state *table)
     *table = (struct table_state){0};
 }
 
-weir_status weir_quarantine_birth(struct weir_arena *arena, const struct weir_table_config *config, struct weir_birth *ret_birth, struct weir_error *reterr)
+weir_status weir_quarantine_birth(struct weir_arena *arena, const struct weir_table_config *config,
+                                  struct weir_birth *ret_birth, struct weir_error *reterr)
 {
     char *name;
     struct weir_schema *schema;
@@ -96,33 +114,49 @@ weir_status weir_quarantine_birth(struct weir_arena *arena, const struct weir_ta
     return WEIR_OK;
 }
 
-weir_status table_sync_quarantine(const struct weir_window_options *options, struct table_state *table, struct weir_error *reterr)
+weir_status table_sync_quarantine(const struct weir_window_options *options,
+                                  struct table_state *table, struct weir_error *reterr)
 {
     struct weir_birth birth;
     WEIR_TRY(weir_quarantine_birth(&table->arena, options->table, &birth, reterr));
     birth.state = weir_state_new();
-    weir_status status = weir_quarantine_sync(options->lake, table->table, &birth, &table->quarantine, reterr);
+    weir_status status = weir_quarantine_sync(options->lake, table->table, &birth,
+                                              &table->quarantine, reterr);
     json_decref(birth.state);
     return status;
 }
 
-weir_status table_ingest(const struct weir_window_options *options, const struct table_state *table, int64_t attempt, struct weir_ingest **ret_ingest, struct weir_error *reterr)
+weir_status table_ingest(const struct weir_window_options *options, const struct table_state *table,
+                         int64_t attempt, struct weir_ingest **ret_ingest,
+                         struct weir_error *reterr)
 {
-    struct weir_ingest_options ingest = {.lake = options->lake, .table = options->table, .shape = &table->shape, .attempt = attempt,
-                                         .table_location = weir_metadata_location(table->table->metadata), .table_uuid = weir_metadata_uuid(table->table->metadata)};
+    struct weir_ingest_options ingest = {
+        .lake = options->lake,
+        .table = options->table,
+        .shape = &table->shape,
+        .attempt = attempt,
+        .table_location = weir_metadata_location(table->table->metadata),
+        .table_uuid = weir_metadata_uuid(table->table->metadata)};
     return weir_ingest_new(&ingest, ret_ingest, reterr);
 }
 
-weir_status table_check_share(const struct weir_table_config *config, const struct weir_ingest_result *result, struct weir_error *reterr)
+weir_status table_check_share(const struct weir_table_config *config,
+                              const struct weir_ingest_result *result, struct weir_error *reterr)
 {
     int64_t total = result->counts.landed + result->counts.refused + result->counts.filtered;
-    if (config->max_invalid_share <= 0 || total < config->max_invalid_of_at_least || (double)result->counts.refused <= config->max_invalid_share * (double)total)
+    if (config->max_invalid_share <= 0 || total < config->max_invalid_of_at_least ||
+        (double)result->counts.refused <= config->max_invalid_share * (double)total)
         return WEIR_OK;
     char *reasons = weir_json_text(result->reasons);
-    weir_status status = weir_fail(reterr, WEIR_GATE, "%s: %lld of %lld records are bad (%s), more than max_invalid allows (%.3g%%); the window was not landed",
-                                   config->name, (long long)result->counts.refused, (long long)total, reasons ? reasons : "", config->max_invalid_share * 100);
+    weir_status status = weir_fail(reterr, WEIR_GATE,
+                                   "%s: %lld of %lld records are bad (%s), more than max_invalid "
+                                   "allows (%.3g%%); the window was not landed",
+                                   config->name, (long long)result->counts.refused,
+                                   (long long)total, reasons ? reasons : "",
+                                   config->max_invalid_share * 100);
     free(reasons);
-    weir_error_hint(reterr, "mend the columns or the sender; or raise max_invalid to let them into quarantine");
+    weir_error_hint(
+        reterr, "mend the columns or the sender; or raise max_invalid to let them into quarantine");
     return status;
 }
 
@@ -139,22 +173,28 @@ static json_t *named(const struct weir_data_file *files, char (*digests)[33], si
 {
     json_t *array = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(array, json_pack("{s:s, s:I, s:I, s:s}", "path", files[i].path, "rows", (json_int_t)files[i].record_count, "size",
-                                               (json_int_t)files[i].file_size, "digest", digests[i]));
+        json_array_append_new(array,
+                              json_pack("{s:s, s:I, s:I, s:s}", "path", files[i].path, "rows",
+                                        (json_int_t)files[i].record_count, "size",
+                                        (json_int_t)files[i].file_size, "digest", digests[i]));
     return array;
 }
 
-weir_status landing_init(struct landing *landing, const struct weir_window_options *options, struct table_state *table, const struct weir_ingest_result *result, struct weir_error *reterr)
+weir_status landing_init(struct landing *landing, const struct weir_window_options *options,
+                         struct table_state *table, const struct weir_ingest_result *result,
+                         struct weir_error *reterr)
 {
     char hash[33];
     weir_row_hash_print(&result->row_hash, hash);
     *landing = (struct landing){.options = options, .table = table, .result = result};
     landing->summary = json_object();
-    landing->receipt = json_pack("{s:I, s:s, s:o, s:o, s:I, s:I, s:I, s:O, s:s}", "rows", (json_int_t)result->counts.landed, "row_hash", hash, "files",
-                                 named(result->files, result->file_digests, result->file_count), "letters",
-                                 named(result->letters, result->letter_digests, result->letter_count), "refused", (json_int_t)result->counts.refused, "filtered",
-                                 (json_int_t)(result->counts.filtered + result->counts.tombstones), "warnings", (json_int_t)result->warnings, "reasons", result->reasons,
-                                 "version", "0.1.0");
+    landing->receipt = json_pack(
+        "{s:I, s:s, s:o, s:o, s:I, s:I, s:I, s:O, s:s}", "rows", (json_int_t)result->counts.landed,
+        "row_hash", hash, "files", named(result->files, result->file_digests, result->file_count),
+        "letters", named(result->letters, result->letter_digests, result->letter_count), "refused",
+        (json_int_t)result->counts.refused, "filtered",
+        (json_int_t)(result->counts.filtered + result->counts.tombstones), "warnings",
+        (json_int_t)result->warnings, "reasons", result->reasons, "version", "0.1.0");
     if (!landing->receipt || !landing->summary)
         return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a receipt");
     return WEIR_OK;
@@ -168,7 +208,8 @@ void landing_done(struct landing *landing)
     landing->receipt = landing->summary = landing->letter_ranges = NULL;
 }
 
-weir_status landing_letters(struct landing *landing, json_t *state, int64_t snapshot_id, struct weir_error *reterr)
+weir_status landing_letters(struct landing *landing, json_t *state, int64_t snapshot_id,
+                            struct weir_error *reterr)
 {
     const struct weir_ingest_result *result = landing->result;
     if (result->letter_count == 0)
@@ -177,26 +218,31 @@ weir_status landing_letters(struct landing *landing, json_t *state, int64_t snap
     WEIR_TRY(weir_letters_read(landing->options->lake, state, &list, reterr));
     json_t *mine = described(result->letters, result->letter_digests, result->letter_count), *file;
     size_t at;
-    json_array_foreach(mine, at, file) {
+    json_array_foreach(mine, at, file)
+    {
         if (landing->letter_ranges)
             json_object_set(file, "ranges", landing->letter_ranges);
     }
     json_array_extend(json_object_get(list, "files"), mine);
     json_decref(mine);
-    weir_status status = weir_letters_write(landing->options->lake, weir_metadata_uuid(landing->table->table->metadata), snapshot_id, list, state, reterr);
+    weir_status status = weir_letters_write(landing->options->lake,
+                                            weir_metadata_uuid(landing->table->table->metadata),
+                                            snapshot_id, list, state, reterr);
     json_decref(list);
     return status;
 }
 
 json_t *outcome_new(const char *table)
 {
-    return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:[], s:{}, s:b}", "table", table, "windows", 0, "landed", 0, "refused", 0, "filtered", 0, "gaps", 0, "bytes", 0,
+    return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:[], s:{}, s:b}", "table", table,
+                     "windows", 0, "landed", 0, "refused", 0, "filtered", 0, "gaps", 0, "bytes", 0,
                      "files", 0, "snapshots", "reasons", "idle", 1);
 }
 
 void outcome_add(json_t *outcome, const char *key, int64_t value)
 {
-    json_object_set_new(outcome, key, json_integer(json_integer_value(json_object_get(outcome, key)) + value));
+    json_object_set_new(outcome, key,
+                        json_integer(json_integer_value(json_object_get(outcome, key)) + value));
 }
 
 void outcome_result(json_t *outcome, const struct weir_ingest_result *result, int64_t snapshot_id)

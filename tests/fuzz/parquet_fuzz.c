@@ -1,5 +1,6 @@
-/* libFuzzer: any bytes as a Parquet file. The reader must answer with a status, whatever the footer and the pages say,
- * and take no more memory than its account allows. Seeds: `parquet_sample` files, and pyarrow's without checksums. */
+/* libFuzzer: any bytes as a Parquet file. The reader must answer with a status, whatever the footer
+ * and the pages say, and take no more memory than its account allows. Seeds: `parquet_sample`
+ * files, and pyarrow's without checksums. */
 #include "tests/unit/parquet/file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -21,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct weir_parquet_reader *reader = NULL;
     struct weir_arena arena;
     weir_arena_init(&arena, &account);
-    weir_status status = weir_parquet_reader_new(&account, file_source(&file), schema, &reader, &error);
+    weir_status status = weir_parquet_reader_new(&account, file_source(&file), schema, &reader,
+                                                 &error);
     uint64_t rows = 0;
     while (status == WEIR_OK && rows < 10000) {
         struct weir_batch batch;

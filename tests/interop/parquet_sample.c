@@ -1,5 +1,5 @@
-/* Writes a Parquet file of sample rows and the same rows as text, for foreign readers to be compared with; or reads a
- * file that somebody else wrote of them, and prints the rows. */
+/* Writes a Parquet file of sample rows and the same rows as text, for foreign readers to be
+ * compared with; or reads a file that somebody else wrote of them, and prints the rows. */
 #include "tests/unit/parquet/file.h"
 
 static weir_status write_file(void *self, const void *data, size_t size, struct weir_error *reterr)
@@ -25,7 +25,8 @@ static int read_back(const char *name)
     while ((size = fread(piece, 1, sizeof piece, file)) > 0)
         sample_must(weir_buffer_append(&bytes, piece, size, &error), &error);
     fclose(file);
-    sample_must(file_print(&account, &bytes, sample_schema(&arena), 700, &text, &size, &error), &error);
+    sample_must(file_print(&account, &bytes, sample_schema(&arena), 700, &text, &size, &error),
+                &error);
     fwrite(text, 1, size, stdout);
     free(text);
     weir_arena_done(&arena);
@@ -37,7 +38,10 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "read") == 0)
         return read_back(argv[2]);
     if (argc != 8) {
-        fprintf(stderr, "usage: %s FILE.parquet ROWS.text ROWS SEED CODEC ROW_GROUP_SIZE PAGE_SIZE | read FILE.parquet\n", argv[0]);
+        fprintf(stderr,
+                "usage: %s FILE.parquet ROWS.text ROWS SEED CODEC ROW_GROUP_SIZE PAGE_SIZE | read "
+                "FILE.parquet\n",
+                argv[0]);
         return 2;
     }
     struct weir_context context;
@@ -50,15 +54,23 @@ int main(int argc, char **argv)
     struct weir_type *schema = sample_schema(&arena);
     struct sample_random random = {strtoull(argv[4], NULL, 10)};
     static const int32_t blooms[] = {3, 13, 14}, hidden[] = {16};
-    struct weir_parquet_options options = {.codec = (enum weir_codec)atoi(argv[5]), .row_group_size = strtoull(argv[6], NULL, 10),
-        .page_size = strtoull(argv[7], NULL, 10), .bloom_ids = blooms, .bloom_count = 3, .no_bounds_ids = hidden, .no_bounds_count = 1,
-        .created_by = "weir version test"};
+    struct weir_parquet_options options = {.codec = (enum weir_codec)atoi(argv[5]),
+                                           .row_group_size = strtoull(argv[6], NULL, 10),
+                                           .page_size = strtoull(argv[7], NULL, 10),
+                                           .bloom_ids = blooms,
+                                           .bloom_count = 3,
+                                           .no_bounds_ids = hidden,
+                                           .no_bounds_count = 1,
+                                           .created_by = "weir version test"};
     FILE *file = fopen(argv[1], "wb"), *text = fopen(argv[2], "w");
     if (!file || !text)
         return 1;
     struct weir_parquet_writer *writer;
     struct weir_parquet_result result;
-    sample_must(weir_parquet_writer_new(&context, &context.memory, schema, &options, (struct weir_parquet_sink){write_file, file}, &writer, &error), &error);
+    sample_must(weir_parquet_writer_new(&context, &context.memory, schema, &options,
+                                        (struct weir_parquet_sink){write_file, file}, &writer,
+                                        &error),
+                &error);
     uint32_t count = (uint32_t)atoi(argv[3]);
     for (uint32_t at = 0; at < count;) {
         uint32_t here = count - at > 1000 ? 1000 : count - at;
@@ -70,7 +82,8 @@ int main(int argc, char **argv)
         at += here;
     }
     sample_must(weir_parquet_writer_finish(writer, &result, &error), &error);
-    printf("%llu rows, %llu bytes, %zu row groups, peak %zu\n", (unsigned long long)result.row_count, (unsigned long long)result.file_size,
+    printf("%llu rows, %llu bytes, %zu row groups, peak %zu\n",
+           (unsigned long long)result.row_count, (unsigned long long)result.file_size,
            result.split_count, (size_t)context.memory.peak);
     weir_parquet_writer_free(writer);
     weir_arena_done(&arena);

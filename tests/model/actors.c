@@ -28,7 +28,8 @@ const struct actor_ops *const actor_kinds[KIND_COUNT] = {
     &remake_ops,
 };
 
-void actor_init(struct world *world, struct actor *actor, enum kind kind, int number) {
+void actor_init(struct world *world, struct actor *actor, enum kind kind, int number)
+{
     memset(actor, 0, offsetof(struct actor, request));
     actor->kind = kind;
     actor->number = number;
@@ -41,19 +42,22 @@ void actor_init(struct world *world, struct actor *actor, enum kind kind, int nu
 }
 
 void actor_upload(struct world *world, struct actor *actor, const struct rows *rows,
-                  struct files *into) {
+                  struct files *into)
+{
     if (rows_any(rows))
         files_put(into, store_put(world, actor, rows));
 }
 
-void actor_filter(const struct world *world, const struct state *state, struct rows *rows) {
+void actor_filter(const struct world *world, const struct state *state, struct rows *rows)
+{
     rows_take(rows, &world->absent);
     rows_take(rows, &world->filtered);
     if (!mutant_is(world, MUTANT_NO_GUARD))
         rows_take(rows, &state->erased);
 }
 
-void actor_split(struct world *world, struct actor *actor, const struct rows *rows) {
+void actor_split(struct world *world, struct actor *actor, const struct rows *rows)
+{
     struct rows good = *rows;
     world_refused(world, actor->config, rows, &actor->picked);
     rows_take(&good, &actor->picked);
@@ -64,7 +68,8 @@ void actor_split(struct world *world, struct actor *actor, const struct rows *ro
 /* Every file of `set` that holds some of `without` gives way to a copy without them, under this
  * attempt's name. */
 void actor_rewrite(struct world *world, struct actor *actor, const struct rows *without,
-                   struct files *set, struct request *request) {
+                   struct files *set, struct request *request)
+{
     struct files old = *set;
     for (int f = files_next(&old, 0); f != NONE; f = files_next(&old, f + 1)) {
         if (!rows_meet(&world->files[f].rows, without))
@@ -84,7 +89,8 @@ void actor_rewrite(struct world *world, struct actor *actor, const struct rows *
 
 /* Section 3: the quarantine is made equal to the head's weir.letters. Its own head is loaded first,
  * the data's after. */
-static void step_sync(struct world *world, struct actor *actor) {
+static void step_sync(struct world *world, struct actor *actor)
+{
     struct request *request = &actor->request;
     if (actor->phase == PHASE_SYNC_TABLE) {
         actor->sync_table_head = catalog_head(world, QUARANTINE, MAIN);
@@ -116,7 +122,8 @@ static void step_sync(struct world *world, struct actor *actor) {
     }
 }
 
-static void step_plan(struct world *world, struct actor *actor) {
+static void step_plan(struct world *world, struct actor *actor)
+{
     memset(&actor->files, 0, sizeof(actor->files));
     memset(&actor->letters, 0, sizeof(actor->letters));
     memset(&actor->uploaded, 0, sizeof(actor->uploaded));
@@ -138,13 +145,15 @@ static void step_plan(struct world *world, struct actor *actor) {
         actor->phase = PHASE_LOAD;
 }
 
-static bool fenced(const struct world *world, const struct actor *actor, const struct state *base) {
+static bool fenced(const struct world *world, const struct actor *actor, const struct state *base)
+{
     if (mutant_is(world, MUTANT_NO_FENCE))
         return false;
     return base->epoch != actor->epoch;
 }
 
-static void step_load(struct world *world, struct actor *actor) {
+static void step_load(struct world *world, struct actor *actor)
+{
     const struct actor_ops *ops = actor_kinds[actor->kind];
     struct state base;
     int head = catalog_head(world, actor->table, actor->head_ref);
@@ -173,11 +182,13 @@ static void step_load(struct world *world, struct actor *actor) {
         actor->phase = PHASE_SEND;
 }
 
-static int attempt_id(const struct actor *actor) {
+static int attempt_id(const struct actor *actor)
+{
     return actor->request.id != NONE ? actor->request.id : actor->request.sets[0].head;
 }
 
-static void land(struct world *world, struct actor *actor) {
+static void land(struct world *world, struct actor *actor)
+{
     const struct actor_ops *ops = actor_kinds[actor->kind];
     actor->phase = PHASE_DONE;
     world->landed[actor->kind]++;
@@ -189,14 +200,16 @@ static void land(struct world *world, struct actor *actor) {
     }
 }
 
-static void cleanup(struct world *world, struct actor *actor) {
+static void cleanup(struct world *world, struct actor *actor)
+{
     for (int f = files_next(&actor->uploaded, 0); f != NONE;
          f = files_next(&actor->uploaded, f + 1))
         store_delete(world, f);
     actor->phase = PHASE_DONE;
 }
 
-static void step_send(struct world *world, struct actor *actor) {
+static void step_send(struct world *world, struct actor *actor)
+{
     if (mutant_is(world, MUTANT_SEQUENCE_RENEWED) && actor->resends)
         actor->request.snapshot.sequence = world->tables[actor->table].last_sequence + 1;
     enum answer answer = catalog_send(world, actor, &actor->request);
@@ -220,7 +233,8 @@ static void step_send(struct world *world, struct actor *actor) {
  * proof is the sequence number, which a table gives away once: another snapshot has ours. An
  * answer, even a 409, proves nothing: the first of two deliveries may have landed, been rolled back
  * and expired since. */
-static bool files_kept(const struct world *world, const struct actor *actor, int head) {
+static bool files_kept(const struct world *world, const struct actor *actor, int head)
+{
     if (mutant_is(world, MUTANT_SEEN_ADOPTED))
         return true;
     const struct table *table = &world->tables[actor->table];
@@ -233,7 +247,8 @@ static bool files_kept(const struct world *world, const struct actor *actor, int
     return taken && catalog_is_ancestor(world, actor->table, actor->base, head);
 }
 
-static void step_verdict(struct world *world, struct actor *actor) {
+static void step_verdict(struct world *world, struct actor *actor)
+{
     const struct table *table = &world->tables[actor->table];
     int head = catalog_head(world, actor->table, actor->land_ref);
     int id = attempt_id(actor);
@@ -244,8 +259,8 @@ static void step_verdict(struct world *world, struct actor *actor) {
         landed = true;
     }
     world_say(world, actor, "verdict on s%d: %s", id, landed ? "landed" : "not in the lineage");
-    bool reached =
-        actor->request.id != NONE && table->last_sequence >= actor->request.snapshot.sequence;
+    bool reached = actor->request.id != NONE &&
+                   table->last_sequence >= actor->request.snapshot.sequence;
     bool moved = actor->head_ref == actor->land_ref && head != actor->base;
     if (landed) {
         land(world, actor);
@@ -263,7 +278,8 @@ static void step_verdict(struct world *world, struct actor *actor) {
     }
 }
 
-void actor_step(struct world *world, struct actor *actor) {
+void actor_step(struct world *world, struct actor *actor)
+{
     switch (actor->phase) {
     case PHASE_SYNC_TABLE:
     case PHASE_SYNC_DATA:

@@ -5,14 +5,16 @@
 
 /* The quarantine says gc.enabled=false: its files belong to the data table's weir.letters, so
  * others must not expire it. */
-static enum table_id foreign_table(const struct world *world, struct actor *actor) {
+static enum table_id foreign_table(const struct world *world, struct actor *actor)
+{
     static const enum table_id tables[] = {BRONZE, BRONZE, BRONZE, SILVER, QUARANTINE};
     return tables[random_below(&actor->random,
                                mutant_is(world, MUTANT_TEXT_QUARANTINE_GC) ? 5 : 4)];
 }
 
 /* A replace snapshot without a word of weir.* in its summary. */
-static void foreign_compact(struct world *world, struct actor *actor) {
+static void foreign_compact(struct world *world, struct actor *actor)
+{
     struct request *request = &actor->request;
     if (actor->stage++ > 0) {
         (void)catalog_send(world, actor, request);
@@ -45,7 +47,8 @@ static void foreign_compact(struct world *world, struct actor *actor) {
     request_set(request, MAIN, request->id, REF_BRANCH);
 }
 
-static void foreign_rollback(struct world *world, struct actor *actor) {
+static void foreign_rollback(struct world *world, struct actor *actor)
+{
     enum table_id t = random_chance(&actor->random, 70) ? BRONZE : SILVER;
     struct table *table = &world->tables[t];
     int candidates[2], count = 0;
@@ -63,7 +66,8 @@ static void foreign_rollback(struct world *world, struct actor *actor) {
 
 /* ExpireSnapshots as Java's core does it: incremental cleanup where only main's history goes, else
  * by reach. */
-static void foreign_expire(struct world *world, struct actor *actor) {
+static void foreign_expire(struct world *world, struct actor *actor)
+{
     enum table_id t = foreign_table(world, actor);
     struct table *table = &world->tables[t];
     bool keep[SNAPSHOT_MAX] = {0}, before[SNAPSHOT_MAX] = {0}, current[SNAPSHOT_MAX] = {0},
@@ -126,7 +130,8 @@ static void foreign_expire(struct world *world, struct actor *actor) {
             store_delete(world, f);
 }
 
-static void topic_truncate(struct world *world, struct actor *actor) {
+static void topic_truncate(struct world *world, struct actor *actor)
+{
     int p = random_below(&actor->random, PARTITION_COUNT),
         slot = world->incarnation * PARTITION_COUNT + p;
     int start = world->log_start[slot] + 1 + random_below(&actor->random, 6);
@@ -135,7 +140,8 @@ static void topic_truncate(struct world *world, struct actor *actor) {
     actor->phase = PHASE_DONE;
 }
 
-static void topic_remake(struct world *world, struct actor *actor) {
+static void topic_remake(struct world *world, struct actor *actor)
+{
     actor->phase = PHASE_DONE;
     if (world->incarnation + 1 >= INCARNATION_COUNT)
         return;

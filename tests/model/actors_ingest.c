@@ -4,19 +4,22 @@
 
 #include <string.h>
 
-static bool start_main(struct request *request, struct actor *actor, int head) {
+static bool start_main(struct request *request, struct actor *actor, int head)
+{
     request_assert(request, MAIN, head);
     request_set(request, MAIN, request->id, REF_BRANCH);
     request->property = true;
     return true;
 }
 
-static bool owns(const struct actor *actor, int partition) {
+static bool owns(const struct actor *actor, int partition)
+{
     return actor->kind == WINDOW || partition % 2 == actor->number % 2;
 }
 
 /* Section 3: is the topic the one we know? False: exit 4. */
-static bool topic_same(const struct world *world, const struct state *state, int partition) {
+static bool topic_same(const struct world *world, const struct state *state, int partition)
+{
     if (state->incarnation == world->incarnation || mutant_is(world, MUTANT_NO_FINGERPRINT))
         return true;
     if (!mutant_is(world, MUTANT_TEXT_TOPIC_ID))
@@ -27,7 +30,8 @@ static bool topic_same(const struct world *world, const struct state *state, int
     return unread || state->next[old] - 1 < world->log_start[now]; /* continuity "not proven" */
 }
 
-static bool window_plan(struct world *world, struct actor *actor) {
+static bool window_plan(struct world *world, struct actor *actor)
+{
     struct rows read = {0};
     bool any = false;
     for (int p = 0; p < PARTITION_COUNT; p++) {
@@ -66,7 +70,8 @@ static bool window_plan(struct world *world, struct actor *actor) {
     return true;
 }
 
-static enum test window_test(struct world *world, struct actor *actor, const struct state *base) {
+static enum test window_test(struct world *world, struct actor *actor, const struct state *base)
+{
     int equal = 0, past = 0, count = 0;
     if (mutant_is(world, MUTANT_GROUP) || actor->stage > 0)
         return TEST_GO;
@@ -82,7 +87,8 @@ static enum test window_test(struct world *world, struct actor *actor, const str
 }
 
 static bool window_build(struct world *world, struct actor *actor, const struct state *base,
-                         int head) {
+                         int head)
+{
     struct request *request = &actor->request;
     request_child(world, request, head, base);
     for (int s = 0; s < SLOT_COUNT; s++)
@@ -100,7 +106,8 @@ static bool window_build(struct world *world, struct actor *actor, const struct 
     return true;
 }
 
-static bool window_landed(struct world *world, struct actor *actor) {
+static bool window_landed(struct world *world, struct actor *actor)
+{
     if (actor->stage == 0)
         for (int s = 0; s < SLOT_COUNT; s++)
             if (actor->to[s] > actor->from[s] && actor->to[s] > world->group[s] &&
@@ -112,7 +119,8 @@ static bool window_landed(struct world *world, struct actor *actor) {
 /* --- backfill: chunks on a branch, one new snapshot on main
  * ------------------------------------------- */
 
-static bool backfill_free(const struct state *state, const struct rows *rows) {
+static bool backfill_free(const struct state *state, const struct rows *rows)
+{
     struct rows taken = {0};
     for (int s = 0; s < SLOT_COUNT; s++)
         rows_range(&taken, s, state->start[s], OFFSET_MAX);
@@ -121,11 +129,12 @@ static bool backfill_free(const struct state *state, const struct rows *rows) {
     return !rows_meet(&taken, rows);
 }
 
-static bool backfill_plan(struct world *world, struct actor *actor) {
+static bool backfill_plan(struct world *world, struct actor *actor)
+{
     if (actor->tries > 1)
         return false;
-    int slot =
-        actor->seen.incarnation * PARTITION_COUNT + random_below(&actor->random, PARTITION_COUNT);
+    int slot = actor->seen.incarnation * PARTITION_COUNT +
+               random_below(&actor->random, PARTITION_COUNT);
     struct rows range = {0}, half[2];
     rows_range(&range, slot, 0, actor->seen.start[slot]);
     range.of[slot] |= actor->seen.holes.of[slot];
@@ -151,7 +160,8 @@ static bool backfill_plan(struct world *world, struct actor *actor) {
     return true;
 }
 
-static enum test backfill_test(struct world *world, struct actor *actor, const struct state *base) {
+static enum test backfill_test(struct world *world, struct actor *actor, const struct state *base)
+{
     if (actor->stage < 2 || mutant_is(world, MUTANT_BACKFILL_UNTESTED))
         return TEST_GO;
     return base->incarnation == actor->seen.incarnation && backfill_free(base, &actor->rows)
@@ -159,7 +169,8 @@ static enum test backfill_test(struct world *world, struct actor *actor, const s
                : TEST_DROP;
 }
 
-static void backfill_publish(struct world *world, struct actor *actor) {
+static void backfill_publish(struct world *world, struct actor *actor)
+{
     struct request *request = &actor->request;
     struct files take = actor->files;
     if (mutant_is(world, MUTANT_CHERRY_PICK))
@@ -173,7 +184,8 @@ static void backfill_publish(struct world *world, struct actor *actor) {
 }
 
 static bool backfill_build(struct world *world, struct actor *actor, const struct state *base,
-                           int head) {
+                           int head)
+{
     struct request *request = &actor->request;
     int first = files_next(&actor->files, 0);
     if (actor->stage == 2 && mutant_is(world, MUTANT_FAST_FORWARD)) {
@@ -200,7 +212,8 @@ static bool backfill_build(struct world *world, struct actor *actor, const struc
     return true;
 }
 
-static bool backfill_landed(struct world *world, struct actor *actor) {
+static bool backfill_landed(struct world *world, struct actor *actor)
+{
     actor->stage++;
     if (actor->stage == 1) {
         actor->head_ref = actor->land_ref;
@@ -216,7 +229,8 @@ static bool backfill_landed(struct world *world, struct actor *actor) {
 /* --- backfill --replace
  * ------------------------------------------------------------------------------- */
 
-static bool replace_within(const struct state *state, const struct rows *rows) {
+static bool replace_within(const struct state *state, const struct rows *rows)
+{
     struct rows have = {0};
     for (int s = 0; s < SLOT_COUNT; s++)
         rows_range(&have, s, state->start[s], state->next[s]);
@@ -224,11 +238,12 @@ static bool replace_within(const struct state *state, const struct rows *rows) {
     return rows_within(rows, &have);
 }
 
-static bool replace_plan(struct world *world, struct actor *actor) {
+static bool replace_plan(struct world *world, struct actor *actor)
+{
     if (actor->seen.incarnation != world->incarnation)
         return false;
-    int slot =
-        actor->seen.incarnation * PARTITION_COUNT + random_below(&actor->random, PARTITION_COUNT);
+    int slot = actor->seen.incarnation * PARTITION_COUNT +
+               random_below(&actor->random, PARTITION_COUNT);
     int low = actor->seen.start[slot] > world->log_start[slot] ? actor->seen.start[slot]
                                                                : world->log_start[slot];
     int from = low + random_below(&actor->random, actor->seen.next[slot] - low);
@@ -244,14 +259,16 @@ static bool replace_plan(struct world *world, struct actor *actor) {
     return true;
 }
 
-static enum test replace_test(struct world *world, struct actor *actor, const struct state *base) {
+static enum test replace_test(struct world *world, struct actor *actor, const struct state *base)
+{
     return base->incarnation == actor->seen.incarnation && replace_within(base, &actor->rows)
                ? TEST_GO
                : TEST_DROP;
 }
 
 static bool replace_build(struct world *world, struct actor *actor, const struct state *base,
-                          int head) {
+                          int head)
+{
     struct request *request = &actor->request;
     request_child(world, request, head, base);
     actor_rewrite(world, actor, &actor->rows, &request->snapshot.files, request);
@@ -268,7 +285,8 @@ static bool replace_build(struct world *world, struct actor *actor, const struct
 /* --- retry of refused rows
  * ---------------------------------------------------------------------------- */
 
-static bool retry_plan(struct world *world, struct actor *actor) {
+static bool retry_plan(struct world *world, struct actor *actor)
+{
     struct files shown =
         world->tables[QUARANTINE].snapshots[catalog_head(world, QUARANTINE, MAIN)].files;
     if (!mutant_is(world, MUTANT_RETRY_RAW))
@@ -291,7 +309,8 @@ static bool retry_plan(struct world *world, struct actor *actor) {
     return true;
 }
 
-static enum test retry_test(struct world *world, struct actor *actor, const struct state *base) {
+static enum test retry_test(struct world *world, struct actor *actor, const struct state *base)
+{
     if (mutant_is(world, MUTANT_RETRY_UNTESTED))
         return TEST_GO;
     if (rows_meet(&actor->rows, &base->retried))
@@ -302,7 +321,8 @@ static enum test retry_test(struct world *world, struct actor *actor, const stru
 }
 
 static bool retry_build(struct world *world, struct actor *actor, const struct state *base,
-                        int head) {
+                        int head)
+{
     struct request *request = &actor->request;
     request_child(world, request, head, base);
     rows_add(&request->snapshot.state.retried, &actor->rows);
@@ -314,7 +334,8 @@ static bool retry_build(struct world *world, struct actor *actor, const struct s
 /* --- a person decides: accept-gap, rebind
  * ------------------------------------------------------------- */
 
-static bool gap_plan(struct world *world, struct actor *actor) {
+static bool gap_plan(struct world *world, struct actor *actor)
+{
     bool any = false;
     if (actor->seen.incarnation != world->incarnation)
         return false;
@@ -329,8 +350,8 @@ static bool gap_plan(struct world *world, struct actor *actor) {
     return any;
 }
 
-static bool gap_build(struct world *world, struct actor *actor, const struct state *base,
-                      int head) {
+static bool gap_build(struct world *world, struct actor *actor, const struct state *base, int head)
+{
     struct request *request = &actor->request;
     request_child(world, request, head, base);
     for (int s = 0; s < SLOT_COUNT; s++)
@@ -341,16 +362,19 @@ static bool gap_build(struct world *world, struct actor *actor, const struct sta
     return start_main(request, actor, head);
 }
 
-static bool rebind_plan(struct world *world, struct actor *actor) {
+static bool rebind_plan(struct world *world, struct actor *actor)
+{
     return actor->seen.incarnation != world->incarnation;
 }
 
-static enum test rebind_test(struct world *world, struct actor *actor, const struct state *base) {
+static enum test rebind_test(struct world *world, struct actor *actor, const struct state *base)
+{
     return base->incarnation != world->incarnation ? TEST_GO : TEST_DONE;
 }
 
 static bool rebind_build(struct world *world, struct actor *actor, const struct state *base,
-                         int head) {
+                         int head)
+{
     struct request *request = &actor->request;
     request_child(world, request, head, base);
     struct state *state = &request->snapshot.state;

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-static bool start_main(struct request *request, int head) {
+static bool start_main(struct request *request, int head)
+{
     request_assert(request, MAIN, head);
     request_set(request, MAIN, request->id, REF_BRANCH);
     request->property = true;
@@ -14,7 +15,8 @@ static bool start_main(struct request *request, int head) {
 /* --- rollback: a new snapshot with the old one's rows
  * ---------------------------------------------------- */
 
-static bool rollback_plan(struct world *world, struct actor *actor) {
+static bool rollback_plan(struct world *world, struct actor *actor)
+{
     const struct table *table = &world->tables[BRONZE];
     int candidates[3], count = 0;
     for (int h = table->snapshots[actor->base].parent;
@@ -28,7 +30,8 @@ static bool rollback_plan(struct world *world, struct actor *actor) {
     return true;
 }
 
-static enum test rollback_test(struct world *world, struct actor *actor, const struct state *base) {
+static enum test rollback_test(struct world *world, struct actor *actor, const struct state *base)
+{
     const struct snapshot *target = &world->tables[BRONZE].snapshots[actor->other];
     if (!target->alive || target->state.incarnation != base->incarnation)
         return TEST_DROP;
@@ -43,7 +46,8 @@ static enum test rollback_test(struct world *world, struct actor *actor, const s
 }
 
 static bool rollback_build(struct world *world, struct actor *actor, const struct state *base,
-                           int head) {
+                           int head)
+{
     struct request *request = &actor->request;
     const struct snapshot *target = &world->tables[BRONZE].snapshots[actor->other];
     const struct files *live = &world->tables[BRONZE].snapshots[head].files;
@@ -70,7 +74,8 @@ static bool rollback_build(struct world *world, struct actor *actor, const struc
 /* --- merge: our compaction
  * ------------------------------------------------------------------------------- */
 
-static bool merge_plan(struct world *world, struct actor *actor) {
+static bool merge_plan(struct world *world, struct actor *actor)
+{
     const struct files *files = &world->tables[BRONZE].snapshots[actor->base].files;
     int count = 0;
     for (int f = files_next(files, 0); f != NONE && count < 3;
@@ -84,14 +89,16 @@ static bool merge_plan(struct world *world, struct actor *actor) {
     return true;
 }
 
-static enum test merge_test(struct world *world, struct actor *actor, const struct state *base) {
+static enum test merge_test(struct world *world, struct actor *actor, const struct state *base)
+{
     int head = catalog_head(world, BRONZE, MAIN);
     bool there = files_within(&actor->letters, &world->tables[BRONZE].snapshots[head].files);
     return there || mutant_is(world, MUTANT_MERGE_UNCHECKED) ? TEST_GO : TEST_DROP;
 }
 
 static bool merge_build(struct world *world, struct actor *actor, const struct state *base,
-                        int head) {
+                        int head)
+{
     struct request *request = &actor->request;
     request_child(world, request, head, base);
     files_take(&request->snapshot.files, &actor->letters);
@@ -104,7 +111,8 @@ static bool merge_build(struct world *world, struct actor *actor, const struct s
 /* --- retention
  * ------------------------------------------------------------------------------------------- */
 
-static bool retention_plan(struct world *world, struct actor *actor) {
+static bool retention_plan(struct world *world, struct actor *actor)
+{
     bool any = false;
     for (int s = 0; s < SLOT_COUNT; s++) {
         int most = actor->seen.next[s] > 2 ? actor->seen.next[s] - 2 : 0;
@@ -114,8 +122,8 @@ static bool retention_plan(struct world *world, struct actor *actor) {
     return any;
 }
 
-static enum test retention_test(struct world *world, struct actor *actor,
-                                const struct state *base) {
+static enum test retention_test(struct world *world, struct actor *actor, const struct state *base)
+{
     for (int s = 0; s < SLOT_COUNT; s++)
         if (base->horizon[s] < actor->to[s])
             return TEST_GO;
@@ -123,7 +131,8 @@ static enum test retention_test(struct world *world, struct actor *actor,
 }
 
 static bool retention_build(struct world *world, struct actor *actor, const struct state *base,
-                            int head) {
+                            int head)
+{
     struct request *request = &actor->request;
     struct rows old = {0};
     request_child(world, request, head, base);
@@ -139,7 +148,8 @@ static bool retention_build(struct world *world, struct actor *actor, const stru
 /* --- the fence: the next epoch on every live branch
  * ------------------------------------------------------ */
 
-bool actor_fence_next(struct world *world, struct actor *actor) {
+bool actor_fence_next(struct world *world, struct actor *actor)
+{
     for (int i = actor->stage; i < TABLE_COUNT * REF_MAX; i++) {
         enum table_id t = (enum table_id)(i / REF_MAX);
         int ref = i % REF_MAX;
@@ -160,8 +170,8 @@ bool actor_fence_next(struct world *world, struct actor *actor) {
     return false;
 }
 
-bool actor_fence_build(struct world *world, struct actor *actor, const struct state *base,
-                       int head) {
+bool actor_fence_build(struct world *world, struct actor *actor, const struct state *base, int head)
+{
     struct request *request = &actor->request;
     request_child(world, request, head, base);
     request->snapshot.source = world->tables[actor->table].snapshots[head].source;
@@ -177,7 +187,8 @@ bool actor_fence_build(struct world *world, struct actor *actor, const struct st
 
 enum { ERASE_REWRITE = TABLE_COUNT * REF_MAX + 1 };
 
-static bool erase_plan(struct world *world, struct actor *actor) {
+static bool erase_plan(struct world *world, struct actor *actor)
+{
     if (actor->tries > 1)
         return false;
     int subject = random_below(&actor->random, 2);
@@ -188,12 +199,14 @@ static bool erase_plan(struct world *world, struct actor *actor) {
     return actor_fence_next(world, actor);
 }
 
-static enum test go_always(struct world *world, struct actor *actor, const struct state *base) {
+static enum test go_always(struct world *world, struct actor *actor, const struct state *base)
+{
     return TEST_GO;
 }
 
 static bool erase_build(struct world *world, struct actor *actor, const struct state *base,
-                        int head) {
+                        int head)
+{
     struct request *request = &actor->request;
     if (actor->stage < ERASE_REWRITE) {
         actor_fence_build(world, actor, base, head);
@@ -209,7 +222,8 @@ static bool erase_build(struct world *world, struct actor *actor, const struct s
     return start_main(request, head);
 }
 
-static bool table_holds(const struct world *world, enum table_id t, const struct rows *rows) {
+static bool table_holds(const struct world *world, enum table_id t, const struct rows *rows)
+{
     const struct table *table = &world->tables[t];
     struct rows held;
     for (int i = 0; i < table->snapshot_count; i++) {
@@ -226,7 +240,8 @@ static bool table_holds(const struct world *world, enum table_id t, const struct
 
 /* Certified only when no snapshot of any table holds a row; a tag or a branch that does means
  * exit 75. */
-static void erase_certify(struct world *world, struct actor *actor) {
+static void erase_certify(struct world *world, struct actor *actor)
+{
     struct state truth;
     if (!catalog_truth(world, BRONZE, catalog_head(world, BRONZE, MAIN), &truth) ||
         !rows_within(&actor->rows, &truth.erased))
@@ -239,7 +254,8 @@ static void erase_certify(struct world *world, struct actor *actor) {
     world_say(world, actor, "certifies");
 }
 
-static void erase_expire(struct world *world, struct actor *actor, enum table_id t) {
+static void erase_expire(struct world *world, struct actor *actor, enum table_id t)
+{
     const struct table *table = &world->tables[t];
     struct request *request = &actor->request;
     request_init(request, t);
@@ -260,7 +276,8 @@ static void erase_expire(struct world *world, struct actor *actor, enum table_id
     (void)catalog_send(world, actor, request);
 }
 
-static bool erase_landed(struct world *world, struct actor *actor) {
+static bool erase_landed(struct world *world, struct actor *actor)
+{
     if (actor->stage < ERASE_REWRITE) {
         if (actor_fence_next(world, actor))
             return true;
@@ -279,7 +296,8 @@ static bool erase_landed(struct world *world, struct actor *actor) {
 }
 
 /* After the rewrite has landed and the quarantine has followed. */
-static void erase_custom(struct world *world, struct actor *actor) {
+static void erase_custom(struct world *world, struct actor *actor)
+{
     if (actor->stage < TABLE_COUNT) {
         erase_expire(world, actor, (enum table_id)actor->stage++);
         return;
@@ -291,7 +309,8 @@ static void erase_custom(struct world *world, struct actor *actor) {
 /* --- our expiry: snapshots only
  * --------------------------------------------------------------------------- */
 
-static void expire_custom(struct world *world, struct actor *actor) {
+static void expire_custom(struct world *world, struct actor *actor)
+{
     static const enum table_id tables[] = {BRONZE, BRONZE, BRONZE, SILVER, QUARANTINE};
     enum table_id t = actor->stage ? actor->request.table : tables[random_below(&actor->random, 5)];
     const struct table *table = &world->tables[t];
@@ -328,7 +347,8 @@ static void expire_custom(struct world *world, struct actor *actor) {
 /* --- the sweeper: two passes a grace apart
  * ------------------------------------------------------------------ */
 
-static void sweep_reach(const struct world *world, struct files *ret_reach) {
+static void sweep_reach(const struct world *world, struct files *ret_reach)
+{
     memset(ret_reach, 0, sizeof(*ret_reach));
     for (int t = 0; t < TABLE_COUNT; t++) {
         const struct table *table = &world->tables[t];
@@ -350,7 +370,8 @@ static void sweep_reach(const struct world *world, struct files *ret_reach) {
     }
 }
 
-static void sweep_list(struct world *world, struct files *ret_names) {
+static void sweep_list(struct world *world, struct files *ret_names)
+{
     struct files reach;
     sweep_reach(world, &reach);
     memset(ret_names, 0, sizeof(*ret_names));
@@ -359,7 +380,8 @@ static void sweep_list(struct world *world, struct files *ret_names) {
             files_put(ret_names, f);
 }
 
-static bool sweep_delete(struct world *world, struct actor *actor) {
+static bool sweep_delete(struct world *world, struct actor *actor)
+{
     struct files now;
     sweep_list(world, &now);
     files_keep(&now, mutant_is(world, MUTANT_TEXT_SWEEP_LIST) ? &world->sweep_names
@@ -370,7 +392,8 @@ static bool sweep_delete(struct world *world, struct actor *actor) {
     return false;
 }
 
-static bool sweep_plan(struct world *world, struct actor *actor) {
+static bool sweep_plan(struct world *world, struct actor *actor)
+{
     if (actor->tries > 1)
         return false;
     if (!world->sweep_open || mutant_is(world, MUTANT_ONE_PASS)) {
@@ -394,7 +417,8 @@ static bool sweep_plan(struct world *world, struct actor *actor) {
     return actor_fence_next(world, actor);
 }
 
-static bool sweep_landed(struct world *world, struct actor *actor) {
+static bool sweep_landed(struct world *world, struct actor *actor)
+{
     if (!actor->struck && !mutant_is(world, MUTANT_TEXT_SWEEP_ONE_LOAD)) {
         struct files
             now; /* what the first fence finds reached is struck off, whatever becomes of it */

@@ -14,12 +14,14 @@ enum {
     PROMOTE_UNTAG
 };
 
-static void promote_stop(struct world *world, struct actor *actor, const char *why) {
+static void promote_stop(struct world *world, struct actor *actor, const char *why)
+{
     world_say(world, actor, "stops: %s", why);
     actor->phase = PHASE_DONE;
 }
 
-static void promote_tag(struct world *world, struct actor *actor) {
+static void promote_tag(struct world *world, struct actor *actor)
+{
     int head = catalog_head(world, BRONZE, MAIN);
     struct state bronze;
     if (!catalog_truth(world, SILVER, catalog_head(world, SILVER, MAIN), &actor->seen) ||
@@ -48,7 +50,8 @@ static void promote_tag(struct world *world, struct actor *actor) {
 
 /* The difference by files; equal rows cancel; removed rows beyond the horizon of `to` are passed
  * over. */
-static bool promote_difference(struct world *world, struct actor *actor) {
+static bool promote_difference(struct world *world, struct actor *actor)
+{
     const struct table *bronze = &world->tables[BRONZE];
     const struct snapshot *to = &bronze->snapshots[actor->sync_head];
     struct rows before = {0}, after;
@@ -83,7 +86,8 @@ static bool promote_difference(struct world *world, struct actor *actor) {
            !rows_any(&actor->picked); /* a model that only appends stops here */
 }
 
-static void promote_build(struct world *world, struct actor *actor) {
+static void promote_build(struct world *world, struct actor *actor)
+{
     struct request *request = &actor->request;
     struct state base;
     int head = catalog_head(world, SILVER, MAIN);
@@ -129,7 +133,8 @@ static void promote_build(struct world *world, struct actor *actor) {
     actor->stage = PROMOTE_CANDIDATE;
 }
 
-static void promote_candidate(struct world *world, struct actor *actor) {
+static void promote_candidate(struct world *world, struct actor *actor)
+{
     (void)catalog_send(world, actor, &actor->request);
     int candidate = actor->request.id;
     actor->stage = PROMOTE_PUBLISH;
@@ -146,7 +151,8 @@ static void promote_candidate(struct world *world, struct actor *actor) {
     actor->request.property = true;
 }
 
-static void promote_verdict(struct world *world, struct actor *actor) {
+static void promote_verdict(struct world *world, struct actor *actor)
+{
     const struct table *silver = &world->tables[SILVER];
     int candidate = actor->request.sets[0].head, head = catalog_head(world, SILVER, MAIN);
     bool landed = catalog_is_ancestor(world, SILVER, candidate, head);
@@ -167,7 +173,8 @@ static void promote_verdict(struct world *world, struct actor *actor) {
 }
 
 /* The tag of the time before, and only that one, goes after the commit. */
-static void promote_untag(struct world *world, struct actor *actor) {
+static void promote_untag(struct world *world, struct actor *actor)
+{
     actor->phase = PHASE_DONE;
     world->landed[actor->kind]++;
     int tag = actor->seen.source_tag;
@@ -179,7 +186,8 @@ static void promote_untag(struct world *world, struct actor *actor) {
     (void)catalog_send(world, actor, &actor->request);
 }
 
-static void promote_custom(struct world *world, struct actor *actor) {
+static void promote_custom(struct world *world, struct actor *actor)
+{
     switch (actor->stage) {
     case PROMOTE_TAG: promote_tag(world, actor); break;
     case PROMOTE_TAGGED:

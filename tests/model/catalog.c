@@ -4,14 +4,16 @@
 
 #include <string.h>
 
-int catalog_reserve(struct world *world, enum table_id table) {
+int catalog_reserve(struct world *world, enum table_id table)
+{
     struct table *t = &world->tables[table];
     int id = t->snapshot_count < SNAPSHOT_MAX - 1 ? t->snapshot_count++ : SNAPSHOT_MAX - 1;
     t->snapshots[id].alive = t->snapshots[id].ever = false;
     return id;
 }
 
-int catalog_ref(struct world *world, enum table_id table) {
+int catalog_ref(struct world *world, enum table_id table)
+{
     struct table *t = &world->tables[table];
     int ref = t->ref_count < REF_MAX - 1 ? t->ref_count++ : REF_MAX - 1;
     t->refs[ref].kind = REF_FREE;
@@ -19,12 +21,14 @@ int catalog_ref(struct world *world, enum table_id table) {
     return ref;
 }
 
-int16_t catalog_head(const struct world *world, enum table_id table, int ref) {
+int16_t catalog_head(const struct world *world, enum table_id table, int ref)
+{
     const struct table *t = &world->tables[table];
     return t->refs[ref].kind == REF_FREE ? NONE : t->refs[ref].head;
 }
 
-bool catalog_is_ancestor(const struct world *world, enum table_id table, int id, int head) {
+bool catalog_is_ancestor(const struct world *world, enum table_id table, int id, int head)
+{
     const struct table *t = &world->tables[table];
     for (int h = head; h != NONE && t->snapshots[h].alive; h = t->snapshots[h].parent)
         if (h == id)
@@ -34,7 +38,8 @@ bool catalog_is_ancestor(const struct world *world, enum table_id table, int id,
 
 /* Section 2. False: the ancestry is cut and the property cannot be believed (exit 4). */
 bool catalog_truth(const struct world *world, enum table_id table, int head,
-                   struct state *ret_state) {
+                   struct state *ret_state)
+{
     const struct table *t = &world->tables[table];
     if (mutant_is(world, MUTANT_OFFSETS_IN_PROPERTIES)) {
         *ret_state = t->property;
@@ -60,7 +65,8 @@ bool catalog_truth(const struct world *world, enum table_id table, int head,
     return true;
 }
 
-void request_init(struct request *request, enum table_id table) {
+void request_init(struct request *request, enum table_id table)
+{
     request->table = table;
     request->assert_count = request->set_count = 0;
     request->id = NONE;
@@ -68,14 +74,16 @@ void request_init(struct request *request, enum table_id table) {
     memset(request->expire, 0, sizeof(request->expire));
 }
 
-void request_assert(struct request *request, int ref, int head) {
+void request_assert(struct request *request, int ref, int head)
+{
     if (request->assert_count < REF_MAX) {
         request->asserts[request->assert_count].ref = (int16_t)ref;
         request->asserts[request->assert_count++].head = (int16_t)head;
     }
 }
 
-void request_set(struct request *request, int ref, int head, enum ref_kind kind) {
+void request_set(struct request *request, int ref, int head, enum ref_kind kind)
+{
     request->sets[request->set_count].ref = (int16_t)ref;
     request->sets[request->set_count].head = (int16_t)head;
     request->sets[request->set_count++].kind = kind;
@@ -84,7 +92,8 @@ void request_set(struct request *request, int ref, int head, enum ref_kind kind)
 /* A snapshot upon `head` with the head's files; the sequence number is fixed here, with the base.
  */
 void request_child(struct world *world, struct request *request, int head,
-                   const struct state *state) {
+                   const struct state *state)
+{
     struct table *t = &world->tables[request->table];
     request->id = catalog_reserve(world, request->table);
     memset(&request->snapshot, 0, sizeof(request->snapshot));
@@ -99,7 +108,8 @@ void request_child(struct world *world, struct request *request, int head,
     }
 }
 
-static bool catalog_admits(const struct world *world, const struct request *request) {
+static bool catalog_admits(const struct world *world, const struct request *request)
+{
     const struct table *t = &world->tables[request->table];
     for (int i = 0; i < request->assert_count; i++)
         if (catalog_head(world, request->table, request->asserts[i].ref) !=
@@ -113,7 +123,8 @@ static bool catalog_admits(const struct world *world, const struct request *requ
     return request->snapshot.parent == NONE || t->snapshots[request->snapshot.parent].alive;
 }
 
-static void catalog_move(struct world *world, const struct request *request, int index) {
+static void catalog_move(struct world *world, const struct request *request, int index)
+{
     struct table *t = &world->tables[request->table];
     int ref = request->sets[index].ref, head = request->sets[index].head;
     if (head == NONE) {
@@ -130,7 +141,8 @@ static void catalog_move(struct world *world, const struct request *request, int
     t->refs[ref].head = (int16_t)head;
 }
 
-bool catalog_apply(struct world *world, struct request *request) {
+bool catalog_apply(struct world *world, struct request *request)
+{
     struct table *t = &world->tables[request->table];
     if (!catalog_admits(world, request))
         return false;
@@ -162,7 +174,8 @@ bool catalog_apply(struct world *world, struct request *request) {
     return true;
 }
 
-void catalog_deliver(struct world *world, int index) {
+void catalog_deliver(struct world *world, int index)
+{
     struct request late = world->delayed[index];
     world->delayed[index] = world->delayed[--world->delayed_count];
     bool ok = catalog_apply(world, &late);
@@ -170,7 +183,8 @@ void catalog_deliver(struct world *world, int index) {
               ok ? "applied" : "refused");
 }
 
-enum answer catalog_send(struct world *world, struct actor *actor, const struct request *request) {
+enum answer catalog_send(struct world *world, struct actor *actor, const struct request *request)
+{
     struct request sent = *request;
     int dice = world->calm ? 99 : random_below(&actor->random, 100);
     if (dice < 8 && world->delayed_count < DELAYED_MAX) {

@@ -37,7 +37,8 @@ static const struct profile profiles[] = {
 };
 enum { PROFILE_COUNT = sizeof(profiles) / sizeof(profiles[0]) };
 
-static const struct profile *choose_profile(const struct world *world) {
+static const struct profile *choose_profile(const struct world *world)
+{
     const char *wanted = world->mutant ? world->mutant->profile : NULL;
     for (int i = 0; wanted && i < PROFILE_COUNT; i++)
         if (strcmp(profiles[i].name, wanted) == 0)
@@ -47,7 +48,8 @@ static const struct profile *choose_profile(const struct world *world) {
     return &profiles[pick < PROFILE_COUNT ? pick : 0];
 }
 
-static void spawn(struct world *world, const struct profile *profile) {
+static void spawn(struct world *world, const struct profile *profile)
+{
     int number = world->spawned++;
     char letter = profile->kinds[random_below(&world->random, (int)strlen(profile->kinds))];
     if (world->skip[number / 64] >> (number % 64) & 1)
@@ -58,7 +60,8 @@ static void spawn(struct world *world, const struct profile *profile) {
     world_say(world, actor, "starts, pipeline version %d", actor->config);
 }
 
-static bool room(const struct world *world) {
+static bool room(const struct world *world)
+{
     int most = 0;
     for (int t = 0; t < TABLE_COUNT; t++) {
         most = world->tables[t].snapshot_count > most ? world->tables[t].snapshot_count : most;
@@ -69,7 +72,8 @@ static bool room(const struct world *world) {
            most < SNAPSHOT_MAX - 110;
 }
 
-static void step_one(struct world *world, const struct profile *profile) {
+static void step_one(struct world *world, const struct profile *profile)
+{
     if (world->actor_count == 0)
         return;
     struct actor *actor = &world->actors[random_below(&world->random, world->actor_count)];
@@ -92,13 +96,15 @@ static void step_one(struct world *world, const struct profile *profile) {
     }
 }
 
-static void grow_log(struct world *world) {
+static void grow_log(struct world *world)
+{
     int slot = world->incarnation * PARTITION_COUNT + random_below(&world->random, PARTITION_COUNT);
     int end = world->log_end[slot] + 1 + random_below(&world->random, 3);
     world->log_end[slot] = (uint8_t)(end < OFFSET_MAX - 4 ? end : OFFSET_MAX - 4);
 }
 
-static void run_calmly(struct world *world, enum kind kind) {
+static void run_calmly(struct world *world, enum kind kind)
+{
     struct actor *actor = &world->actors[0];
     actor_init(world, actor, kind, world->spawned++ % SPAWN_MAX + 1000);
     for (int i = 0; i < 400 && actor->phase != PHASE_DONE && !world->violation[0];
@@ -109,7 +115,8 @@ static void run_calmly(struct world *world, enum kind kind) {
 }
 
 /* Faults end. What is on its way arrives or is lost; then each verb runs once, alone. */
-static void settle(struct world *world) {
+static void settle(struct world *world)
+{
     static const enum kind verbs[] = {REBIND,  GAP,    WINDOW, SYNC,   PROMOTE,
                                       REBUILD, EXPIRE, SYNC,   PROMOTE};
     while (world->delayed_count && !world->violation[0]) {
@@ -126,7 +133,8 @@ static void settle(struct world *world) {
 }
 
 bool history_run(struct world *world, uint64_t seed, const struct mutant *mutant,
-                 const uint64_t *skip, bool trace) {
+                 const uint64_t *skip, bool trace)
+{
     world->trace = trace;
     world_init(world, seed, mutant, skip);
     const struct profile *profile = choose_profile(world);

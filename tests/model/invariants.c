@@ -5,7 +5,8 @@
 #include <string.h>
 
 /* 5: what a snapshot in the metadata names, and what weir.letters in force names, is there. */
-static void check_files(struct world *world) {
+static void check_files(struct world *world)
+{
     for (int t = 0; t < TABLE_COUNT; t++) {
         const struct table *table = &world->tables[t];
         for (int i = 0; i < table->snapshot_count; i++) {
@@ -21,7 +22,8 @@ static void check_files(struct world *world) {
 
 /* The union of disjoint files; a record that two of them hold is a violation. */
 static void unite(struct world *world, const struct files *files, const struct rows *but,
-                  const char *what, struct rows *ret_rows) {
+                  const char *what, struct rows *ret_rows)
+{
     memset(ret_rows, 0, sizeof(*ret_rows));
     for (int f = files_next(files, 0); f != NONE; f = files_next(files, f + 1)) {
         struct rows rows = world->files[f].rows;
@@ -36,7 +38,8 @@ static void unite(struct world *world, const struct files *files, const struct r
 }
 
 static void check_part(struct world *world, const struct rows *part, const struct rows *whole,
-                       const char *what) {
+                       const char *what)
+{
     for (int s = 0; s < SLOT_COUNT; s++)
         if (part->of[s] & ~whole->of[s]) {
             world_fail(world, "1: slot %d offset %d %s", s,
@@ -47,7 +50,8 @@ static void check_part(struct world *world, const struct rows *part, const struc
 
 /* 1, 2, 3: what main's truth covers is in the data or in a letter in force, exactly once, and
  * nothing else is. */
-static void check_bronze(struct world *world, const struct state *truth) {
+static void check_bronze(struct world *world, const struct state *truth)
+{
     const struct snapshot *head =
         &world->tables[BRONZE].snapshots[catalog_head(world, BRONZE, MAIN)];
     struct rows data, letters, covered = {0}, spared = truth->erased, both;
@@ -81,7 +85,8 @@ static void check_bronze(struct world *world, const struct state *truth) {
 
 /* What an erasure has taken out of main stays out; what it has certified as gone is on no ref of
  * any table. */
-static void check_erased(struct world *world, enum table_id t, const struct state *truth) {
+static void check_erased(struct world *world, enum table_id t, const struct state *truth)
+{
     const struct table *table = &world->tables[t];
     struct rows held, letters;
     if (!rows_any(&world->certified) && !rows_any(&truth->erased_done))
@@ -103,7 +108,8 @@ static void check_erased(struct world *world, enum table_id t, const struct stat
 
 /* 4: silver holds the rows of exactly the source snapshot it names, above the horizon, each once.
  */
-static void check_silver(struct world *world) {
+static void check_silver(struct world *world)
+{
     const struct table *silver = &world->tables[SILVER];
     struct state truth;
     if (!catalog_truth(world, SILVER, catalog_head(world, SILVER, MAIN), &truth) ||
@@ -130,7 +136,8 @@ static void check_silver(struct world *world) {
                    truth.source_to);
 }
 
-void invariants_check(struct world *world) {
+void invariants_check(struct world *world)
+{
     if (!world->dirty || world->violation[0])
         return;
     world->dirty = false;
@@ -158,7 +165,8 @@ void invariants_check(struct world *world) {
 
 /* The end: no faults any more, every verb has been run once more. Stops that others caused are
  * allowed, silence is not. */
-void invariants_settled(struct world *world) {
+void invariants_settled(struct world *world)
+{
     struct state truth, silver;
     int head = catalog_head(world, BRONZE, MAIN);
     world->dirty = true;

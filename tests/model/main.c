@@ -37,7 +37,8 @@ struct tally {
     char text[KEPT_MAX][200];
 };
 
-static struct world *world_of_process(void) {
+static struct world *world_of_process(void)
+{
     static struct world *world; /* one per process: too large for a stack */
     if (!world)
         world = calloc(1, sizeof(*world));
@@ -46,12 +47,14 @@ static struct world *world_of_process(void) {
     return world;
 }
 
-static bool is_pointer(uint64_t seed, const struct mutant *mutant) {
+static bool is_pointer(uint64_t seed, const struct mutant *mutant)
+{
     return mutant ? strcmp(mutant->profile, "pointer") == 0 : seed % 8 == 7;
 }
 
 static bool run_seed(uint64_t seed, const struct mutant *mutant, const uint64_t *skip, bool trace,
-                     char *ret_text) {
+                     char *ret_text)
+{
     if (is_pointer(seed, mutant))
         return pointer_run(seed, mutant, trace, ret_text, 200);
     struct world *world = world_of_process();
@@ -60,7 +63,8 @@ static bool run_seed(uint64_t seed, const struct mutant *mutant, const uint64_t 
     return fine;
 }
 
-static void worker(const struct options *options, int index, struct tally *tally) {
+static void worker(const struct options *options, int index, struct tally *tally)
+{
     time_t end = options->seconds ? time(NULL) + options->seconds : 0;
     char text[200];
     for (uint64_t i = (uint64_t)index; i < options->count; i += (uint64_t)options->jobs) {
@@ -81,7 +85,8 @@ static void worker(const struct options *options, int index, struct tally *tally
     memcpy(tally->landed, world_of_process()->landed, sizeof(tally->landed));
 }
 
-static void run_all(const struct options *options, struct tally *tallies) {
+static void run_all(const struct options *options, struct tally *tallies)
+{
     for (int i = 1; i < options->jobs; i++) {
         pid_t child = fork();
         if (child == 0) {
@@ -97,7 +102,8 @@ static void run_all(const struct options *options, struct tally *tallies) {
 }
 
 /* Takes actors out, one at a time, as long as the history still breaks the rule. */
-static int shrink(uint64_t seed, const struct mutant *mutant, uint64_t *skip) {
+static int shrink(uint64_t seed, const struct mutant *mutant, uint64_t *skip)
+{
     char text[200];
     int taken = 0;
     memset(skip, 0, sizeof(uint64_t) * (SPAWN_MAX / 64));
@@ -116,7 +122,8 @@ static int shrink(uint64_t seed, const struct mutant *mutant, uint64_t *skip) {
     return taken;
 }
 
-static int replay(const struct options *options) {
+static int replay(const struct options *options)
+{
     uint64_t skip[SPAWN_MAX / 64];
     char text[200];
     bool fine = run_seed(options->replay, options->mutant, NULL, false, text);
@@ -128,7 +135,8 @@ static int replay(const struct options *options) {
     return fine ? 0 : 1;
 }
 
-static struct tally *tallies_new(void) {
+static struct tally *tallies_new(void)
+{
     struct tally *tallies = mmap(NULL, sizeof(struct tally) * JOBS_MAX, PROT_READ | PROT_WRITE,
                                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (tallies == MAP_FAILED)
@@ -136,7 +144,8 @@ static struct tally *tallies_new(void) {
     return tallies;
 }
 
-static int check_mutants(struct options *options) {
+static int check_mutants(struct options *options)
+{
     struct tally *tallies = tallies_new();
     uint64_t histories = 0;
     int survived = 0;
@@ -162,7 +171,8 @@ static int check_mutants(struct options *options) {
 }
 
 /* That nothing is wrong says little unless much has landed. */
-static void print_landed(const struct tally *tallies, int jobs) {
+static void print_landed(const struct tally *tallies, int jobs)
+{
     printf("landed:");
     for (int kind = 0; kind <= KIND_COUNT; kind++) {
         uint64_t sum = 0;
@@ -175,7 +185,8 @@ static void print_landed(const struct tally *tallies, int jobs) {
     printf("\n");
 }
 
-static int run_count(const struct options *options) {
+static int run_count(const struct options *options)
+{
     struct tally *tallies = tallies_new();
     uint64_t histories = 0, violations = 0;
     struct timespec start, end;
@@ -202,7 +213,8 @@ static int run_count(const struct options *options) {
     return (violations != 0) == (options->mutant != NULL) ? 0 : 1;
 }
 
-static const struct mutant *mutant_named(const char *name) {
+static const struct mutant *mutant_named(const char *name)
+{
     for (int i = 0; i < MUTANT_TOTAL; i++)
         if (strcmp(mutants[i].name, name) == 0)
             return &mutants[i];
@@ -210,7 +222,8 @@ static const struct mutant *mutant_named(const char *name) {
     exit(2);
 }
 
-static void read_options(int argc, char **argv, struct options *options) {
+static void read_options(int argc, char **argv, struct options *options)
+{
     const char *seed = getenv("WEIR_SEED");
     options->seed = seed && *seed ? strtoull(seed, NULL, 10) : 1;
     for (int i = 1; i < argc; i++) {
@@ -253,7 +266,8 @@ static void read_options(int argc, char **argv, struct options *options) {
         options->jobs = 1;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     struct options options = {.jobs = (int)sysconf(_SC_NPROCESSORS_ONLN)};
     read_options(argc, argv, &options);
     if (options.list) {

@@ -16,8 +16,8 @@
 enum {
     PARTITION_COUNT = 3,
     INCARNATION_COUNT = 2,
-    SLOT_COUNT =
-        PARTITION_COUNT * INCARNATION_COUNT, /* (incarnation, partition): the key of an offset */
+    SLOT_COUNT = PARTITION_COUNT *
+                 INCARNATION_COUNT, /* (incarnation, partition): the key of an offset */
     OFFSET_MAX = 40,
     FILE_MAX = 512,
     FILE_WORDS = FILE_MAX / 64,
@@ -201,7 +201,8 @@ struct mutant {
     enum mutant_id id;
     const char *name, *profile, *pain, *text;
 };
-static inline bool mutant_is(const struct world *world, enum mutant_id id) {
+static inline bool mutant_is(const struct world *world, enum mutant_id id)
+{
     return world->mutant && world->mutant->id == id;
 }
 

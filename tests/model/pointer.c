@@ -36,23 +36,26 @@ struct pointer_world {
     int violation_size;
 };
 
-static bool pointer_mutant(const struct pointer_world *world, enum mutant_id id) {
+static bool pointer_mutant(const struct pointer_world *world, enum mutant_id id)
+{
     return world->mutant && world->mutant->id == id;
 }
 
-static bool put(struct pointer_world *world, int number, int commit, uint64_t lineage) {
+static bool put(struct pointer_world *world, int number, int commit, uint64_t lineage)
+{
     struct version *version = &world->versions[number];
     if (version->used && !pointer_mutant(world, MUTANT_STORE_IGNORES))
         return false;
-    *version =
-        (struct version){.used = true, .commit = commit, .lineage = lineage | 1ull << commit};
+    *version = (struct version){
+        .used = true, .commit = commit, .lineage = lineage | 1ull << commit};
     if (world->trace)
         printf("%4d v%d is put by commit %d\n", world->time, number, commit);
     return true;
 }
 
 /* The highest version reached by probing on from the hint. */
-static int current(const struct pointer_world *world) {
+static int current(const struct pointer_world *world)
+{
     int number = world->hint;
     while (!pointer_mutant(world, MUTANT_HINT_TRUSTED) && number + 1 < VERSION_MAX &&
            world->versions[number + 1].used)
@@ -60,7 +63,8 @@ static int current(const struct pointer_world *world) {
     return number;
 }
 
-static void check(struct pointer_world *world) {
+static void check(struct pointer_world *world)
+{
     int now = world->hint;
     while (now + 1 < VERSION_MAX && world->versions[now + 1].used)
         now++;
@@ -75,15 +79,17 @@ static void check(struct pointer_world *world) {
                  __builtin_ctzll(world->reported & ~world->versions[now].lineage), now);
 }
 
-static void begin(struct pointer_world *world, struct committer *committer) {
+static void begin(struct pointer_world *world, struct committer *committer)
+{
     *committer = (struct committer){.phase = 1, .commit = world->commit_count++};
 }
 
-static void send(struct pointer_world *world, struct committer *committer) {
+static void send(struct pointer_world *world, struct committer *committer)
+{
     int dice = world->calm ? 99 : random_below(&world->random, 100), number = committer->base + 1;
     if (dice < 12 && world->late_count < LATE_MAX) {
-        world->late[world->late_count++] =
-            (struct late){number, committer->commit, committer->lineage};
+        world->late[world->late_count++] = (struct late){number, committer->commit,
+                                                         committer->lineage};
         committer->phase = 3;
         return;
     }
@@ -98,18 +104,21 @@ static void send(struct pointer_world *world, struct committer *committer) {
 }
 
 /* On every 412 and every silence: is our commit in the lineage of the current version? */
-static void verdict(struct pointer_world *world, struct committer *committer) {
+static void verdict(struct pointer_world *world, struct committer *committer)
+{
     int now = current(world);
     if (world->versions[now].lineage >> committer->commit & 1)
         committer->phase = 4;
     else if (now == committer->base && committer->resends++ < 3)
         committer->phase = 2;
     else
-        committer->phase =
-            now == committer->base ? 0 : 1; /* out of time, or a new attempt on the new head */
+        committer->phase = now == committer->base
+                               ? 0
+                               : 1; /* out of time, or a new attempt on the new head */
 }
 
-static void step(struct pointer_world *world, struct committer *committer) {
+static void step(struct pointer_world *world, struct committer *committer)
+{
     switch (committer->phase) {
     case 0:
         if (world->commit_count < 40)
@@ -136,7 +145,8 @@ static void step(struct pointer_world *world, struct committer *committer) {
 }
 
 /* Upkeep: versions below the hint give way to tombstones; never to nothing. */
-static void upkeep(struct pointer_world *world) {
+static void upkeep(struct pointer_world *world)
+{
     int number = random_below(&world->random, world->hint);
     if (number >= world->hint || !world->versions[number].used)
         return;
@@ -147,7 +157,8 @@ static void upkeep(struct pointer_world *world) {
 }
 
 /* Faults end: one committer alone must get through. */
-static void pointer_settle(struct pointer_world *world) {
+static void pointer_settle(struct pointer_world *world)
+{
     struct committer *committer = &world->committers[0];
     world->calm = true;
     begin(world, committer);
@@ -161,7 +172,8 @@ static void pointer_settle(struct pointer_world *world) {
 }
 
 bool pointer_run(uint64_t seed, const struct mutant *mutant, bool trace, char *ret_violation,
-                 int size) {
+                 int size)
+{
     struct pointer_world world = {.random = seed ^ 0x517cc1b727220a95ull,
                                   .mutant = mutant,
                                   .trace = trace,

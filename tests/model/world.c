@@ -4,22 +4,26 @@
 #include <stdarg.h>
 #include <string.h>
 
-uint64_t random_next(uint64_t *state) {
+uint64_t random_next(uint64_t *state)
+{
     uint64_t z = (*state += 0x9e3779b97f4a7c15ull);
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
     return z ^ (z >> 31);
 }
 
-int random_below(uint64_t *state, int bound) {
+int random_below(uint64_t *state, int bound)
+{
     return bound <= 1 ? 0 : (int)(random_next(state) >> 33) % bound;
 }
 
-bool random_chance(uint64_t *state, int percent) {
+bool random_chance(uint64_t *state, int percent)
+{
     return random_below(state, 100) < percent;
 }
 
-void world_say(const struct world *world, const struct actor *actor, const char *format, ...) {
+void world_say(const struct world *world, const struct actor *actor, const char *format, ...)
+{
     if (!world->trace)
         return;
     if (actor)
@@ -33,7 +37,8 @@ void world_say(const struct world *world, const struct actor *actor, const char 
     putchar('\n');
 }
 
-void world_fail(struct world *world, const char *format, ...) {
+void world_fail(struct world *world, const char *format, ...)
+{
     if (world->violation[0])
         return;
     va_list list;
@@ -45,7 +50,8 @@ void world_fail(struct world *world, const char *format, ...) {
 
 /* A new object under a name that carries its attempt. The mutant names by window, as those before
  * us did. */
-int store_put(struct world *world, struct actor *actor, const struct rows *rows) {
+int store_put(struct world *world, struct actor *actor, const struct rows *rows)
+{
     int name = 0;
     if (mutant_is(world, MUTANT_REUSE_NAMES) && (actor->kind == WINDOW || actor->kind == SHARD)) {
         for (int i = 0; i < SLOT_COUNT; i++)
@@ -65,13 +71,15 @@ int store_put(struct world *world, struct actor *actor, const struct rows *rows)
     return file;
 }
 
-void store_delete(struct world *world, int file) {
+void store_delete(struct world *world, int file)
+{
     world->files[file].alive = false;
     world->dirty = true;
     world_say(world, NULL, "f%d is deleted", file);
 }
 
-void store_rows(const struct world *world, const struct files *set, struct rows *ret_rows) {
+void store_rows(const struct world *world, const struct files *set, struct rows *ret_rows)
+{
     memset(ret_rows, 0, sizeof(*ret_rows));
     for (int f = files_next(set, 0); f != NONE; f = files_next(set, f + 1))
         rows_add(ret_rows, &world->files[f].rows);
@@ -79,7 +87,8 @@ void store_rows(const struct world *world, const struct files *set, struct rows 
 
 /* Which records a pipeline refuses depends on its version. */
 void world_refused(const struct world *world, int config, const struct rows *rows,
-                   struct rows *ret_refused) {
+                   struct rows *ret_refused)
+{
     memset(ret_refused, 0, sizeof(*ret_refused));
     for (int s = 0; s < SLOT_COUNT; s++)
         for (int o = 0; o < OFFSET_MAX; o++)
@@ -88,10 +97,11 @@ void world_refused(const struct world *world, int config, const struct rows *row
     rows_keep(ret_refused, rows);
 }
 
-static void world_topic(struct world *world) {
+static void world_topic(struct world *world)
+{
     for (int s = 0; s < SLOT_COUNT; s++) {
-        world->absent.of[s] =
-            random_next(&world->random) & random_next(&world->random) & random_next(&world->random);
+        world->absent.of[s] = random_next(&world->random) & random_next(&world->random) &
+                              random_next(&world->random);
         world->filtered.of[s] = 0;
         for (int o = 10; o < 64; o += 11)
             world->filtered.of[s] |= 1ull << o;
@@ -102,7 +112,8 @@ static void world_topic(struct world *world) {
 }
 
 /* Tables are born with a snapshot that holds their start offsets: section 1. */
-static void world_tables(struct world *world) {
+static void world_tables(struct world *world)
+{
     for (int t = 0; t < TABLE_COUNT; t++) {
         struct table *table = &world->tables[t];
         table->snapshot_count = 1;
@@ -136,7 +147,8 @@ static void world_tables(struct world *world) {
 }
 
 void world_init(struct world *world, uint64_t seed, const struct mutant *mutant,
-                const uint64_t *skip) {
+                const uint64_t *skip)
+{
     bool trace = world->trace;
     world->seed = seed;
     world->random = seed * 0x2545f4914f6cdd1dull + 12345;

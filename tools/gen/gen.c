@@ -47,7 +47,8 @@ struct arguments {
  * ------------------------------------------------------------------------------------------- */
 
 weir_status gen_output_make(struct gen_output *output, uint64_t position,
-                            struct gen_record *ret_record, struct weir_error *reterr) {
+                            struct gen_record *ret_record, struct weir_error *reterr)
+{
     struct gen_record record;
     output->text.size = 0;
     gen_record_make(output->options, output->first + position, &output->text, &record);
@@ -79,7 +80,8 @@ weir_status gen_output_make(struct gen_output *output, uint64_t position,
     return WEIR_OK;
 }
 
-static const char *status_of(const struct gen_entry *entry) {
+static const char *status_of(const struct gen_entry *entry)
+{
     return entry->aborted          ? "aborted"
            : entry->tombstone      ? "tombstone"
            : entry->reason != NULL ? "bad"
@@ -87,7 +89,8 @@ static const char *status_of(const struct gen_entry *entry) {
 }
 
 weir_status gen_output_manifest(const struct gen_output *output, const char *path,
-                                struct weir_error *reterr) {
+                                struct weir_error *reterr)
+{
     FILE *file = fopen(path, "w");
     if (file == NULL)
         return weir_fail(reterr, WEIR_IO, "%s: %s", path, strerror(errno));
@@ -110,7 +113,8 @@ weir_status gen_output_manifest(const struct gen_output *output, const char *pat
     return WEIR_OK;
 }
 
-static weir_status write_lines(struct gen_output *output, struct weir_error *reterr) {
+static weir_status write_lines(struct gen_output *output, struct weir_error *reterr)
+{
     output->values = stdout;
     for (uint64_t position = 0; position < output->count; position++) {
         struct gen_record record;
@@ -125,7 +129,8 @@ static weir_status write_lines(struct gen_output *output, struct weir_error *ret
  * ---------------------------------------------------------------------------------------- */
 
 static weir_status parse_number(const char *name, const char *text, uint64_t limit,
-                                uint64_t *ret_value, struct weir_error *reterr) {
+                                uint64_t *ret_value, struct weir_error *reterr)
+{
     char *end;
     errno = 0;
     unsigned long long value = strtoull(text, &end, 10);
@@ -137,7 +142,8 @@ static weir_status parse_number(const char *name, const char *text, uint64_t lim
 }
 
 static weir_status parse_shape(const char *text, enum gen_shape *ret_shape,
-                               struct weir_error *reterr) {
+                               struct weir_error *reterr)
+{
     static const char *const names[] = {[GEN_INVENTORY] = "inventory",
                                         [GEN_FLAT] = "flat",
                                         [GEN_WIDE] = "wide",
@@ -195,7 +201,8 @@ static const struct option_name {
 enum { OPTION_NAMES = sizeof option_names / sizeof *option_names };
 
 static weir_status take_option(struct arguments *arguments, const struct option_name *name,
-                               const char *text, struct weir_error *reterr) {
+                               const char *text, struct weir_error *reterr)
+{
     uint64_t number = 0;
     if (name->limit > 0)
         WEIR_TRY(parse_number(name->name, text, name->limit, &number, reterr));
@@ -223,7 +230,8 @@ static weir_status take_option(struct arguments *arguments, const struct option_
     return WEIR_OK;
 }
 
-static weir_status check_arguments(const struct arguments *arguments, struct weir_error *reterr) {
+static weir_status check_arguments(const struct arguments *arguments, struct weir_error *reterr)
+{
     const struct gen_kafka_options *kafka = &arguments->kafka;
     if (!arguments->counted)
         return weir_fail(reterr, WEIR_USAGE, "--count is missing");
@@ -243,7 +251,8 @@ static weir_status check_arguments(const struct arguments *arguments, struct wei
 
 /* Ends the process on --help and on what getopt has already complained about. */
 static weir_status parse_arguments(struct arguments *arguments, int argc, char **argv,
-                                   struct weir_error *reterr) {
+                                   struct weir_error *reterr)
+{
     struct option options[OPTION_NAMES + 2] = {{0}};
     for (size_t i = 0; i < OPTION_NAMES; i++)
         options[i] = (struct option){option_names[i].name, required_argument, NULL,
@@ -273,7 +282,8 @@ static weir_status parse_arguments(struct arguments *arguments, int argc, char *
 }
 
 static weir_status generate(const struct arguments *arguments, struct weir_account *account,
-                            struct weir_error *reterr) {
+                            struct weir_error *reterr)
+{
     struct gen_output output = {
         .options = &arguments->options, .first = arguments->first, .count = arguments->count};
     weir_status status = weir_alloc(account, GEN_RECORD_SIZE_MAX, &output.text.data, reterr);
@@ -302,7 +312,8 @@ out:
     return status;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     struct arguments arguments = {.options.seed = 1, .kafka.transaction_size = 1000};
     struct weir_account account;
     struct weir_error error = {0};

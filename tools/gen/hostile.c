@@ -7,13 +7,15 @@ enum { STREAM_HOSTILE = 32 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-static void put_space(struct gen_text *text, struct gen_draw *draw) {
+static void put_space(struct gen_text *text, struct gen_draw *draw)
+{
     static const char *const spaces[] = {"", "", "", "", " ", "\t", "\r", " \t\r  "};
     gen_put_text(text, spaces[gen_below(draw, COUNT(spaces))]);
 }
 
 /* A name or a word of plain ASCII, some of its letters as \u escapes. */
-static void put_word(struct gen_text *text, const char *word, struct gen_draw *draw) {
+static void put_word(struct gen_text *text, const char *word, struct gen_draw *draw)
+{
     GEN_PUT(text, "\"");
     uint64_t escaped = gen_below(draw, 8) == 0 ? gen_next(draw) : 0;
     for (; *word != '\0'; word++, escaped >>= 1) {
@@ -28,7 +30,8 @@ static void put_word(struct gen_text *text, const char *word, struct gen_draw *d
     GEN_PUT(text, "\"");
 }
 
-static void put_name(struct gen_text *text, const char *name, struct gen_draw *draw) {
+static void put_name(struct gen_text *text, const char *name, struct gen_draw *draw)
+{
     put_space(text, draw);
     put_word(text, name, draw);
     put_space(text, draw);
@@ -37,7 +40,8 @@ static void put_name(struct gen_text *text, const char *name, struct gen_draw *d
 }
 
 static void put_choice(struct gen_text *text, const char *const *choices, size_t count,
-                       struct gen_draw *draw) {
+                       struct gen_draw *draw)
+{
     gen_put_text(text, choices[gen_below(draw, (uint32_t)count)]);
 }
 
@@ -101,7 +105,8 @@ static const char *const unknowns[] = {
 };
 
 static void put_member(struct gen_text *text, unsigned which, const struct gen_options *options,
-                       uint64_t index, struct gen_draw *draw) {
+                       uint64_t index, struct gen_draw *draw)
+{
     switch (which) {
     case 0:
         put_name(text, "record_id", draw);
@@ -134,7 +139,8 @@ static void put_member(struct gen_text *text, unsigned which, const struct gen_o
     }
 }
 
-static void put_nested(struct gen_text *text, unsigned which, struct gen_draw *draw) {
+static void put_nested(struct gen_text *text, unsigned which, struct gen_draw *draw)
+{
     bool absent = gen_below(draw, 8) == 0;
     switch (which) {
     case 6:
@@ -175,7 +181,8 @@ static void put_nested(struct gen_text *text, unsigned which, struct gen_draw *d
     }
 }
 
-static void put_tags(struct gen_text *text, struct gen_draw *draw) {
+static void put_tags(struct gen_text *text, struct gen_draw *draw)
+{
     put_name(text, "tags", draw);
     unsigned count = gen_below(draw, 40) == 0 ? 500 : gen_below(draw, 4);
     GEN_PUT(text, "{");
@@ -190,7 +197,8 @@ static void put_tags(struct gen_text *text, struct gen_draw *draw) {
 }
 
 /* A string of tens of kilobytes, so that it outgrows what a decoder keeps at hand. */
-static void put_agent(struct gen_text *text, struct gen_draw *draw) {
+static void put_agent(struct gen_text *text, struct gen_draw *draw)
+{
     put_name(text, "agent_version", draw);
     unsigned repeats = gen_below(draw, 200) == 0 ? 4000 : gen_below(draw, 3);
     GEN_PUT(text, "\"");
@@ -200,7 +208,8 @@ static void put_agent(struct gen_text *text, struct gen_draw *draw) {
 }
 
 static void put_good(const struct gen_options *options, uint64_t index, struct gen_text *text,
-                     struct gen_draw *draw) {
+                     struct gen_draw *draw)
+{
     unsigned char order[12] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
     for (unsigned i = COUNT(order) - 1; i > 0; i--) {
         unsigned other = gen_below(draw, i + 1);
@@ -237,7 +246,9 @@ static void put_good(const struct gen_options *options, uint64_t index, struct g
 
 /* What follows a good beginning `{"record_id":...,"collected_at":"..."`. */
 #define TAIL(reason, text)                                                                         \
-    { reason, text, sizeof(text) - 1 }
+    {                                                                                              \
+        reason, text, sizeof(text) - 1                                                             \
+    }
 static const struct tail {
     const char *reason, *text;
     size_t size;
@@ -320,7 +331,8 @@ static const struct tail wholes[] = {
     TAIL("syntax|encoding", "\xff\xfe{\0}\0"),
 };
 
-static const char *put_bad(uint64_t index, struct gen_text *text, struct gen_draw *draw) {
+static const char *put_bad(uint64_t index, struct gen_text *text, struct gen_draw *draw)
+{
     uint32_t which = gen_below(draw, COUNT(tails) + COUNT(wholes) + 1);
     if (which < COUNT(wholes)) {
         gen_put(text, wholes[which].text, wholes[which].size);
@@ -346,7 +358,8 @@ static const char *put_bad(uint64_t index, struct gen_text *text, struct gen_dra
 }
 
 const char *gen_hostile(const struct gen_options *options, uint64_t index, bool bad,
-                        struct gen_text *text) {
+                        struct gen_text *text)
+{
     struct gen_draw draw = gen_draw_at(options->seed, STREAM_HOSTILE, index);
     if (bad)
         return put_bad(index, text, &draw);

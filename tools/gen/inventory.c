@@ -59,7 +59,8 @@ static const char *const tag_values[] = {
     "\\u00c5se \\u00d8stby",
 };
 
-static unsigned tenant_of(uint64_t facts) {
+static unsigned tenant_of(uint64_t facts)
+{
     static const unsigned short upto[8] = {
         380, 570, 700, 800, 880, 940, 980, 1000}; /* of a thousand: few large, many small */
     unsigned draw = (unsigned)(facts % 1000), tenant = 0;
@@ -69,7 +70,8 @@ static unsigned tenant_of(uint64_t facts) {
 }
 
 static void put_disks(struct gen_text *text, const struct system *system, uint64_t facts,
-                      struct gen_draw *draw) {
+                      struct gen_draw *draw)
+{
     static const unsigned char disks_of_eight[8] = {1, 1, 1, 1, 2, 2, 3, 0};
     static const char *const windows[] = {"C:\\\\", "D:\\\\", "E:\\\\"}, *const others[] = {
                                                                              "/", "/srv", "/home"};
@@ -89,7 +91,8 @@ static void put_disks(struct gen_text *text, const struct system *system, uint64
     GEN_PUT(text, "],");
 }
 
-static void put_software(struct gen_text *text, struct gen_draw *draw) {
+static void put_software(struct gen_text *text, struct gen_draw *draw)
+{
     uint64_t bits = gen_next(draw);
     unsigned count = 2 + (unsigned)(bits & 3), at = (unsigned)(bits >> 8) % COUNT(programs);
     GEN_PUT(text, "\"software\":[");
@@ -105,7 +108,8 @@ static void put_software(struct gen_text *text, struct gen_draw *draw) {
     GEN_PUT(text, "],");
 }
 
-static void put_tags(struct gen_text *text, struct gen_draw *draw) {
+static void put_tags(struct gen_text *text, struct gen_draw *draw)
+{
     uint64_t bits = gen_next(draw);
     unsigned count = (unsigned)(bits & 3), at = (unsigned)(bits >> 8 & 0xFF);
     GEN_PUT(text, "\"tags\":{");
@@ -120,7 +124,8 @@ static void put_tags(struct gen_text *text, struct gen_draw *draw) {
 }
 
 static void put_identity(struct gen_text *text, uint32_t device, uint64_t facts,
-                         enum gen_fault fault, struct gen_draw *draw) {
+                         enum gen_fault fault, struct gen_draw *draw)
+{
     const char *site = sites[(facts >> 10) % COUNT(sites)];
     GEN_PUT(text, "{\"record_id\":\"");
     gen_put_uuid(text, draw);
@@ -139,7 +144,8 @@ static void put_identity(struct gen_text *text, uint32_t device, uint64_t facts,
 }
 
 static void put_hardware(struct gen_text *text, const struct system *system, uint64_t facts,
-                         enum gen_fault fault, struct gen_draw *draw) {
+                         enum gen_fault fault, struct gen_draw *draw)
+{
     const struct processor *processor = &processors[facts >> 30 & 7];
     /* A device's version moves on now and then: one record in sixteen shows the next one. */
     unsigned version = (unsigned)((facts >> 33 & 3) + (gen_below(draw, 16) == 0)) & 3;
@@ -168,7 +174,8 @@ static void put_hardware(struct gen_text *text, const struct system *system, uin
 }
 
 void gen_inventory(const struct gen_options *options, uint64_t index, enum gen_fault fault,
-                   struct gen_text *text) {
+                   struct gen_text *text)
+{
     uint32_t device = gen_device(options, index);
     struct gen_draw device_draw = gen_draw_at(options->seed, STREAM_DEVICE_FACTS, device);
     struct gen_draw draw = gen_draw_at(options->seed, STREAM_INVENTORY, index);

@@ -16,7 +16,8 @@ struct producer {
 
 enum { FLUSH_MS = 70000, CALL_MS = 60000 };
 
-static void delivered(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque) {
+static void delivered(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
+{
     struct producer *producer = opaque;
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         if (producer->failed++ == 0)
@@ -33,7 +34,8 @@ static void delivered(rd_kafka_t *client, const rd_kafka_message_t *message, voi
 }
 
 static weir_status set_property(rd_kafka_conf_t *conf, const char *name, const char *value,
-                                struct weir_error *reterr) {
+                                struct weir_error *reterr)
+{
     char text[256];
     if (rd_kafka_conf_set(conf, name, value, text, sizeof text) != RD_KAFKA_CONF_OK)
         return weir_fail(reterr, WEIR_USAGE, "Kafka property %s=%s: %s", name, value, text);
@@ -41,7 +43,8 @@ static weir_status set_property(rd_kafka_conf_t *conf, const char *name, const c
 }
 
 static weir_status set_properties(rd_kafka_conf_t *conf, const struct gen_kafka_options *options,
-                                  struct weir_error *reterr) {
+                                  struct weir_error *reterr)
+{
     static const char *const properties[][2] = {
         {"enable.idempotence", "true"},
         {"compression.codec", "lz4"},
@@ -70,7 +73,8 @@ static weir_status set_properties(rd_kafka_conf_t *conf, const struct gen_kafka_
 }
 
 static weir_status open_producer(struct producer *producer, const struct gen_kafka_options *options,
-                                 struct weir_error *reterr) {
+                                 struct weir_error *reterr)
+{
     char text[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     weir_status status = set_properties(conf, options, reterr);
@@ -95,10 +99,11 @@ static weir_status open_producer(struct producer *producer, const struct gen_kaf
 /* A topic that is not there, or of other width than the test thinks, is said before the first
  * record. */
 static weir_status check_topic(struct producer *producer, const struct gen_kafka_options *options,
-                               struct weir_error *reterr) {
+                               struct weir_error *reterr)
+{
     const struct rd_kafka_metadata *metadata;
-    rd_kafka_resp_err_t error =
-        rd_kafka_metadata(producer->client, 0, producer->topic, &metadata, 15000);
+    rd_kafka_resp_err_t error = rd_kafka_metadata(producer->client, 0, producer->topic, &metadata,
+                                                  15000);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
         return weir_fail(reterr, WEIR_UNAVAILABLE, "%s: %s", options->brokers,
                          rd_kafka_err2str(error));
@@ -116,7 +121,8 @@ static weir_status check_topic(struct producer *producer, const struct gen_kafka
 }
 
 static weir_status produce_one(struct producer *producer, uint64_t position,
-                               struct weir_error *reterr) {
+                               struct weir_error *reterr)
+{
     struct gen_record record;
     WEIR_TRY(gen_output_make(producer->output, position, &record, reterr));
     void *value = record.tombstone ? NULL : (void *)(uintptr_t)record.value;
@@ -136,7 +142,8 @@ static weir_status produce_one(struct producer *producer, uint64_t position,
     return WEIR_OK;
 }
 
-static weir_status flush(struct producer *producer, struct weir_error *reterr) {
+static weir_status flush(struct producer *producer, struct weir_error *reterr)
+{
     rd_kafka_resp_err_t error = rd_kafka_flush(producer->client, FLUSH_MS);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
         return weir_fail(reterr, WEIR_UNAVAILABLE, "%d records not delivered: %s",
@@ -147,11 +154,12 @@ static weir_status flush(struct producer *producer, struct weir_error *reterr) {
     return WEIR_OK;
 }
 
-static weir_status settle(rd_kafka_error_t *error, const char *what, struct weir_error *reterr) {
+static weir_status settle(rd_kafka_error_t *error, const char *what, struct weir_error *reterr)
+{
     if (error == NULL)
         return WEIR_OK;
-    weir_status status =
-        weir_fail(reterr, WEIR_UNAVAILABLE, "%s: %s", what, rd_kafka_error_string(error));
+    weir_status status = weir_fail(reterr, WEIR_UNAVAILABLE, "%s: %s", what,
+                                   rd_kafka_error_string(error));
     rd_kafka_error_destroy(error);
     return status;
 }
@@ -159,7 +167,8 @@ static weir_status settle(rd_kafka_error_t *error, const char *what, struct weir
 /* Flushed even when it will be aborted: the records must lie in the log for a reader to be tempted
  * by them. */
 static weir_status one_transaction(struct producer *producer, uint64_t from, uint64_t to,
-                                   bool commit, struct weir_error *reterr) {
+                                   bool commit, struct weir_error *reterr)
+{
     WEIR_TRY(settle(rd_kafka_begin_transaction(producer->client), "begin transaction", reterr));
     for (uint64_t position = from; position < to; position++)
         WEIR_TRY(produce_one(producer, position, reterr));
@@ -176,13 +185,14 @@ static weir_status one_transaction(struct producer *producer, uint64_t from, uin
 
 static weir_status produce_transactions(struct producer *producer,
                                         const struct gen_kafka_options *options,
-                                        struct weir_error *reterr) {
+                                        struct weir_error *reterr)
+{
     WEIR_TRY(
         settle(rd_kafka_init_transactions(producer->client, CALL_MS), "init transactions", reterr));
     uint64_t number = 0, count = producer->output->count;
     for (uint64_t from = 0; from < count; from += options->transaction_size) {
-        uint64_t to =
-            count - from > options->transaction_size ? from + options->transaction_size : count;
+        uint64_t to = count - from > options->transaction_size ? from + options->transaction_size
+                                                               : count;
         number++;
         bool commit = options->abort_every == 0 || number % options->abort_every != 0;
         WEIR_TRY(one_transaction(producer, from, to, commit, reterr));
@@ -191,7 +201,8 @@ static weir_status produce_transactions(struct producer *producer,
 }
 
 static weir_status produce_all(struct producer *producer, const struct gen_kafka_options *options,
-                               struct weir_error *reterr) {
+                               struct weir_error *reterr)
+{
     WEIR_TRY(open_producer(producer, options, reterr));
     WEIR_TRY(check_topic(producer, options, reterr));
     if (options->transactional != NULL)
@@ -202,7 +213,8 @@ static weir_status produce_all(struct producer *producer, const struct gen_kafka
 }
 
 weir_status gen_kafka_produce(const struct gen_kafka_options *options, struct gen_output *output,
-                              struct weir_error *reterr) {
+                              struct weir_error *reterr)
+{
     struct producer producer = {.output = output};
     weir_status status = produce_all(&producer, options, reterr);
     if (producer.client != NULL && status != WEIR_OK)

@@ -7,7 +7,8 @@ enum { STREAM_KIND = 1, STREAM_FAULT = 2, STREAM_REPEAT = 3, STREAM_DEVICE = 4 }
 static const char *fault_reason[GEN_FAULTS] = {NULL,         "required", "type",
                                                "range|type", "syntax",   "syntax"};
 
-void gen_put_uint(struct gen_text *text, uint64_t value) {
+void gen_put_uint(struct gen_text *text, uint64_t value)
+{
     char digits[20];
     size_t at = sizeof digits;
     do {
@@ -17,20 +18,23 @@ void gen_put_uint(struct gen_text *text, uint64_t value) {
     gen_put(text, digits + at, sizeof digits - at);
 }
 
-void gen_put_int(struct gen_text *text, int64_t value) {
+void gen_put_int(struct gen_text *text, int64_t value)
+{
     if (value < 0)
         GEN_PUT(text, "-");
     gen_put_uint(text, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
-void gen_put_padded(struct gen_text *text, uint64_t value, unsigned digits) {
+void gen_put_padded(struct gen_text *text, uint64_t value, unsigned digits)
+{
     char out[20];
     for (unsigned i = digits; i-- > 0; value /= 10)
         out[i] = (char)('0' + value % 10);
     gen_put(text, out, digits);
 }
 
-void gen_put_scaled(struct gen_text *text, uint64_t value, unsigned decimals) {
+void gen_put_scaled(struct gen_text *text, uint64_t value, unsigned decimals)
+{
     uint64_t unit = 1;
     for (unsigned i = 0; i < decimals; i++)
         unit *= 10;
@@ -39,14 +43,16 @@ void gen_put_scaled(struct gen_text *text, uint64_t value, unsigned decimals) {
     gen_put_padded(text, value % unit, decimals);
 }
 
-static void put_hex(struct gen_text *text, uint64_t value, unsigned digits) {
+static void put_hex(struct gen_text *text, uint64_t value, unsigned digits)
+{
     char out[16];
     for (unsigned i = digits; i-- > 0; value >>= 4)
         out[i] = "0123456789abcdef"[value & 15];
     gen_put(text, out, digits);
 }
 
-void gen_put_uuid(struct gen_text *text, struct gen_draw *draw) {
+void gen_put_uuid(struct gen_text *text, struct gen_draw *draw)
+{
     uint64_t high = (gen_next(draw) & ~0xF000ull) | 0x4000,
              low = (gen_next(draw) >> 2) | 1ull << 63;
     put_hex(text, high >> 32, 8);
@@ -62,7 +68,8 @@ void gen_put_uuid(struct gen_text *text, struct gen_draw *draw) {
 
 /* Walks years and months: the dates made here lie within some centuries of 1970, and most of them
  * in one week. */
-static void civil(int64_t days, unsigned *ret_year, unsigned *ret_month, unsigned *ret_day) {
+static void civil(int64_t days, unsigned *ret_year, unsigned *ret_month, unsigned *ret_day)
+{
     static const unsigned char lengths[12] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     unsigned year = 1970, month = 0;
     if (days >= 20454) { /* 2026-01-01 */
@@ -88,7 +95,8 @@ static void civil(int64_t days, unsigned *ret_year, unsigned *ret_month, unsigne
     *ret_day = (unsigned)days + 1;
 }
 
-void gen_put_date(struct gen_text *text, int64_t days) {
+void gen_put_date(struct gen_text *text, int64_t days)
+{
     unsigned year, month, day;
     civil(days, &year, &month, &day);
     gen_put_padded(text, year, 4);
@@ -98,7 +106,8 @@ void gen_put_date(struct gen_text *text, int64_t days) {
     gen_put_padded(text, day, 2);
 }
 
-void gen_put_time(struct gen_text *text, int64_t milliseconds, bool fraction, int offset_minutes) {
+void gen_put_time(struct gen_text *text, int64_t milliseconds, bool fraction, int offset_minutes)
+{
     int64_t local = milliseconds + (int64_t)offset_minutes * 60000, second = local / 1000 % 86400;
     gen_put_date(text, local / 86400000);
     GEN_PUT(text, "T");
@@ -127,7 +136,8 @@ struct kind {
     bool bad, late, duplicate, tombstone;
 };
 
-static struct kind kind_of(const struct gen_options *options, uint64_t index) {
+static struct kind kind_of(const struct gen_options *options, uint64_t index)
+{
     struct gen_draw draw = gen_draw_at(options->seed, STREAM_KIND, index);
     uint64_t bits = gen_next(&draw);
     return (struct kind){
@@ -140,7 +150,8 @@ static struct kind kind_of(const struct gen_options *options, uint64_t index) {
 
 /* A repetition is of a record up to 997 back: near enough to meet its twin in one window, or to
  * miss it by one. */
-static uint64_t origin_of(const struct gen_options *options, uint64_t index) {
+static uint64_t origin_of(const struct gen_options *options, uint64_t index)
+{
     for (;;) {
         if (!kind_of(options, index).duplicate)
             return index;
@@ -152,7 +163,8 @@ static uint64_t origin_of(const struct gen_options *options, uint64_t index) {
     }
 }
 
-int64_t gen_record_time(const struct gen_options *options, uint64_t index, struct gen_draw *draw) {
+int64_t gen_record_time(const struct gen_options *options, uint64_t index, struct gen_draw *draw)
+{
     const int64_t start = 1767571200000; /* 2026-01-05T00:00:00Z, a Monday */
     int64_t time = start + (int64_t)(index * 600 % (1000ull * 86400000)) + gen_below(draw, 60000);
     uint32_t back = gen_below(draw, 71 * 3600);
@@ -161,13 +173,15 @@ int64_t gen_record_time(const struct gen_options *options, uint64_t index, struc
     return time;
 }
 
-uint32_t gen_device(const struct gen_options *options, uint64_t index) {
+uint32_t gen_device(const struct gen_options *options, uint64_t index)
+{
     struct gen_draw draw = gen_draw_at(options->seed, STREAM_DEVICE, index);
     return gen_below(&draw, GEN_DEVICES);
 }
 
 /* Cut off inside the object, at a character's border: a broken character would be another fault. */
-static void cut(struct gen_text *text, size_t start, struct gen_draw *draw) {
+static void cut(struct gen_text *text, size_t start, struct gen_draw *draw)
+{
     size_t whole = text->size - start,
            keep = whole / 4 + gen_below(draw, (uint32_t)(whole / 2) + 1);
     while (keep > 1 && ((unsigned char)text->data[start + keep] & 0xC0) == 0x80)
@@ -176,7 +190,8 @@ static void cut(struct gen_text *text, size_t start, struct gen_draw *draw) {
 }
 
 static const char *make_value(const struct gen_options *options, uint64_t index,
-                              struct gen_text *text) {
+                              struct gen_text *text)
+{
     bool bad = kind_of(options, index).bad;
     if (options->shape == GEN_HOSTILE)
         return gen_hostile(options, index, bad, text);
@@ -196,7 +211,8 @@ static const char *make_value(const struct gen_options *options, uint64_t index,
 }
 
 void gen_record_make(const struct gen_options *options, uint64_t index, struct gen_text *text,
-                     struct gen_record *ret_record) {
+                     struct gen_record *ret_record)
+{
     uint64_t origin = origin_of(options, index);
     struct gen_record record = {.origin = origin, .tombstone = kind_of(options, origin).tombstone};
     struct gen_text key = {record.key, 0, sizeof record.key - 1, false};

@@ -4,7 +4,8 @@
 
 enum { STREAM_FLAT = 24, STREAM_WIDE = 25 };
 
-static void put_base64(struct gen_text *text, uint64_t bits, unsigned size) {
+static void put_base64(struct gen_text *text, uint64_t bits, unsigned size)
+{
     static const char letters[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (unsigned i = 0; i < size; i += 3) {
@@ -21,7 +22,8 @@ static void put_base64(struct gen_text *text, uint64_t bits, unsigned size) {
 }
 
 static void put_flat_numbers(const struct gen_options *options, uint64_t index,
-                             enum gen_fault fault, struct gen_draw *draw, struct gen_text *text) {
+                             enum gen_fault fault, struct gen_draw *draw, struct gen_text *text)
+{
     if (fault == GEN_REQUIRED) {
         GEN_PUT(text, "{\"id\":null");
     } else {
@@ -49,7 +51,8 @@ static void put_flat_numbers(const struct gen_options *options, uint64_t index,
 }
 
 void gen_flat(const struct gen_options *options, uint64_t index, enum gen_fault fault,
-              struct gen_text *text) {
+              struct gen_text *text)
+{
     struct gen_draw draw = gen_draw_at(options->seed, STREAM_FLAT, index);
     put_flat_numbers(options, index, fault, &draw, text);
     int64_t time = gen_record_time(options, index, &draw);
@@ -81,7 +84,8 @@ void gen_flat(const struct gen_options *options, uint64_t index, enum gen_fault 
     GEN_PUT(text, "\"}");
 }
 
-static void put_wide_value(struct gen_text *text, unsigned column, struct gen_draw *draw) {
+static void put_wide_value(struct gen_text *text, unsigned column, struct gen_draw *draw)
+{
     switch (column & 3) {
     case 0: gen_put_int(text, (int64_t)gen_next(draw) >> 24); break;
     case 1: gen_put_scaled(text, gen_below(draw, 1000000), 3); break;
@@ -95,7 +99,8 @@ static void put_wide_value(struct gen_text *text, unsigned column, struct gen_dr
 }
 
 void gen_wide(const struct gen_options *options, uint64_t index, enum gen_fault fault,
-              struct gen_text *text) {
+              struct gen_text *text)
+{
     struct gen_draw draw = gen_draw_at(options->seed, STREAM_WIDE, index);
     GEN_PUT(text, "{\"id\":");
     if (fault == GEN_REQUIRED)

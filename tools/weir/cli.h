@@ -1,4 +1,5 @@
-/* The command line: one table of verbs, one of options; help, completion and docs/cli.md come from them. */
+/* The command line: one table of verbs, one of options; help, completion and docs/cli.md come from
+ * them. */
 #ifndef WEIR_TOOLS_WEIR_CLI_H
 #define WEIR_TOOLS_WEIR_CLI_H
 
@@ -6,16 +7,16 @@
 
 enum output_format { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_NDJSON, OUTPUT_CSV, OUTPUT_MARKDOWN };
 
-#define CLI_FILES_MAX 16
+#define CLI_FILES_MAX     16
 #define CLI_ARGUMENTS_MAX 64
 
 struct cli {
     struct weir_context *context;
     const struct verb *verb;
-    const char *files[CLI_FILES_MAX];      /* -p */
+    const char *files[CLI_FILES_MAX]; /* -p */
     size_t file_count;
-    const char *select;                    /* -s */
-    enum output_format output;             /* -o */
+    const char *select;        /* -s */
+    enum output_format output; /* -o */
     bool output_given;
     bool dry_run, yes, deep, schema, quiet;
     const char *reason, *from, *template_name, *why, *at;
@@ -27,7 +28,7 @@ struct cli {
 
 struct verb {
     const char *name, *group, *arguments, *summary;
-    const char *options;                   /* letters of the options it takes: see options[] in options.c */
+    const char *options; /* letters of the options it takes: see options[] in options.c */
     const char *help;
     weir_status (*run)(struct cli *cli, struct weir_error *reterr);
 };
@@ -37,22 +38,30 @@ extern const size_t verb_count;
 const struct verb *verb_find(const char *name, size_t size);
 
 /* USAGE with what was wrong and what is known. argv[1] is the verb. */
-weir_status cli_parse(struct cli *cli, int argc, char **argv, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status cli_parse(struct cli *cli, int argc, char **argv,
+                      struct weir_error *reterr) WEIR_MUST_CHECK;
 void cli_help(const struct verb *verb); /* NULL: all verbs */
 
 /* Pipeline file of -p (default weir.yaml); errors of the file go to stderr. */
-weir_status cli_pipeline(struct cli *cli, struct weir_pipeline **ret_pipeline, struct weir_error *reterr) WEIR_MUST_CHECK;
-/* Does `select` (NULL: all) choose this table? names, globs, layer:NAME, separated by commas or spaces. */
+weir_status cli_pipeline(struct cli *cli, struct weir_pipeline **ret_pipeline,
+                         struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Does `select` (NULL: all) choose this table? names, globs, layer:NAME, separated by commas or
+ * spaces. */
 bool cli_selected(const struct cli *cli, const char *table);
 /* USAGE when the selection names nothing there is. */
-weir_status cli_check_selection(const struct cli *cli, const struct weir_pipeline *pipeline, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status cli_check_selection(const struct cli *cli, const struct weir_pipeline *pipeline,
+                                struct weir_error *reterr) WEIR_MUST_CHECK;
 /* The one table that a verb's first argument names. */
-weir_status cli_table(struct cli *cli, const struct weir_pipeline *pipeline, const struct weir_table_config **ret_table, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status cli_table(struct cli *cli, const struct weir_pipeline *pipeline,
+                      const struct weir_table_config **ret_table,
+                      struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Asks "... [y/N]" on a terminal; --yes answers; without either USAGE. */
-weir_status cli_confirm(struct cli *cli, const char *question, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status cli_confirm(struct cli *cli, const char *question,
+                        struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* Prints rows (an array of flat objects) in the asked form; columns NULL = the first row's keys. */
-weir_status cli_rows(const struct cli *cli, const json_t *rows, const char *const *columns, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status cli_rows(const struct cli *cli, const json_t *rows, const char *const *columns,
+                     struct weir_error *reterr) WEIR_MUST_CHECK;
 /* One object: as JSON, or as "key  value" lines. */
 void cli_object(const struct cli *cli, const json_t *object);
 

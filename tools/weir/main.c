@@ -1,4 +1,5 @@
-/* weir: one process, one verb. Parses, runs the verb, prints the error once, and leaves with its exit code. */
+/* weir: one process, one verb. Parses, runs the verb, prints the error once, and leaves with its
+ * exit code. */
 #include "tools/weir/cli.h"
 
 #include <signal.h>
@@ -23,7 +24,8 @@ static void handle_signals(struct weir_context *context)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of the write, not the end of the process */
+    signal(SIGXFSZ,
+           SIG_IGN); /* a file size limit is an error of the write, not the end of the process */
 }
 
 static void print_error(const struct weir_error *error, weir_status status)

@@ -11,15 +11,16 @@
 #include <unistd.h>
 
 struct option_row {
-    char letter;         /* in verb.options */
-    const char *name;    /* --name */
-    char short_name;     /* -x or 0 */
-    const char *argument;/* NULL = a flag */
+    char letter;          /* in verb.options */
+    const char *name;     /* --name */
+    char short_name;      /* -x or 0 */
+    const char *argument; /* NULL = a flag */
     const char *help;
 };
 
 static const struct option_row options[] = {
-    {'p', "pipeline", 'p', "FILE", "pipeline file, default weir.yaml; repeatable, later wins key by key"},
+    {'p', "pipeline", 'p', "FILE",
+     "pipeline file, default weir.yaml; repeatable, later wins key by key"},
     {'s', "select", 's', "SELECT", "tables: names, globs, layer:NAME; separated by commas"},
     {'o', "output", 'o', "FORM", "table, json, ndjson, csv or markdown"},
     {'d', "dry-run", 0, NULL, "say what would be done, write nothing"},
@@ -49,7 +50,8 @@ static const char *nearest_option(const struct verb *verb, const char *name)
     const char *best = NULL;
     size_t best_distance = 4;
     for (size_t i = 0; i < OPTION_COUNT; i++)
-        if (strchr(verb->options, options[i].letter) && weir_text_distance(options[i].name, name) < best_distance) {
+        if (strchr(verb->options, options[i].letter) &&
+            weir_text_distance(options[i].name, name) < best_distance) {
             best = options[i].name;
             best_distance = weir_text_distance(best, name);
         }
@@ -65,18 +67,22 @@ static weir_status parse_output(struct cli *cli, const char *text, struct weir_e
             cli->output_given = true;
             return WEIR_OK;
         }
-    return weir_fail(reterr, WEIR_USAGE, "-o %s: the forms are table, json, ndjson, csv, markdown", text);
+    return weir_fail(reterr, WEIR_USAGE, "-o %s: the forms are table, json, ndjson, csv, markdown",
+                     text);
 }
 
 static weir_status parse_shard(struct cli *cli, const char *text, struct weir_error *reterr)
 {
     char tail;
-    if (sscanf(text, "%d/%d%c", &cli->shard_index, &cli->shard_count, &tail) != 2 || cli->shard_count < 1 || cli->shard_index < 0 || cli->shard_index >= cli->shard_count)
-        return weir_fail(reterr, WEIR_USAGE, "--shard %s: give I/N with 0 <= I < N, e.g. 0/4", text);
+    if (sscanf(text, "%d/%d%c", &cli->shard_index, &cli->shard_count, &tail) != 2 ||
+        cli->shard_count < 1 || cli->shard_index < 0 || cli->shard_index >= cli->shard_count)
+        return weir_fail(reterr, WEIR_USAGE, "--shard %s: give I/N with 0 <= I < N, e.g. 0/4",
+                         text);
     return WEIR_OK;
 }
 
-static weir_status option_set(struct cli *cli, const struct option_row *row, const char *value, struct weir_error *reterr)
+static weir_status option_set(struct cli *cli, const struct option_row *row, const char *value,
+                              struct weir_error *reterr)
 {
     switch (row->letter) {
     case 'p':
@@ -91,7 +97,8 @@ static weir_status option_set(struct cli *cli, const struct option_row *row, con
     case 'r': cli->reason = value; break;
     case 'f':
         if (!weir_text_duration_ms(value, strlen(value), &cli->for_ms) || cli->for_ms <= 0)
-            return weir_fail(reterr, WEIR_USAGE, "--for %s: give a duration such as 30s, 4m, 1h30m", value);
+            return weir_fail(reterr, WEIR_USAGE, "--for %s: give a duration such as 30s, 4m, 1h30m",
+                             value);
         break;
     case 'h': return parse_shard(cli, value, reterr);
     case 'e': cli->deep = true; break;
@@ -104,18 +111,22 @@ static weir_status option_set(struct cli *cli, const struct option_row *row, con
     return WEIR_OK;
 }
 
-static weir_status option_unknown(const struct verb *verb, const char *name, struct weir_error *reterr)
+static weir_status option_unknown(const struct verb *verb, const char *name,
+                                  struct weir_error *reterr)
 {
-    weir_status status = weir_fail(reterr, WEIR_USAGE, "weir %s has no option %s", verb->name, name);
+    weir_status status = weir_fail(reterr, WEIR_USAGE, "weir %s has no option %s", verb->name,
+                                   name);
     const char *nearest = nearest_option(verb, name[1] == '-' ? name + 2 : name + 1);
     if (nearest)
-        weir_error_hint(reterr, "did you mean --%s? `weir help %s` lists them", nearest, verb->name);
+        weir_error_hint(reterr, "did you mean --%s? `weir help %s` lists them", nearest,
+                        verb->name);
     else
         weir_error_hint(reterr, "`weir help %s` lists its options", verb->name);
     return status;
 }
 
-static weir_status parse_option(struct cli *cli, int argc, char **argv, int *at, struct weir_error *reterr)
+static weir_status parse_option(struct cli *cli, int argc, char **argv, int *at,
+                                struct weir_error *reterr)
 {
     const char *text = argv[*at], *value = NULL;
     const struct option_row *row = NULL;
@@ -135,7 +146,8 @@ static weir_status parse_option(struct cli *cli, int argc, char **argv, int *at,
         return weir_fail(reterr, WEIR_USAGE, "--%s takes no value", row->name);
     if (row->argument && !value) {
         if (*at + 1 >= argc)
-            return weir_fail(reterr, WEIR_USAGE, "--%s needs a value: %s", row->name, row->argument);
+            return weir_fail(reterr, WEIR_USAGE, "--%s needs a value: %s", row->name,
+                             row->argument);
         value = argv[++*at];
     }
     return option_set(cli, row, value, reterr);
@@ -177,7 +189,8 @@ weir_status cli_parse(struct cli *cli, int argc, char **argv, struct weir_error 
     for (int i = 2; i < argc; i++) {
         if (!only_arguments && strcmp(argv[i], "--") == 0) {
             only_arguments = true;
-        } else if (!only_arguments && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)) {
+        } else if (!only_arguments &&
+                   (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)) {
             cli->arguments[0] = cli->verb->name;
             cli->argument_count = 1;
             cli->verb = verb_find("help", 4);
@@ -191,13 +204,15 @@ weir_status cli_parse(struct cli *cli, int argc, char **argv, struct weir_error 
         }
     }
     if (cli->argument_count && !*cli->verb->arguments)
-        return weir_fail(reterr, WEIR_USAGE, "weir %s takes no argument: %s", cli->verb->name, cli->arguments[0]);
+        return weir_fail(reterr, WEIR_USAGE, "weir %s takes no argument: %s", cli->verb->name,
+                         cli->arguments[0]);
     return WEIR_OK;
 }
 
 static void help_all(void)
 {
-    printf("weir: Kafka and files to Apache Iceberg, exactly once\n\nusage: weir VERB [options] [arguments]\n");
+    printf("weir: Kafka and files to Apache Iceberg, exactly once\n\nusage: weir VERB [options] "
+           "[arguments]\n");
     const char *group = "";
     for (size_t i = 0; i < verb_count; i++) {
         if (strcmp(group, verbs[i].group) != 0) {
@@ -208,7 +223,8 @@ static void help_all(void)
         snprintf(left, sizeof left, "%s %s", verbs[i].name, verbs[i].arguments);
         printf("  %-46s %s\n", left, verbs[i].summary);
     }
-    printf("\n`weir help VERB` says all about one. Exit codes: 0 done, 1 failed, 2 usage or refused place, 3 a gate said no,\n"
+    printf("\n`weir help VERB` says all about one. Exit codes: 0 done, 1 failed, 2 usage or "
+           "refused place, 3 a gate said no,\n"
            "4 a person must decide, 75 try again, 130 interrupted.\n");
 }
 
@@ -218,7 +234,8 @@ void cli_help(const struct verb *verb)
         help_all();
         return;
     }
-    printf("usage: weir %s%s%s%s\n\n%s\n", verb->name, *verb->options ? " [options]" : "", *verb->arguments ? " " : "", verb->arguments, verb->summary);
+    printf("usage: weir %s%s%s%s\n\n%s\n", verb->name, *verb->options ? " [options]" : "",
+           *verb->arguments ? " " : "", verb->arguments, verb->summary);
     if (*verb->help)
         printf("\n%s\n", verb->help);
     if (*verb->options)
@@ -229,27 +246,37 @@ void cli_help(const struct verb *verb)
         char left[64], shortcut[8] = "    ";
         if (options[i].short_name)
             snprintf(shortcut, sizeof shortcut, "-%c, ", options[i].short_name);
-        snprintf(left, sizeof left, "%s--%s%s%s", shortcut, options[i].name, options[i].argument ? " " : "", options[i].argument ? options[i].argument : "");
+        snprintf(left, sizeof left, "%s--%s%s%s", shortcut, options[i].name,
+                 options[i].argument ? " " : "", options[i].argument ? options[i].argument : "");
         printf("  %-26s %s\n", left, options[i].help);
     }
 }
 
-static void report_error(void *argument, const char *text) { fprintf(stderr, "%s\n", text); }
+static void report_error(void *argument, const char *text)
+{
+    fprintf(stderr, "%s\n", text);
+}
 
-weir_status cli_pipeline(struct cli *cli, struct weir_pipeline **ret_pipeline, struct weir_error *reterr)
+weir_status cli_pipeline(struct cli *cli, struct weir_pipeline **ret_pipeline,
+                         struct weir_error *reterr)
 {
     static const char *const standard[] = {"weir.yaml"};
     if (cli->file_count == 0 && access("weir.yaml", R_OK) != 0) {
         weir_status status = weir_fail(reterr, WEIR_USAGE, "there is no weir.yaml here");
-        weir_error_hint(reterr, "name the pipeline file with -p FILE, or start one with `weir init`");
+        weir_error_hint(reterr,
+                        "name the pipeline file with -p FILE, or start one with `weir init`");
         return status;
     }
-    WEIR_TRY(weir_pipeline_read(cli->context, cli->file_count ? cli->files : standard, cli->file_count ? cli->file_count : 1, report_error, NULL, ret_pipeline, reterr));
+    WEIR_TRY(weir_pipeline_read(cli->context, cli->file_count ? cli->files : standard,
+                                cli->file_count ? cli->file_count : 1, report_error, NULL,
+                                ret_pipeline, reterr));
     const struct weir_pipeline *pipeline = *ret_pipeline;
     if (pipeline->threads > 0)
         cli->context->thread_count = pipeline->threads;
     cli->context->memory.limit = pipeline->memory_limit;
-    int64_t budget = cli->for_ms && (!pipeline->deadline_ms || cli->for_ms < pipeline->deadline_ms) ? cli->for_ms : pipeline->deadline_ms;
+    int64_t budget = cli->for_ms && (!pipeline->deadline_ms || cli->for_ms < pipeline->deadline_ms)
+                         ? cli->for_ms
+                         : pipeline->deadline_ms;
     cli->context->deadline_steady_ms = budget ? weir_steady_ms(cli->context) + budget : 0;
     return WEIR_OK;
 }
@@ -280,17 +307,21 @@ bool cli_selected(const struct cli *cli, const char *table)
     return false;
 }
 
-weir_status cli_check_selection(const struct cli *cli, const struct weir_pipeline *pipeline, struct weir_error *reterr)
+weir_status cli_check_selection(const struct cli *cli, const struct weir_pipeline *pipeline,
+                                struct weir_error *reterr)
 {
     for (size_t i = 0; i < pipeline->table_count; i++)
         if (cli_selected(cli, pipeline->tables[i].name))
             return WEIR_OK;
-    return weir_fail(reterr, WEIR_USAGE, "-s %s chooses none of the %zu tables of %s", cli->select ? cli->select : "", pipeline->table_count, pipeline->file);
+    return weir_fail(reterr, WEIR_USAGE, "-s %s chooses none of the %zu tables of %s",
+                     cli->select ? cli->select : "", pipeline->table_count, pipeline->file);
 }
 
-weir_status cli_table(struct cli *cli, const struct weir_pipeline *pipeline, const struct weir_table_config **ret_table, struct weir_error *reterr)
+weir_status cli_table(struct cli *cli, const struct weir_pipeline *pipeline,
+                      const struct weir_table_config **ret_table, struct weir_error *reterr)
 {
-    const char *name = cli->argument_count ? cli->arguments[cli->argument_count - 1] : NULL, *best = NULL;
+    const char *name = cli->argument_count ? cli->arguments[cli->argument_count - 1] : NULL,
+               *best = NULL;
     size_t distance = 6;
     if (!name)
         return weir_fail(reterr, WEIR_USAGE, "weir %s needs a table's name", cli->verb->name);

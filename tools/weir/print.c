@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #define COLUMNS_MAX 64
-#define CELL_MAX 60 /* longer values are cut on a terminal */
+#define CELL_MAX    60 /* longer values are cut on a terminal */
 
 /* Value as text; freed by free(). */
 static char *cell(const json_t *value)
@@ -40,9 +40,8 @@ static size_t find_columns(const json_t *rows, const char *const *columns, const
     }
     const char *key;
     json_t *value;
-    json_object_foreach(json_array_get(rows, 0), key, value)
-        if (count < COLUMNS_MAX)
-            ret[count++] = key;
+    json_object_foreach(json_array_get(rows, 0), key, value) if (count < COLUMNS_MAX)
+        ret[count++] = key;
     return count;
 }
 
@@ -53,7 +52,8 @@ static void print_table(const json_t *rows, const char **columns, size_t count)
     bool cut = isatty(STDOUT_FILENO);
     for (size_t c = 0; c < count; c++)
         widths[c] = width_of(columns[c]);
-    json_array_foreach(rows, at, row) {
+    json_array_foreach(rows, at, row)
+    {
         for (size_t c = 0; c < count; c++) {
             char *text = cell(json_object_get(row, columns[c]));
             size_t width = text ? width_of(text) : 0;
@@ -65,15 +65,18 @@ static void print_table(const json_t *rows, const char **columns, size_t count)
     for (size_t c = 0; c < count; c++)
         printf("%s%-*s", c ? "  " : "", c + 1 < count ? (int)widths[c] : 0, columns[c]);
     printf("\n");
-    json_array_foreach(rows, at, row) {
+    json_array_foreach(rows, at, row)
+    {
         for (size_t c = 0; c < count; c++) {
             json_t *value = json_object_get(row, columns[c]);
             char *text = cell(value);
-            size_t width = text ? width_of(text) : 0, pad = width < widths[c] ? widths[c] - width : 0;
+            size_t width = text ? width_of(text) : 0,
+                   pad = width < widths[c] ? widths[c] - width : 0;
             bool number = json_is_number(value);
             if (text && cut && width > CELL_MAX && strlen(text) == width)
                 memcpy(text + CELL_MAX - 3, "...", 4);
-            printf("%s%*s%s%*s", c ? "  " : "", number ? (int)pad : 0, "", text ? text : "", !number && c + 1 < count ? (int)pad : 0, "");
+            printf("%s%*s%s%*s", c ? "  " : "", number ? (int)pad : 0, "", text ? text : "",
+                   !number && c + 1 < count ? (int)pad : 0, "");
             free(text);
         }
         printf("\n");
@@ -106,7 +109,8 @@ static void print_delimited(const json_t *rows, const char **columns, size_t cou
         printf("%s---", c ? " | " : "| ");
     if (markdown)
         printf(" |\n");
-    json_array_foreach(rows, at, row) {
+    json_array_foreach(rows, at, row)
+    {
         for (size_t c = 0; c < count; c++) {
             char *text = cell(json_object_get(row, columns[c]));
             fputs(markdown ? c ? " | " : "| " : c ? "," : "", stdout);
@@ -121,7 +125,8 @@ static void print_delimited(const json_t *rows, const char **columns, size_t cou
     }
 }
 
-weir_status cli_rows(const struct cli *cli, const json_t *rows, const char *const *columns, struct weir_error *reterr)
+weir_status cli_rows(const struct cli *cli, const json_t *rows, const char *const *columns,
+                     struct weir_error *reterr)
 {
     const char *found[COLUMNS_MAX];
     size_t count = find_columns(rows, columns, found), at;
@@ -132,16 +137,14 @@ weir_status cli_rows(const struct cli *cli, const json_t *rows, const char *cons
         printf("\n");
         break;
     case OUTPUT_NDJSON:
-        json_array_foreach(rows, at, row) {
+        json_array_foreach(rows, at, row)
+        {
             json_dumpf(row, stdout, JSON_COMPACT);
             printf("\n");
         }
         break;
-    case OUTPUT_TABLE:
-        print_table(rows, found, count);
-        break;
-    default:
-        print_delimited(rows, found, count, cli->output == OUTPUT_MARKDOWN);
+    case OUTPUT_TABLE: print_table(rows, found, count); break;
+    default: print_delimited(rows, found, count, cli->output == OUTPUT_MARKDOWN);
     }
     if (fflush(stdout) != 0)
         return weir_fail(reterr, WEIR_IO, "writing to standard output failed");
@@ -157,7 +160,8 @@ void cli_object(const struct cli *cli, const json_t *object)
         printf("\n");
         return;
     }
-    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    {
         char *text = cell(value);
         printf("%-16s %s\n", key, text ? text : "");
         free(text);

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SAMPLE_SIZE (64u << 20)
+#define SAMPLE_SIZE    (64u << 20)
 #define SAMPLE_RECORDS 100000
 
 static void print_problem(void *argument, const struct weir_error *error)
@@ -32,7 +32,8 @@ weir_status verb_validate(struct cli *cli, struct weir_error *reterr)
     }
     struct weir_pipeline *pipeline;
     WEIR_TRY(cli_pipeline(cli, &pipeline, reterr));
-    size_t problems = weir_pipeline_check(cli->context, pipeline, print_problem, NULL), tables = pipeline->table_count, sources = pipeline->source_count;
+    size_t problems = weir_pipeline_check(cli->context, pipeline, print_problem, NULL),
+           tables = pipeline->table_count, sources = pipeline->source_count;
     char file[PATH_MAX];
     snprintf(file, sizeof file, "%s", pipeline->file);
     weir_pipeline_free(pipeline);
@@ -41,7 +42,8 @@ weir_status verb_validate(struct cli *cli, struct weir_error *reterr)
     if (cli->output == OUTPUT_TABLE)
         printf("%s: good (%zu sources, %zu tables)\n", file, sources, tables);
     else
-        printf("{\"file\":\"%s\",\"sources\":%zu,\"tables\":%zu,\"valid\":true}\n", file, sources, tables);
+        printf("{\"file\":\"%s\",\"sources\":%zu,\"tables\":%zu,\"valid\":true}\n", file, sources,
+               tables);
     return WEIR_OK;
 }
 
@@ -59,7 +61,8 @@ weir_status verb_config(struct cli *cli, struct weir_error *reterr)
 
 /* ---- init ---- */
 
-static weir_status read_sample(struct cli *cli, const char *path, struct weir_buffer *ret_text, struct weir_error *reterr)
+static weir_status read_sample(struct cli *cli, const char *path, struct weir_buffer *ret_text,
+                               struct weir_error *reterr)
 {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
     if (!file)
@@ -67,7 +70,8 @@ static weir_status read_sample(struct cli *cli, const char *path, struct weir_bu
     weir_status status = WEIR_OK;
     char piece[65536];
     size_t got;
-    while (status == WEIR_OK && ret_text->size < SAMPLE_SIZE && (got = fread(piece, 1, sizeof piece, file)) > 0)
+    while (status == WEIR_OK && ret_text->size < SAMPLE_SIZE &&
+           (got = fread(piece, 1, sizeof piece, file)) > 0)
         status = weir_buffer_append(ret_text, piece, got, reterr);
     if (status == WEIR_OK && ferror(file))
         status = weir_fail(reterr, WEIR_IO, "%s: %s", path, strerror(errno));
@@ -76,7 +80,9 @@ static weir_status read_sample(struct cli *cli, const char *path, struct weir_bu
     return status;
 }
 
-static weir_status split_lines(struct weir_arena *arena, const struct weir_buffer *text, struct weir_bytes **ret_records, size_t *ret_count, struct weir_error *reterr)
+static weir_status split_lines(struct weir_arena *arena, const struct weir_buffer *text,
+                               struct weir_bytes **ret_records, size_t *ret_count,
+                               struct weir_error *reterr)
 {
     struct weir_bytes *records;
     size_t count = 0;
@@ -95,7 +101,8 @@ static weir_status split_lines(struct weir_arena *arena, const struct weir_buffe
     return WEIR_OK;
 }
 
-static weir_status infer(struct cli *cli, struct weir_arena *arena, const char *name, struct weir_buffer *out, struct weir_error *reterr)
+static weir_status infer(struct cli *cli, struct weir_arena *arena, const char *name,
+                         struct weir_buffer *out, struct weir_error *reterr)
 {
     WEIR_AUTO(weir_buffer) text = {.account = &cli->context->memory};
     struct weir_bytes *records;
@@ -111,8 +118,14 @@ static weir_status infer(struct cli *cli, struct weir_arena *arena, const char *
     snprintf(table, sizeof table, "bronze.%s", name);
     bool is_file = strcmp(cli->from, "-") != 0 && realpath(cli->from, path);
     char comment[200];
-    snprintf(comment, sizeof comment, "columns inferred from %zu records; check them, above all what is required", count);
-    struct weir_pipeline_sketch sketch = {.name = name, .table = table, .files = is_file ? path : NULL, .topic = is_file ? NULL : name, .columns = &schema, .comment = comment};
+    snprintf(comment, sizeof comment,
+             "columns inferred from %zu records; check them, above all what is required", count);
+    struct weir_pipeline_sketch sketch = {.name = name,
+                                          .table = table,
+                                          .files = is_file ? path : NULL,
+                                          .topic = is_file ? NULL : name,
+                                          .columns = &schema,
+                                          .comment = comment};
     return weir_pipeline_from_type(&sketch, out, reterr);
 }
 
@@ -122,13 +135,16 @@ static void name_of(const char *text, char *name, size_t size)
     const char *base = strrchr(text, '/');
     size_t at = 0;
     for (base = base ? base + 1 : text; *base && *base != '.' && at + 1 < size; base++)
-        name[at++] = (*base >= 'a' && *base <= 'z') || (*base >= '0' && *base <= '9') ? *base : *base >= 'A' && *base <= 'Z' ? (char)(*base + 32) : '_';
+        name[at++] = (*base >= 'a' && *base <= 'z') || (*base >= '0' && *base <= '9') ? *base
+                     : *base >= 'A' && *base <= 'Z' ? (char)(*base + 32)
+                                                    : '_';
     name[at] = '\0';
     if (at == 0 || (name[0] >= '0' && name[0] <= '9'))
         snprintf(name, size, "pipeline");
 }
 
-static weir_status write_new(const char *path, const struct weir_buffer *text, bool overwrite, struct weir_error *reterr)
+static weir_status write_new(const char *path, const struct weir_buffer *text, bool overwrite,
+                             struct weir_error *reterr)
 {
     int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (overwrite ? O_TRUNC : O_EXCL), 0644);
     if (file < 0 && errno == EEXIST) {
@@ -142,7 +158,8 @@ static weir_status write_new(const char *path, const struct weir_buffer *text, b
     while (at < text->size) {
         ssize_t put = write(file, text->data + at, text->size - at);
         if (put < 0 && errno != EINTR) {
-            weir_status status = weir_fail(reterr, errno == ENOSPC ? WEIR_NO_SPACE : WEIR_IO, "%s: %s", path, strerror(errno));
+            weir_status status = weir_fail(reterr, errno == ENOSPC ? WEIR_NO_SPACE : WEIR_IO,
+                                           "%s: %s", path, strerror(errno));
             close(file);
             return status;
         }
@@ -169,8 +186,12 @@ weir_status verb_init(struct cli *cli, struct weir_error *reterr)
     WEIR_AUTO(weir_buffer) text = {.account = &cli->context->memory};
     struct weir_arena arena;
     weir_arena_init(&arena, &cli->context->memory);
-    weir_status status = cli->from ? infer(cli, &arena, name, &text, reterr)
-                                   : weir_pipeline_template(cli->template_name ? cli->template_name : "inventory", cli->template_name || cli->argument_count ? name : "inventory", &text, reterr);
+    weir_status status = cli->from
+                             ? infer(cli, &arena, name, &text, reterr)
+                             : weir_pipeline_template(
+                                   cli->template_name ? cli->template_name : "inventory",
+                                   cli->template_name || cli->argument_count ? name : "inventory",
+                                   &text, reterr);
     weir_arena_done(&arena);
     snprintf(path, sizeof path, "%s/weir.yaml", directory);
     if (status == WEIR_OK)

@@ -9,12 +9,16 @@
 
 #define WEIR_VERSION "0.1.0"
 
-static void finding(json_t *rows, const char *what, const char *where, weir_status status, const char *text)
+static void finding(json_t *rows, const char *what, const char *where, weir_status status,
+                    const char *text)
 {
-    json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s}", "check", what, "where", where, "result", status == WEIR_OK ? "ok" : "FAILED", "detail", text));
+    json_array_append_new(rows,
+                          json_pack("{s:s, s:s, s:s, s:s}", "check", what, "where", where, "result",
+                                    status == WEIR_OK ? "ok" : "FAILED", "detail", text));
 }
 
-static void check_source(struct cli *cli, const struct weir_pipeline *pipeline, const struct weir_source_config *source, json_t *rows)
+static void check_source(struct cli *cli, const struct weir_pipeline *pipeline,
+                         const struct weir_source_config *source, json_t *rows)
 {
     struct weir_log_source log;
     struct weir_error error = {0};
@@ -40,8 +44,10 @@ static void check_source(struct cli *cli, const struct weir_pipeline *pipeline, 
 static void check_store(struct cli *cli, struct weir_lake *lake, json_t *rows)
 {
     struct weir_error error = {0};
-    weir_status status = weir_object_store_probe(cli->context, &lake->store, "_weir/probe/", &error);
-    finding(rows, "store", lake->store.root_uri, status, status == WEIR_OK ? "puts by condition tell the loser" : error.text);
+    weir_status status = weir_object_store_probe(cli->context, &lake->store, "_weir/probe/",
+                                                 &error);
+    finding(rows, "store", lake->store.root_uri, status,
+            status == WEIR_OK ? "puts by condition tell the loser" : error.text);
     char *names[1];
     char **list = names;
     size_t count = 0;
@@ -51,7 +57,8 @@ static void check_store(struct cli *cli, struct weir_lake *lake, json_t *rows)
     status = lake->catalog.operations->list(lake->catalog.self, "", &arena, &list, &count, &error);
     char text[64];
     snprintf(text, sizeof text, "%zu tables", count);
-    finding(rows, "catalog", lake->catalog.operations->kind, status, status == WEIR_OK ? text : error.text);
+    finding(rows, "catalog", lake->catalog.operations->kind, status,
+            status == WEIR_OK ? text : error.text);
     weir_arena_done(&arena);
 }
 
@@ -67,7 +74,8 @@ weir_status verb_doctor(struct cli *cli, struct weir_error *reterr)
             check_source(cli, pipeline, &pipeline->sources[i], rows);
     weir_status status = weir_lake_open(cli->context, pipeline, true, &lake, &error);
     if (status == WEIR_OK) {
-        finding(rows, "place", pipeline->warehouse, WEIR_OK, "reached; region and owner as configured");
+        finding(rows, "place", pipeline->warehouse, WEIR_OK,
+                "reached; region and owner as configured");
         check_store(cli, &lake, rows);
         weir_lake_close(&lake);
     } else {
@@ -95,7 +103,8 @@ static void broker_started(void *argument, const char *bootstrap_servers)
 weir_status verb_dev(struct cli *cli, struct weir_error *reterr)
 {
     if (cli->argument_count != 1 || strcmp(cli->arguments[0], "broker") != 0)
-        return weir_fail(reterr, WEIR_USAGE, "weir dev: the only thing there is is `weir dev broker`");
+        return weir_fail(reterr, WEIR_USAGE,
+                         "weir dev: the only thing there is is `weir dev broker`");
     if (cli->for_ms)
         cli->context->deadline_steady_ms = weir_steady_ms(cli->context) + cli->for_ms;
     struct weir_kafka_dev_broker_options options = {.started = broker_started};
@@ -107,7 +116,8 @@ weir_status verb_completion(struct cli *cli, struct weir_error *reterr)
     const char *shell = cli->argument_count ? cli->arguments[0] : "";
     if (strcmp(shell, "fish") == 0) {
         for (size_t i = 0; i < verb_count; i++)
-            printf("complete -c weir -n __fish_use_subcommand -f -a %s -d '%s'\n", verbs[i].name, verbs[i].summary);
+            printf("complete -c weir -n __fish_use_subcommand -f -a %s -d '%s'\n", verbs[i].name,
+                   verbs[i].summary);
         return WEIR_OK;
     }
     bool zsh = strcmp(shell, "zsh") == 0;
@@ -115,12 +125,15 @@ weir_status verb_completion(struct cli *cli, struct weir_error *reterr)
         return weir_fail(reterr, WEIR_USAGE, "weir completion: give bash, zsh or fish");
     if (zsh)
         printf("#compdef weir\nautoload -U +X bashcompinit && bashcompinit\n");
-    printf("_weir() {\n  local word=${COMP_WORDS[COMP_CWORD]}\n  if [ \"$COMP_CWORD\" -eq 1 ]; then COMPREPLY=($(compgen -W '");
+    printf("_weir() {\n  local word=${COMP_WORDS[COMP_CWORD]}\n  if [ \"$COMP_CWORD\" -eq 1 ]; "
+           "then COMPREPLY=($(compgen -W '");
     for (size_t i = 0; i < verb_count; i++)
         printf("%s%s", i ? " " : "", verbs[i].name);
     printf("' -- \"$word\")); return; fi\n  case ${COMP_WORDS[1]} in\n"
-           "    offsets) [ \"$COMP_CWORD\" -eq 2 ] && COMPREPLY=($(compgen -W 'show accept-gap rebind' -- \"$word\")) ;;\n"
-           "    quarantine) [ \"$COMP_CWORD\" -eq 2 ] && COMPREPLY=($(compgen -W 'list show retry discard' -- \"$word\")) ;;\n"
+           "    offsets) [ \"$COMP_CWORD\" -eq 2 ] && COMPREPLY=($(compgen -W 'show accept-gap "
+           "rebind' -- \"$word\")) ;;\n"
+           "    quarantine) [ \"$COMP_CWORD\" -eq 2 ] && COMPREPLY=($(compgen -W 'list show retry "
+           "discard' -- \"$word\")) ;;\n"
            "    *) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n  esac\n}\ncomplete -F _weir weir\n");
     return WEIR_OK;
 }
@@ -128,7 +141,8 @@ weir_status verb_completion(struct cli *cli, struct weir_error *reterr)
 weir_status verb_version(struct cli *cli, struct weir_error *reterr)
 {
     if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_NDJSON)
-        printf("{\"version\":\"%s\",\"table_format\":1,\"compiler\":\"%s\"}\n", WEIR_VERSION, __VERSION__);
+        printf("{\"version\":\"%s\",\"table_format\":1,\"compiler\":\"%s\"}\n", WEIR_VERSION,
+               __VERSION__);
     else
         printf("weir %s (weir.format 1, %s)\n", WEIR_VERSION, __VERSION__);
     return WEIR_OK;
@@ -142,7 +156,8 @@ weir_status verb_help(struct cli *cli, struct weir_error *reterr)
     }
     const struct verb *verb = verb_find(cli->arguments[0], strlen(cli->arguments[0]));
     if (!verb)
-        return weir_fail(reterr, WEIR_USAGE, "there is no verb %s; `weir help` lists them", cli->arguments[0]);
+        return weir_fail(reterr, WEIR_USAGE, "there is no verb %s; `weir help` lists them",
+                         cli->arguments[0]);
     cli_help(verb);
     return WEIR_OK;
 }

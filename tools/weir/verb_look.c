@@ -9,7 +9,8 @@
 #include <string.h>
 
 /* Pipeline and lake for a verb that only reads. */
-static weir_status open_lake(struct cli *cli, struct weir_pipeline **ret_pipeline, struct weir_lake *ret_lake, struct weir_error *reterr)
+static weir_status open_lake(struct cli *cli, struct weir_pipeline **ret_pipeline,
+                             struct weir_lake *ret_lake, struct weir_error *reterr)
 {
     WEIR_TRY(cli_pipeline(cli, ret_pipeline, reterr));
     weir_status status = cli_check_selection(cli, *ret_pipeline, reterr);
@@ -38,39 +39,48 @@ static int64_t letters_in_force(struct weir_lake *lake, const struct weir_table 
     json_t *truth = NULL, *list = NULL, *file;
     int64_t rows = 0;
     size_t at;
-    if (weir_truth(&lake->store, &lake->context->memory, table->metadata, "main", &truth, NULL) == WEIR_OK && weir_letters_read(lake, truth, &list, NULL) == WEIR_OK)
+    if (weir_truth(&lake->store, &lake->context->memory, table->metadata, "main", &truth, NULL) ==
+            WEIR_OK &&
+        weir_letters_read(lake, truth, &list, NULL) == WEIR_OK)
         json_array_foreach(json_object_get(list, "files"), at, file)
             rows += json_integer_value(json_object_get(file, "rows"));
     const char *key;
     json_t *intervals, *interval;
     json_object_foreach(json_object_get(truth, "retried"), key, intervals)
         json_array_foreach(intervals, at, interval)
-            rows -= json_integer_value(json_array_get(interval, 1)) - json_integer_value(json_array_get(interval, 0));
+            rows -= json_integer_value(json_array_get(interval, 1)) -
+                    json_integer_value(json_array_get(interval, 0));
     json_decref(truth);
     json_decref(list);
     return rows;
 }
 
-static weir_status table_status(struct cli *cli, struct weir_lake *lake, const struct weir_pipeline *pipeline, const struct weir_table_config *config, json_t *row,
+static weir_status table_status(struct cli *cli, struct weir_lake *lake,
+                                const struct weir_pipeline *pipeline,
+                                const struct weir_table_config *config, json_t *row,
                                 struct weir_error *reterr)
 {
     struct weir_table *table;
     struct weir_snapshot head;
     int64_t id;
     json_object_set_new(row, "table", json_string(config->name));
-    weir_status status = lake->catalog.operations->load(lake->catalog.self, config->name, &table, reterr);
-    if (status == WEIR_OK && weir_metadata_ref(table->metadata, "main", &id) && weir_metadata_snapshot(table->metadata, id, &head)) {
+    weir_status status = lake->catalog.operations->load(lake->catalog.self, config->name, &table,
+                                                        reterr);
+    if (status == WEIR_OK && weir_metadata_ref(table->metadata, "main", &id) &&
+        weir_metadata_snapshot(table->metadata, id, &head)) {
         json_object_set_new(row, "rows", summary_number(&head, "total-records"));
         json_object_set_new(row, "files", summary_number(&head, "total-data-files"));
         json_object_set_new(row, "refused", json_integer(letters_in_force(lake, table)));
         json_object_set_new(row, "last_commit", time_text(head.timestamp_ms));
-        json_object_set_new(row, "age_s", json_integer((weir_now_ms(cli->context) - head.timestamp_ms) / 1000));
+        json_object_set_new(row, "age_s",
+                            json_integer((weir_now_ms(cli->context) - head.timestamp_ms) / 1000));
     } else if (status != WEIR_OK && status != WEIR_NOT_FOUND) {
         return status;
     }
     if (status == WEIR_OK)
         weir_table_free(table);
-    struct weir_window_options options = {.lake = lake, .pipeline = pipeline, .table = config, .shard_count = 1};
+    struct weir_window_options options = {
+        .lake = lake, .pipeline = pipeline, .table = config, .shard_count = 1};
     json_t *plan;
     struct weir_error error = {0};
     status = weir_windows_plan(&options, &plan, &error);
@@ -96,7 +106,8 @@ weir_status verb_status(struct cli *cli, struct weir_error *reterr)
         status = table_status(cli, &lake, pipeline, &pipeline->tables[i], row, reterr);
         json_array_append_new(rows, row);
     }
-    static const char *const columns[] = {"table", "rows", "files", "refused", "lag", "last_commit", "age_s", "state", NULL};
+    static const char *const columns[] = {"table",       "rows",  "files", "refused", "lag",
+                                          "last_commit", "age_s", "state", NULL};
     if (status == WEIR_OK)
         status = cli_rows(cli, rows, columns, reterr);
     json_decref(rows);
@@ -117,7 +128,8 @@ static json_t *history_row(const struct weir_snapshot *snapshot)
     json_object_set_new(row, "operation", json_string(snapshot->operation));
     json_object_set_new(row, "added", summary_number(snapshot, "added-records"));
     json_object_set_new(row, "total", summary_number(snapshot, "total-records"));
-    static const char *const keys[][2] = {{"ranges", "weir.ranges"}, {"run", "weir.run"}, {"receipt", "weir.receipt"}};
+    static const char *const keys[][2] = {
+        {"ranges", "weir.ranges"}, {"run", "weir.run"}, {"receipt", "weir.receipt"}};
     for (size_t i = 0; i < 3; i++) {
         json_t *value = json_object_get(snapshot->summary, keys[i][1]);
         json_object_set(row, keys[i][0], value ? value : json_null());
@@ -145,7 +157,8 @@ weir_status verb_history(struct cli *cli, struct weir_error *reterr)
             id = snapshot.parent_id;
             there = id >= 0;
         }
-        static const char *const columns[] = {"snapshot", "time", "kind", "operation", "added", "total", "ranges", "run", NULL};
+        static const char *const columns[] = {"snapshot", "time",   "kind", "operation", "added",
+                                              "total",    "ranges", "run",  NULL};
         status = cli_rows(cli, rows, columns, reterr);
         json_decref(rows);
         weir_table_free(table);
@@ -155,14 +168,19 @@ weir_status verb_history(struct cli *cli, struct weir_error *reterr)
     return status;
 }
 
-struct run_list { struct weir_lake *lake; char (*names)[sizeof(((struct weir_object_info *)NULL)->name)]; size_t count, capacity; };
+struct run_list {
+    struct weir_lake *lake;
+    char (*names)[sizeof(((struct weir_object_info *)NULL)->name)];
+    size_t count, capacity;
+};
 
 static weir_status visit_run(void *argument, const struct weir_object_info *info)
 {
     struct run_list *list = argument;
     if (list->count == list->capacity) {
         size_t capacity = list->capacity ? list->capacity * 2 : 64;
-        WEIR_TRY(weir_realloc(&list->names, &list->lake->context->memory, capacity * sizeof *list->names, NULL));
+        WEIR_TRY(weir_realloc(&list->names, &list->lake->context->memory,
+                              capacity * sizeof *list->names, NULL));
         list->capacity = capacity;
     }
     snprintf(list->names[list->count++], sizeof *list->names, "%s", info->name);
@@ -172,13 +190,17 @@ static weir_status visit_run(void *argument, const struct weir_object_info *info
 static void run_rows(struct weir_lake *lake, const char *name, json_t *rows)
 {
     WEIR_AUTO(weir_buffer) text = {.account = &lake->context->memory};
-    if (lake->store.operations->get(lake->store.self, name, 0, UINT64_MAX, &text, NULL, NULL) != WEIR_OK)
+    if (lake->store.operations->get(lake->store.self, name, 0, UINT64_MAX, &text, NULL, NULL) !=
+        WEIR_OK)
         return;
     json_t *record = json_loadb((const char *)text.data, text.size, 0, NULL), *table;
     size_t at;
-    json_array_foreach(json_object_get(record, "tables"), at, table) {
+    json_array_foreach(json_object_get(record, "tables"), at, table)
+    {
         json_t *row = json_object();
-        static const char *const from_record[] = {"run", "started", "seconds"}, *const from_table[] = {"table", "landed", "refused", "windows", "held_by", "error"};
+        static const char *const from_record[] = {"run", "started", "seconds"},
+                                 *const from_table[] = {"table",   "landed",  "refused",
+                                                        "windows", "held_by", "error"};
         for (size_t i = 0; i < 3; i++)
             json_object_set(row, from_record[i], json_object_get(record, from_record[i]));
         for (size_t i = 0; i < 6; i++) {
@@ -198,11 +220,13 @@ weir_status verb_runs(struct cli *cli, struct weir_error *reterr)
     struct weir_lake lake;
     WEIR_TRY(open_lake(cli, &pipeline, &lake, reterr));
     struct run_list list = {.lake = &lake};
-    weir_status status = lake.store.operations->list(lake.store.self, "_weir/runs/", visit_run, &list, reterr);
+    weir_status status = lake.store.operations->list(lake.store.self, "_weir/runs/", visit_run,
+                                                     &list, reterr);
     json_t *rows = json_array();
     for (size_t i = list.count; status == WEIR_OK && i > 0 && list.count - i < 200; i--)
         run_rows(&lake, list.names[i - 1], rows);
-    static const char *const columns[] = {"started", "table", "status", "landed", "refused", "windows", "seconds", "run", "error", NULL};
+    static const char *const columns[] = {"started", "table",   "status", "landed", "refused",
+                                          "windows", "seconds", "run",    "error",  NULL};
     if (status == WEIR_OK)
         status = cli_rows(cli, rows, columns, reterr);
     json_decref(rows);
@@ -221,18 +245,24 @@ static void print_report(const struct cli *cli, const json_t *report)
     }
     size_t at;
     json_t *text;
-    printf("%s: %" JSON_INTEGER_FORMAT " rows in %" JSON_INTEGER_FORMAT " files, %" JSON_INTEGER_FORMAT " refused, %" JSON_INTEGER_FORMAT " snapshots, %" JSON_INTEGER_FORMAT
-           " receipts: %s\n",
-           json_string_value(json_object_get(report, "table")), json_integer_value(json_object_get(report, "rows")), json_integer_value(json_object_get(report, "files")),
-           json_integer_value(json_object_get(report, "letters")), json_integer_value(json_object_get(report, "snapshots")),
-           json_integer_value(json_object_get(report, "receipts")), json_array_size(json_object_get(report, "problems")) ? "PROBLEMS" : "whole");
+    printf("%s: %" JSON_INTEGER_FORMAT " rows in %" JSON_INTEGER_FORMAT
+           " files, %" JSON_INTEGER_FORMAT " refused, %" JSON_INTEGER_FORMAT
+           " snapshots, %" JSON_INTEGER_FORMAT " receipts: %s\n",
+           json_string_value(json_object_get(report, "table")),
+           json_integer_value(json_object_get(report, "rows")),
+           json_integer_value(json_object_get(report, "files")),
+           json_integer_value(json_object_get(report, "letters")),
+           json_integer_value(json_object_get(report, "snapshots")),
+           json_integer_value(json_object_get(report, "receipts")),
+           json_array_size(json_object_get(report, "problems")) ? "PROBLEMS" : "whole");
     json_array_foreach(json_object_get(report, "problems"), at, text)
         printf("  problem: %s\n", json_string_value(text));
     json_array_foreach(json_object_get(report, "notes"), at, text)
         printf("  note: %s\n", json_string_value(text));
 }
 
-static weir_status verify_table(struct cli *cli, struct weir_lake *lake, const char *name, size_t *problems, struct weir_error *reterr)
+static weir_status verify_table(struct cli *cli, struct weir_lake *lake, const char *name,
+                                size_t *problems, struct weir_error *reterr)
 {
     struct weir_table *table;
     weir_status status = lake->catalog.operations->load(lake->catalog.self, name, &table, reterr);
@@ -264,14 +294,17 @@ weir_status verb_verify(struct cli *cli, struct weir_error *reterr)
         const struct weir_table_config *table = &pipeline->tables[i];
         bool named = cli->argument_count == 0;
         for (size_t a = 0; a < cli->argument_count; a++)
-            named |= strcmp(cli->arguments[a], table->name) == 0 || strcmp(cli->arguments[a], table->short_name) == 0;
+            named |= strcmp(cli->arguments[a], table->name) == 0 ||
+                     strcmp(cli->arguments[a], table->short_name) == 0;
         if (!named || !cli_selected(cli, table->name))
             continue;
         chosen++;
         status = verify_table(cli, &lake, table->name, &problems, reterr);
     }
     if (status == WEIR_OK && chosen == 0)
-        status = cli->argument_count ? cli_table(cli, pipeline, &(const struct weir_table_config *){NULL}, reterr) : weir_fail(reterr, WEIR_USAGE, "no table is chosen");
+        status = cli->argument_count
+                     ? cli_table(cli, pipeline, &(const struct weir_table_config *){NULL}, reterr)
+                     : weir_fail(reterr, WEIR_USAGE, "no table is chosen");
     if (status == WEIR_OK && problems)
         status = weir_fail(reterr, WEIR_FAILED, "%zu problems found", problems);
     weir_lake_close(&lake);

@@ -1,4 +1,5 @@
-/* offsets and quarantine: what a person looks at and decides. Every decision asks, takes a reason, and lands as a commit with a receipt. */
+/* offsets and quarantine: what a person looks at and decides. Every decision asks, takes a reason,
+ * and lands as a commit with a receipt. */
 #include "tools/weir/cli.h"
 
 #include "engine/base/text.h"
@@ -9,13 +10,20 @@
 #include <string.h>
 #include <unistd.h>
 
-struct desk { struct weir_pipeline *pipeline; struct weir_lake lake; const struct weir_table_config *table; char actor[128]; };
+struct desk {
+    struct weir_pipeline *pipeline;
+    struct weir_lake lake;
+    const struct weir_table_config *table;
+    char actor[128];
+};
 
-static weir_status desk_open(struct cli *cli, bool for_writing, bool needs_table, struct desk *desk, struct weir_error *reterr)
+static weir_status desk_open(struct cli *cli, bool for_writing, bool needs_table, struct desk *desk,
+                             struct weir_error *reterr)
 {
     *desk = (struct desk){0};
     WEIR_TRY(cli_pipeline(cli, &desk->pipeline, reterr));
-    weir_status status = needs_table ? cli_table(cli, desk->pipeline, &desk->table, reterr) : WEIR_OK;
+    weir_status status = needs_table ? cli_table(cli, desk->pipeline, &desk->table, reterr)
+                                     : WEIR_OK;
     if (status == WEIR_OK)
         status = weir_lake_open(cli->context, desk->pipeline, for_writing, &desk->lake, reterr);
     if (status != WEIR_OK) {
@@ -39,7 +47,8 @@ static void desk_close(struct desk *desk)
 
 static struct weir_window_options desk_options(struct desk *desk)
 {
-    return (struct weir_window_options){.lake = &desk->lake, .pipeline = desk->pipeline, .table = desk->table, .shard_count = 1};
+    return (struct weir_window_options){
+        .lake = &desk->lake, .pipeline = desk->pipeline, .table = desk->table, .shard_count = 1};
 }
 
 static json_t *offset_row(const char *key, const json_t *entry)
@@ -64,19 +73,24 @@ static weir_status offsets_show(struct cli *cli, struct desk *desk, struct weir_
     struct weir_table *table;
     json_t *truth, *rows = json_array(), *entry;
     const char *key;
-    weir_status status = desk->lake.catalog.operations->load(desk->lake.catalog.self, desk->table->name, &table, reterr);
+    weir_status status = desk->lake.catalog.operations->load(desk->lake.catalog.self,
+                                                             desk->table->name, &table, reterr);
     if (status != WEIR_OK) {
         json_decref(rows);
         return status;
     }
-    status = weir_truth(&desk->lake.store, &cli->context->memory, table->metadata, "main", &truth, reterr);
+    status = weir_truth(&desk->lake.store, &cli->context->memory, table->metadata, "main", &truth,
+                        reterr);
     if (status == WEIR_OK) {
-        json_object_foreach(json_object_get(truth, "next"), key, entry) {
-            json_t *row = offset_row(key, entry), *holes = json_object_get(json_object_get(truth, "holes"), key);
+        json_object_foreach(json_object_get(truth, "next"), key, entry)
+        {
+            json_t *row = offset_row(key, entry),
+                   *holes = json_object_get(json_object_get(truth, "holes"), key);
             json_object_set(row, "holes", holes ? holes : json_null());
             json_array_append_new(rows, row);
         }
-        static const char *const columns[] = {"topic", "partition", "start", "next", "holes", "incarnation", "cluster", NULL};
+        static const char *const columns[] = {"topic", "partition",   "start",   "next",
+                                              "holes", "incarnation", "cluster", NULL};
         status = cli_rows(cli, rows, columns, reterr);
         json_decref(truth);
     }
@@ -89,25 +103,32 @@ static weir_status need_reason(const struct cli *cli, struct weir_error *reterr)
 {
     if (cli->reason && *cli->reason)
         return WEIR_OK;
-    weir_status status = weir_fail(reterr, WEIR_USAGE, "weir %s %s needs --reason TEXT", cli->verb->name, cli->arguments[0]);
+    weir_status status = weir_fail(reterr, WEIR_USAGE, "weir %s %s needs --reason TEXT",
+                                   cli->verb->name, cli->arguments[0]);
     weir_error_hint(reterr, "it is kept in the receipt, for whoever asks later");
     return status;
 }
 
-static weir_status offsets_decide(struct cli *cli, struct desk *desk, bool rebind, struct weir_error *reterr)
+static weir_status offsets_decide(struct cli *cli, struct desk *desk, bool rebind,
+                                  struct weir_error *reterr)
 {
     struct weir_window_options options = desk_options(desk);
     json_t *outcome;
     char question[400];
     if (cli->dry_run) {
-        printf("%s: would %s\n", desk->table->name, rebind ? "go on with the topic as it is now, from its start" : "record the offsets that Kafka no longer has as a hole");
+        printf("%s: would %s\n", desk->table->name,
+               rebind ? "go on with the topic as it is now, from its start"
+                      : "record the offsets that Kafka no longer has as a hole");
         return WEIR_OK;
     }
     WEIR_TRY(need_reason(cli, reterr));
-    snprintf(question, sizeof question, rebind ? "%s: go on with the topic as it is now, from its first offset?" : "%s: record the offsets Kafka no longer has as lost, and go on?",
+    snprintf(question, sizeof question,
+             rebind ? "%s: go on with the topic as it is now, from its first offset?"
+                    : "%s: record the offsets Kafka no longer has as lost, and go on?",
              desk->table->name);
     WEIR_TRY(cli_confirm(cli, question, reterr));
-    WEIR_TRY(rebind ? weir_offsets_rebind(&options, &outcome, reterr) : weir_offsets_accept_gap(&options, &outcome, reterr));
+    WEIR_TRY(rebind ? weir_offsets_rebind(&options, &outcome, reterr)
+                    : weir_offsets_accept_gap(&options, &outcome, reterr));
     if (json_array_size(json_object_get(outcome, "moved")) == 0 && cli->output == OUTPUT_TABLE)
         printf("%s: nothing to do\n", desk->table->name);
     else if (cli->output == OUTPUT_TABLE)
@@ -118,9 +139,11 @@ static weir_status offsets_decide(struct cli *cli, struct desk *desk, bool rebin
     return WEIR_OK;
 }
 
-static weir_status action_unknown(const struct cli *cli, const char *known, struct weir_error *reterr)
+static weir_status action_unknown(const struct cli *cli, const char *known,
+                                  struct weir_error *reterr)
 {
-    return weir_fail(reterr, WEIR_USAGE, "weir %s %s: give one of %s", cli->verb->name, cli->argument_count ? cli->arguments[0] : "", known);
+    return weir_fail(reterr, WEIR_USAGE, "weir %s %s: give one of %s", cli->verb->name,
+                     cli->argument_count ? cli->arguments[0] : "", known);
 }
 
 weir_status verb_offsets(struct cli *cli, struct weir_error *reterr)
@@ -133,16 +156,21 @@ weir_status verb_offsets(struct cli *cli, struct weir_error *reterr)
         return weir_fail(reterr, WEIR_USAGE, "weir offsets %s needs one table", action);
     struct desk desk;
     WEIR_TRY(desk_open(cli, !show && !cli->dry_run, true, &desk, reterr));
-    weir_status status = show ? offsets_show(cli, &desk, reterr) : offsets_decide(cli, &desk, rebind, reterr);
+    weir_status status = show ? offsets_show(cli, &desk, reterr)
+                              : offsets_decide(cli, &desk, rebind, reterr);
     desk_close(&desk);
     return status;
 }
 
 /* ---- quarantine ---- */
 
-struct grouping { json_t *groups; const char *why; };
+struct grouping {
+    json_t *groups;
+    const char *why;
+};
 
-/* Messages name paths and wanted types, never values, so they may be shown; raw bytes are masked but for their length. */
+/* Messages name paths and wanted types, never values, so they may be shown; raw bytes are masked
+ * but for their length. */
 static weir_status group_letter(void *argument, const struct weir_letter *letter)
 {
     struct grouping *grouping = argument;
@@ -152,28 +180,35 @@ static weir_status group_letter(void *argument, const struct weir_letter *letter
     snprintf(key, sizeof key, "%s\n%s", letter->reason, letter->message);
     json_t *group = json_object_get(grouping->groups, key);
     if (letter->topic)
-        snprintf(place, sizeof place, "%s/%d:%" PRId64, letter->topic, letter->partition, letter->offset_or_row);
+        snprintf(place, sizeof place, "%s/%d:%" PRId64, letter->topic, letter->partition,
+                 letter->offset_or_row);
     else
-        snprintf(place, sizeof place, "%s:%" PRId64, letter->path ? letter->path : "", letter->offset_or_row);
+        snprintf(place, sizeof place, "%s:%" PRId64, letter->path ? letter->path : "",
+                 letter->offset_or_row);
     if (!group) {
         char masked[64];
         snprintf(masked, sizeof masked, "(%zu bytes, masked)", letter->raw.size);
-        group = json_pack("{s:s, s:i, s:s, s:s, s:s, s:I}", "reason", letter->reason, "count", 0, "message", letter->message, "first", place, "raw", masked, "position",
+        group = json_pack("{s:s, s:i, s:s, s:s, s:s, s:I}", "reason", letter->reason, "count", 0,
+                          "message", letter->message, "first", place, "raw", masked, "position",
                           (json_int_t)letter->position);
         if (!group)
             return WEIR_NO_MEMORY;
         json_object_set_new(grouping->groups, key, group);
     }
-    json_object_set_new(group, "count", json_integer(json_integer_value(json_object_get(group, "count")) + 1));
+    json_object_set_new(group, "count",
+                        json_integer(json_integer_value(json_object_get(group, "count")) + 1));
     json_object_set_new(group, "last", json_string(place));
     return WEIR_OK;
 }
 
-static weir_status quarantine_groups(struct cli *cli, struct desk *desk, const struct weir_table_config *config, json_t **ret_groups, struct weir_error *reterr)
+static weir_status quarantine_groups(struct cli *cli, struct desk *desk,
+                                     const struct weir_table_config *config, json_t **ret_groups,
+                                     struct weir_error *reterr)
 {
     struct weir_table *table;
     struct grouping grouping = {json_object(), cli->why};
-    weir_status status = desk->lake.catalog.operations->load(desk->lake.catalog.self, config->name, &table, reterr);
+    weir_status status = desk->lake.catalog.operations->load(desk->lake.catalog.self, config->name,
+                                                             &table, reterr);
     if (status == WEIR_OK) {
         status = weir_letters_visit(&desk->lake, config, table, group_letter, &grouping, reterr);
         weir_table_free(table);
@@ -182,8 +217,7 @@ static weir_status quarantine_groups(struct cli *cli, struct desk *desk, const s
     }
     json_t *groups = json_array(), *group;
     const char *key;
-    json_object_foreach(grouping.groups, key, group)
-        json_array_append(groups, group);
+    json_object_foreach(grouping.groups, key, group) json_array_append(groups, group);
     json_decref(grouping.groups);
     if (status == WEIR_OK)
         *ret_groups = groups;
@@ -196,7 +230,8 @@ static weir_status quarantine_show(struct cli *cli, struct desk *desk, struct we
 {
     json_t *groups;
     WEIR_TRY(quarantine_groups(cli, desk, desk->table, &groups, reterr));
-    static const char *const columns[] = {"reason", "count", "message", "first", "last", "position", "raw", NULL};
+    static const char *const columns[] = {"reason", "count",    "message", "first",
+                                          "last",   "position", "raw",     NULL};
     weir_status status = cli_rows(cli, groups, columns, reterr);
     json_decref(groups);
     return status;
@@ -220,13 +255,17 @@ static weir_status quarantine_list(struct cli *cli, struct desk *desk, struct we
             json_decref(reasons);
             break;
         }
-        json_array_foreach(groups, at, group) {
+        json_array_foreach(groups, at, group)
+        {
             const char *reason = json_string_value(json_object_get(group, "reason"));
             int64_t count = json_integer_value(json_object_get(group, "count"));
-            json_object_set_new(reasons, reason, json_integer(json_integer_value(json_object_get(reasons, reason)) + count));
+            json_object_set_new(
+                reasons, reason,
+                json_integer(json_integer_value(json_object_get(reasons, reason)) + count));
             total += count;
         }
-        json_array_append_new(rows, json_pack("{s:s, s:I, s:o}", "table", config->name, "refused", (json_int_t)total, "reasons", reasons));
+        json_array_append_new(rows, json_pack("{s:s, s:I, s:o}", "table", config->name, "refused",
+                                              (json_int_t)total, "reasons", reasons));
         json_decref(groups);
     }
     static const char *const columns[] = {"table", "refused", "reasons", NULL};
@@ -236,7 +275,8 @@ static weir_status quarantine_list(struct cli *cli, struct desk *desk, struct we
     return status;
 }
 
-static weir_status quarantine_act(struct cli *cli, struct desk *desk, bool discard, struct weir_error *reterr)
+static weir_status quarantine_act(struct cli *cli, struct desk *desk, bool discard,
+                                  struct weir_error *reterr)
 {
     struct weir_window_options options = desk_options(desk);
     json_t *outcome;
@@ -245,14 +285,18 @@ static weir_status quarantine_act(struct cli *cli, struct desk *desk, bool disca
         return quarantine_show(cli, desk, reterr);
     if (discard) {
         WEIR_TRY(need_reason(cli, reterr));
-        snprintf(question, sizeof question, "%s: take its refused records%s%s out of force?", desk->table->name, cli->why ? " with reason " : "", cli->why ? cli->why : "");
+        snprintf(question, sizeof question, "%s: take its refused records%s%s out of force?",
+                 desk->table->name, cli->why ? " with reason " : "", cli->why ? cli->why : "");
         WEIR_TRY(cli_confirm(cli, question, reterr));
     }
-    WEIR_TRY(discard ? weir_quarantine_discard(&options, cli->why, &outcome, reterr) : weir_quarantine_retry(&options, cli->why, &outcome, reterr));
+    WEIR_TRY(discard ? weir_quarantine_discard(&options, cli->why, &outcome, reterr)
+                     : weir_quarantine_retry(&options, cli->why, &outcome, reterr));
     if (cli->output == OUTPUT_TABLE && discard)
-        printf("%s: %" JSON_INTEGER_FORMAT " discarded\n", desk->table->name, json_integer_value(json_object_get(outcome, "discarded")));
+        printf("%s: %" JSON_INTEGER_FORMAT " discarded\n", desk->table->name,
+               json_integer_value(json_object_get(outcome, "discarded")));
     else if (cli->output == OUTPUT_TABLE)
-        printf("%s: %" JSON_INTEGER_FORMAT " landed, %" JSON_INTEGER_FORMAT " still refused\n", desk->table->name, json_integer_value(json_object_get(outcome, "landed")),
+        printf("%s: %" JSON_INTEGER_FORMAT " landed, %" JSON_INTEGER_FORMAT " still refused\n",
+               desk->table->name, json_integer_value(json_object_get(outcome, "landed")),
                json_integer_value(json_object_get(outcome, "still_refused")));
     else
         cli_object(cli, outcome);
@@ -263,14 +307,17 @@ static weir_status quarantine_act(struct cli *cli, struct desk *desk, bool disca
 weir_status verb_quarantine(struct cli *cli, struct weir_error *reterr)
 {
     const char *action = cli->argument_count ? cli->arguments[0] : "";
-    bool list = strcmp(action, "list") == 0, show = strcmp(action, "show") == 0, retry = strcmp(action, "retry") == 0, discard = strcmp(action, "discard") == 0;
+    bool list = strcmp(action, "list") == 0, show = strcmp(action, "show") == 0,
+         retry = strcmp(action, "retry") == 0, discard = strcmp(action, "discard") == 0;
     if (!list && !show && !retry && !discard)
         return action_unknown(cli, "list, show, retry, discard", reterr);
     if (!list && cli->argument_count != 2)
         return weir_fail(reterr, WEIR_USAGE, "weir quarantine %s needs one table", action);
     struct desk desk;
     WEIR_TRY(desk_open(cli, (retry || discard) && !cli->dry_run, !list, &desk, reterr));
-    weir_status status = list ? quarantine_list(cli, &desk, reterr) : show ? quarantine_show(cli, &desk, reterr) : quarantine_act(cli, &desk, discard, reterr);
+    weir_status status = list   ? quarantine_list(cli, &desk, reterr)
+                         : show ? quarantine_show(cli, &desk, reterr)
+                                : quarantine_act(cli, &desk, discard, reterr);
     desk_close(&desk);
     return status;
 }

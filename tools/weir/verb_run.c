@@ -1,4 +1,5 @@
-/* weir run: each selected table's windows under its lease, and the record of the run kept in the lake. */
+/* weir run: each selected table's windows under its lease, and the record of the run kept in the
+ * lake. */
 #include "tools/weir/cli.h"
 
 #include "engine/base/text.h"
@@ -9,7 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
-struct progress { const struct cli *cli; int64_t started_ms; bool shown; };
+struct progress {
+    const struct cli *cli;
+    int64_t started_ms;
+    bool shown;
+};
 
 static void show_progress(void *self, const char *table, int64_t done, int64_t total, int64_t bytes)
 {
@@ -18,18 +23,22 @@ static void show_progress(void *self, const char *table, int64_t done, int64_t t
     char size[32];
     size_t length = weir_print_size(size, (uint64_t)bytes);
     int64_t left = done > 0 ? elapsed * (total - done) / done / 1000 : 0;
-    fprintf(stderr, "\r%s: %" PRId64 " of %" PRId64 " records, %.*s, %" PRId64 "/s, %" PRId64 " s left   ", table, done, total, (int)length, size,
-            elapsed > 0 ? done * 1000 / elapsed : 0, left);
+    fprintf(stderr,
+            "\r%s: %" PRId64 " of %" PRId64 " records, %.*s, %" PRId64 "/s, %" PRId64 " s left   ",
+            table, done, total, (int)length, size, elapsed > 0 ? done * 1000 / elapsed : 0, left);
     progress->shown = true;
 }
 
-static weir_status run_table(struct cli *cli, struct weir_lake *lake, const struct weir_pipeline *pipeline, const struct weir_table_config *table, json_t **ret_outcome,
+static weir_status run_table(struct cli *cli, struct weir_lake *lake,
+                             const struct weir_pipeline *pipeline,
+                             const struct weir_table_config *table, json_t **ret_outcome,
                              struct weir_error *reterr)
 {
     char name[400], holder[256];
     struct weir_lease *lease;
     if (cli->shard_count > 1)
-        snprintf(name, sizeof name, "%s.shard-%d-of-%d", table->name, cli->shard_index, cli->shard_count);
+        snprintf(name, sizeof name, "%s.shard-%d-of-%d", table->name, cli->shard_index,
+                 cli->shard_count);
     else
         snprintf(name, sizeof name, "%s", table->name);
     WEIR_TRY(weir_lease_take(lake, name, &lease, holder, reterr));
@@ -38,7 +47,11 @@ static weir_status run_table(struct cli *cli, struct weir_lake *lake, const stru
         return WEIR_OK;
     }
     struct progress progress = {cli, weir_steady_ms(cli->context), false};
-    struct weir_window_options options = {.lake = lake, .pipeline = pipeline, .table = table, .shard_index = cli->shard_index, .shard_count = cli->shard_count};
+    struct weir_window_options options = {.lake = lake,
+                                          .pipeline = pipeline,
+                                          .table = table,
+                                          .shard_index = cli->shard_index,
+                                          .shard_count = cli->shard_count};
     if (isatty(STDERR_FILENO) && !cli->quiet && cli->output == OUTPUT_TABLE)
         options.progress = (struct weir_progress){show_progress, &progress};
     weir_status status = weir_windows_run(&options, ret_outcome, reterr);
@@ -54,7 +67,8 @@ static bool is_deadline(weir_status status, const json_t *outcome)
     return status == WEIR_TIMEOUT && json_integer_value(json_object_get(outcome, "windows")) > 0;
 }
 
-static void keep_record(struct cli *cli, struct weir_lake *lake, const struct weir_pipeline *pipeline, json_t *record)
+static void keep_record(struct cli *cli, struct weir_lake *lake,
+                        const struct weir_pipeline *pipeline, json_t *record)
 {
     char name[200], time[48];
     int64_t started = json_integer_value(json_object_get(record, "started_ms"));
@@ -64,7 +78,10 @@ static void keep_record(struct cli *cli, struct weir_lake *lake, const struct we
     json_object_set_new(record, "pipeline", json_string(pipeline->name ? pipeline->name : ""));
     char *text = json_dumps(record, JSON_INDENT(1));
     struct weir_error error = {0};
-    if (text && lake->store.operations->put(lake->store.self, name, text, strlen(text), WEIR_PUT_IF_ABSENT, NULL, NULL, &error) != WEIR_OK && !cli->quiet)
+    if (text &&
+        lake->store.operations->put(lake->store.self, name, text, strlen(text), WEIR_PUT_IF_ABSENT,
+                                    NULL, NULL, &error) != WEIR_OK &&
+        !cli->quiet)
         fprintf(stderr, "weir: the run's record was not kept: %s\n", error.text);
     free(text);
 }
@@ -78,25 +95,35 @@ static void print_outcome(const struct cli *cli, const json_t *record)
     }
     size_t at;
     json_t *table;
-    json_array_foreach(json_object_get(record, "tables"), at, table) {
-        const char *name = json_string_value(json_object_get(table, "table")), *holder = json_string_value(json_object_get(table, "held_by"));
+    json_array_foreach(json_object_get(record, "tables"), at, table)
+    {
+        const char *name = json_string_value(json_object_get(table, "table")),
+                   *holder = json_string_value(json_object_get(table, "held_by"));
         const char *error = json_string_value(json_object_get(table, "error"));
         if (holder)
             printf("%s: another run is at it: %s\n", name, holder);
         else if (json_integer_value(json_object_get(table, "windows")) == 0 && !error)
             printf("%s: nothing to do\n", name);
         else if (json_object_get(table, "windows"))
-            printf("%s: %" JSON_INTEGER_FORMAT " landed, %" JSON_INTEGER_FORMAT " refused, %" JSON_INTEGER_FORMAT " filtered, %" JSON_INTEGER_FORMAT
-                   " in gaps, in %" JSON_INTEGER_FORMAT " windows, %" JSON_INTEGER_FORMAT " files\n",
-                   name, json_integer_value(json_object_get(table, "landed")), json_integer_value(json_object_get(table, "refused")),
-                   json_integer_value(json_object_get(table, "filtered")), json_integer_value(json_object_get(table, "gaps")),
-                   json_integer_value(json_object_get(table, "windows")), json_integer_value(json_object_get(table, "files")));
+            printf("%s: %" JSON_INTEGER_FORMAT " landed, %" JSON_INTEGER_FORMAT
+                   " refused, %" JSON_INTEGER_FORMAT " filtered, %" JSON_INTEGER_FORMAT
+                   " in gaps, in %" JSON_INTEGER_FORMAT " windows, %" JSON_INTEGER_FORMAT
+                   " files\n",
+                   name, json_integer_value(json_object_get(table, "landed")),
+                   json_integer_value(json_object_get(table, "refused")),
+                   json_integer_value(json_object_get(table, "filtered")),
+                   json_integer_value(json_object_get(table, "gaps")),
+                   json_integer_value(json_object_get(table, "windows")),
+                   json_integer_value(json_object_get(table, "files")));
     }
 }
 
-static weir_status plan_only(struct cli *cli, struct weir_lake *lake, const struct weir_pipeline *pipeline, struct weir_error *reterr);
+static weir_status plan_only(struct cli *cli, struct weir_lake *lake,
+                             const struct weir_pipeline *pipeline, struct weir_error *reterr);
 
-static weir_status run_all(struct cli *cli, struct weir_lake *lake, const struct weir_pipeline *pipeline, json_t *record, struct weir_error *reterr)
+static weir_status run_all(struct cli *cli, struct weir_lake *lake,
+                           const struct weir_pipeline *pipeline, json_t *record,
+                           struct weir_error *reterr)
 {
     weir_status worst = WEIR_OK;
     json_t *tables = json_object_get(record, "tables");
@@ -112,11 +139,13 @@ static weir_status run_all(struct cli *cli, struct weir_lake *lake, const struct
             status = WEIR_OK;
         }
         if (!outcome)
-            outcome = json_pack("{s:s, s:s}", "table", pipeline->tables[i].name, "error", error.text);
+            outcome = json_pack("{s:s, s:s}", "table", pipeline->tables[i].name, "error",
+                                error.text);
         if (status != WEIR_OK)
             json_object_set_new(outcome, "status", json_string(weir_status_name(status)));
         json_array_append_new(tables, outcome);
-        if (status != WEIR_OK && worst != WEIR_OK) /* several failed: the last is returned, the others are said here */
+        if (status != WEIR_OK &&
+            worst != WEIR_OK) /* several failed: the last is returned, the others are said here */
             fprintf(stderr, "weir: %s\n", reterr->text);
         if (status != WEIR_OK) {
             worst = status;
@@ -144,12 +173,15 @@ weir_status verb_run(struct cli *cli, struct weir_error *reterr)
         status = plan_only(cli, &lake, pipeline, reterr);
     } else {
         int64_t steady = weir_steady_ms(cli->context);
-        json_t *record = json_pack("{s:s, s:I, s:[]}", "run", lake.run_id, "started_ms", (json_int_t)weir_now_ms(cli->context), "tables");
+        json_t *record = json_pack("{s:s, s:I, s:[]}", "run", lake.run_id, "started_ms",
+                                   (json_int_t)weir_now_ms(cli->context), "tables");
         status = run_all(cli, &lake, pipeline, record, reterr);
-        json_object_set_new(record, "seconds", json_real((double)(weir_steady_ms(cli->context) - steady) / 1000));
+        json_object_set_new(record, "seconds",
+                            json_real((double)(weir_steady_ms(cli->context) - steady) / 1000));
         json_object_set_new(record, "status", json_string(weir_status_name(status)));
         json_object_set_new(record, "exit_code", json_integer(weir_status_exit_code(status)));
-        json_object_set_new(record, "memory_peak", json_integer((json_int_t)atomic_load(&cli->context->memory.peak)));
+        json_object_set_new(record, "memory_peak",
+                            json_integer((json_int_t)atomic_load(&cli->context->memory.peak)));
         keep_record(cli, &lake, pipeline, record);
         print_outcome(cli, record);
         json_decref(record);
@@ -159,12 +191,18 @@ weir_status verb_run(struct cli *cli, struct weir_error *reterr)
     return status;
 }
 
-static weir_status plan_rows(struct cli *cli, struct weir_lake *lake, const struct weir_pipeline *pipeline, json_t *rows, struct weir_error *reterr)
+static weir_status plan_rows(struct cli *cli, struct weir_lake *lake,
+                             const struct weir_pipeline *pipeline, json_t *rows,
+                             struct weir_error *reterr)
 {
     for (size_t i = 0; i < pipeline->table_count; i++) {
         if (!cli_selected(cli, pipeline->tables[i].name))
             continue;
-        struct weir_window_options options = {.lake = lake, .pipeline = pipeline, .table = &pipeline->tables[i], .shard_index = cli->shard_index, .shard_count = cli->shard_count};
+        struct weir_window_options options = {.lake = lake,
+                                              .pipeline = pipeline,
+                                              .table = &pipeline->tables[i],
+                                              .shard_index = cli->shard_index,
+                                              .shard_count = cli->shard_count};
         json_t *plan;
         WEIR_TRY(weir_windows_plan(&options, &plan, reterr));
         json_array_append_new(rows, plan);
@@ -178,32 +216,43 @@ static weir_status print_plans(struct cli *cli, const json_t *plans, struct weir
         return cli_rows(cli, plans, NULL, reterr);
     json_t *rows = json_array(), *plan, *partition;
     size_t at, p;
-    json_array_foreach(plans, at, plan) {
+    json_array_foreach(plans, at, plan)
+    {
         json_t *name = json_object_get(plan, "table");
-        const char *change = !json_is_true(json_object_get(plan, "exists")) ? "create table" : json_is_true(json_object_get(plan, "schema_changes")) ? "new columns" : "";
-        json_array_foreach(json_object_get(plan, "partitions"), p, partition) {
+        const char *change = !json_is_true(json_object_get(plan, "exists")) ? "create table"
+                             : json_is_true(json_object_get(plan, "schema_changes")) ? "new columns"
+                                                                                     : "";
+        json_array_foreach(json_object_get(plan, "partitions"), p, partition)
+        {
             json_t *row = json_copy(partition);
             char source[400];
-            snprintf(source, sizeof source, "%s/%" JSON_INTEGER_FORMAT, json_string_value(json_object_get(partition, "topic")),
+            snprintf(source, sizeof source, "%s/%" JSON_INTEGER_FORMAT,
+                     json_string_value(json_object_get(partition, "topic")),
                      json_integer_value(json_object_get(partition, "partition")));
             json_object_set(row, "table", name);
             json_object_set_new(row, "source", json_string(source));
             json_object_set_new(row, "change", json_string(change));
             json_array_append_new(rows, row);
         }
-        json_array_foreach(json_object_get(plan, "files"), p, partition)
-            json_array_append_new(rows, json_pack("{s:O, s:O, s:O, s:s}", "table", name, "source", json_object_get(partition, "path"), "lag",
-                                                  json_object_get(partition, "size"), "change", change));
-        if (json_array_size(json_object_get(plan, "partitions")) + json_array_size(json_object_get(plan, "files")) == 0)
-            json_array_append_new(rows, json_pack("{s:O, s:s, s:i, s:s}", "table", name, "source", "nothing new", "lag", 0, "change", change));
+        json_array_foreach(json_object_get(plan, "files"), p, partition) json_array_append_new(
+            rows, json_pack("{s:O, s:O, s:O, s:s}", "table", name, "source",
+                            json_object_get(partition, "path"), "lag",
+                            json_object_get(partition, "size"), "change", change));
+        if (json_array_size(json_object_get(plan, "partitions")) +
+                json_array_size(json_object_get(plan, "files")) ==
+            0)
+            json_array_append_new(rows, json_pack("{s:O, s:s, s:i, s:s}", "table", name, "source",
+                                                  "nothing new", "lag", 0, "change", change));
     }
-    static const char *const columns[] = {"table", "source", "from", "to", "lag", "held", "continuity", "change", NULL};
+    static const char *const columns[] = {"table", "source",     "from",   "to", "lag",
+                                          "held",  "continuity", "change", NULL};
     weir_status status = cli_rows(cli, rows, columns, reterr);
     json_decref(rows);
     return status;
 }
 
-static weir_status plan_only(struct cli *cli, struct weir_lake *lake, const struct weir_pipeline *pipeline, struct weir_error *reterr)
+static weir_status plan_only(struct cli *cli, struct weir_lake *lake,
+                             const struct weir_pipeline *pipeline, struct weir_error *reterr)
 {
     json_t *plans = json_array();
     weir_status status = plan_rows(cli, lake, pipeline, plans, reterr);

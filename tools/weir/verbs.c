@@ -1,32 +1,62 @@
-/* The table of verbs. Options by letter: p file, s select, o output, d dry-run, y yes, r reason, f for, h shard, e deep, m from,
- * t template, w why (quarantine reason), a at, c schema, q quiet. */
+/* The table of verbs. Options by letter: p file, s select, o output, d dry-run, y yes, r reason, f
+ * for, h shard, e deep, m from, t template, w why (quarantine reason), a at, c schema, q quiet. */
 #include "tools/weir/cli.h"
 
 #include <string.h>
 
 const struct verb verbs[] = {
-    {"init", "Author", "[DIR]", "start a project: weir.yaml from a template or from sample records", "tmyo",
-     "Writes weir.yaml into DIR (default: here). --from FILE reads NDJSON records and infers the columns.\nAn existing weir.yaml is not overwritten without --yes.", verb_init},
+    {"init", "Author", "[DIR]", "start a project: weir.yaml from a template or from sample records",
+     "tmyo",
+     "Writes weir.yaml into DIR (default: here). --from FILE reads NDJSON records and infers the "
+     "columns.\nAn existing weir.yaml is not overwritten without --yes.",
+     verb_init},
     {"validate", "Author", "", "read, bind and check the pipeline file; offline", "poc",
-     "Checks keys, types, expressions, partitions and policies. Needs no service: CI's verb. Exit 2 when something is wrong.\n--schema prints the JSON Schema of the pipeline file for editors.", verb_validate},
-    {"plan", "Author", "", "what would be done: lag and windows per table, schema changes", "pso", "Looks at Kafka, files and the lake; writes nothing.", verb_plan},
-    {"config", "Author", "", "the merged pipeline file, secrets masked", "po", "Prints what `-p a.yaml -p b.yaml` add up to.", verb_config},
+     "Checks keys, types, expressions, partitions and policies. Needs no service: CI's verb. Exit "
+     "2 when something is wrong.\n--schema prints the JSON Schema of the pipeline file for "
+     "editors.",
+     verb_validate},
+    {"plan", "Author", "", "what would be done: lag and windows per table, schema changes", "pso",
+     "Looks at Kafka, files and the lake; writes nothing.", verb_plan},
+    {"config", "Author", "", "the merged pipeline file, secrets masked", "po",
+     "Prints what `-p a.yaml -p b.yaml` add up to.", verb_config},
     {"run", "Operate", "", "once: ingest what has arrived (the CronJob's verb)", "psofhdq",
-     "Takes windows of each table's source until nothing is due, commits each atomically, and leaves.\n"
-     "Started again it goes on where the table says. Finding a live run of the same table it exits 0 and says whose.\n"
-     "Exit: 0 done or nothing to do, 3 max_invalid or an expectation said no, 4 a person must decide, 75 try again.", verb_run},
-    {"status", "Look", "", "each table: rows, lag, last commit, refused rows", "pso", "One row per table.", verb_status},
-    {"history", "Look", "TABLE", "snapshots of a table, newest first", "po", "Kind, time, rows added, ranges, run and receipt of each snapshot.", verb_history},
-    {"runs", "Look", "", "runs kept in the lake, newest first", "po", "What each run did to which table, and how it ended.", verb_runs},
+     "Takes windows of each table's source until nothing is due, commits each atomically, and "
+     "leaves.\n"
+     "Started again it goes on where the table says. Finding a live run of the same table it exits "
+     "0 and says whose.\n"
+     "Exit: 0 done or nothing to do, 3 max_invalid or an expectation said no, 4 a person must "
+     "decide, 75 try again.",
+     verb_run},
+    {"status", "Look", "", "each table: rows, lag, last commit, refused rows", "pso",
+     "One row per table.", verb_status},
+    {"history", "Look", "TABLE", "snapshots of a table, newest first", "po",
+     "Kind, time, rows added, ranges, run and receipt of each snapshot.", verb_history},
+    {"runs", "Look", "", "runs kept in the lake, newest first", "po",
+     "What each run did to which table, and how it ended.", verb_runs},
     {"verify", "Look", "[TABLE...]", "check receipts, offsets, counts and files of tables", "pseo",
-     "Walks the chain of receipts: digests, ranges that follow each other, landed + refused + filtered + gaps = to - from,\nfiles there with their size. --deep reads every file and compares its digest. Exit 1 when a problem is found.", verb_verify},
-    {"offsets", "Repair", "show|accept-gap|rebind TABLE", "offsets a table has reached; go on after a decision", "poyrd",
-     "show        what the table's own snapshots carry\naccept-gap  offsets that Kafka no longer has are recorded as a hole\nrebind      the topic was made anew: go on with it from its start\nThe last two need --reason and ask, or --yes.", verb_offsets},
+     "Walks the chain of receipts: digests, ranges that follow each other, landed + refused + "
+     "filtered + gaps = to - from,\nfiles there with their size. --deep reads every file and "
+     "compares its digest. Exit 1 when a problem is found.",
+     verb_verify},
+    {"offsets", "Repair", "show|accept-gap|rebind TABLE",
+     "offsets a table has reached; go on after a decision", "poyrd",
+     "show        what the table's own snapshots carry\naccept-gap  offsets that Kafka no longer "
+     "has are recorded as a hole\nrebind      the topic was made anew: go on with it from its "
+     "start\nThe last two need --reason and ask, or --yes.",
+     verb_offsets},
     {"quarantine", "Repair", "list|show|retry|discard [TABLE]", "refused records", "posywrd",
-     "list     tables with refused records\nshow     grouped by reason, with places; raw values masked\nretry    decode again after a mend and land what is good now\ndiscard  take them out of force (needs --reason)\n--why CODE restricts to one reason code.", verb_quarantine},
-    {"doctor", "Trust", "", "reach and probe each service the pipeline names", "po", "Kafka, store, catalog: reached, what they guarantee, clock skew. Exit 1 if something would not work.", verb_doctor},
-    {"dev", "Else", "broker", "a throw-away Kafka broker in this process, for trials", "f", "Prints its address and its limit. Ends with Ctrl-C or after --for.", verb_dev},
-    {"completion", "Else", "bash|zsh|fish", "shell completion script", "", "Example: weir completion bash > /etc/bash_completion.d/weir", verb_completion},
+     "list     tables with refused records\nshow     grouped by reason, with places; raw values "
+     "masked\nretry    decode again after a mend and land what is good now\ndiscard  take them out "
+     "of force (needs --reason)\n--why CODE restricts to one reason code.",
+     verb_quarantine},
+    {"doctor", "Trust", "", "reach and probe each service the pipeline names", "po",
+     "Kafka, store, catalog: reached, what they guarantee, clock skew. Exit 1 if something would "
+     "not work.",
+     verb_doctor},
+    {"dev", "Else", "broker", "a throw-away Kafka broker in this process, for trials", "f",
+     "Prints its address and its limit. Ends with Ctrl-C or after --for.", verb_dev},
+    {"completion", "Else", "bash|zsh|fish", "shell completion script", "",
+     "Example: weir completion bash > /etc/bash_completion.d/weir", verb_completion},
     {"version", "Else", "", "version of Weir and of what it is made with", "o", "", verb_version},
     {"help", "Else", "[VERB]", "this text, or all about one verb", "", "", verb_help},
 };

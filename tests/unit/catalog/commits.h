@@ -46,8 +46,8 @@ static weir_status create_table(struct weir_catalog *catalog, const char *name, 
                            NULL),
         WEIR_OK);
     add_snapshot(&commit, snapshot_id, -1, 1, 1700000000000);
-    weir_status status =
-        catalog->operations->create(catalog->self, name, &commit, ret_table, reterr);
+    weir_status status = catalog->operations->create(catalog->self, name, &commit, ret_table,
+                                                     reterr);
     weir_commit_done(&commit);
     return status;
 }
@@ -65,8 +65,8 @@ static weir_status append(struct weir_catalog *catalog, const struct weir_table 
     cr_assert_eq(weir_commit_require_ref(&commit, "main", parent, NULL), WEIR_OK);
     add_snapshot(&commit, id, parent, weir_metadata_last_sequence_number(base->metadata) + 1,
                  weir_metadata_last_updated_ms(base->metadata) + 1);
-    weir_status status =
-        catalog->operations->commit(catalog->self, base, &commit, ret_table, reterr);
+    weir_status status = catalog->operations->commit(catalog->self, base, &commit, ret_table,
+                                                     reterr);
     weir_commit_done(&commit);
     return status;
 }

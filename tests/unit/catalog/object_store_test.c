@@ -124,8 +124,8 @@ static void *race(void *argument)
     for (int done = 0; done < 5;) {
         if (catalog.operations->load(catalog.self, "bronze.t", &table, NULL) != WEIR_OK)
             return NULL;
-        weir_status status =
-            append(&catalog, table, (int64_t)(weir_random_u64(&context) >> 1), &next, NULL);
+        weir_status status = append(&catalog, table, (int64_t)(weir_random_u64(&context) >> 1),
+                                    &next, NULL);
         weir_table_free(table);
         if (status == WEIR_OK) {
             weir_table_free(next);
@@ -286,8 +286,8 @@ Test(object_catalog, another_uuid_is_an_error)
 {
     build(2);
     expect_head(2);
-    uuid_at(FOLDER "v2.metadata.json")[0] =
-        uuid_at(FOLDER "v2.metadata.json")[0] == 'a' ? 'b' : 'a';
+    uuid_at(FOLDER "v2.metadata.json")[0] = uuid_at(FOLDER "v2.metadata.json")[0] == 'a' ? 'b'
+                                                                                         : 'a';
     expect_corrupt("uuid");
     restart();
     expect_corrupt("uuid"); /* the version before has another one */

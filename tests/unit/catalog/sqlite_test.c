@@ -164,8 +164,8 @@ Test(sqlite_catalog, a_lost_answer_is_unknown_and_the_commit_is_there)
 {
     struct weir_table *table, *next = NULL;
     cr_assert_eq(create_table(&catalog, "bronze.t", 1, &table, &error), WEIR_OK);
-    context.effects.kill_at =
-        atomic_load(&context.effects.count) + 1; /* the store in memory announces no effects */
+    context.effects.kill_at = atomic_load(&context.effects.count) +
+                              1; /* the store in memory announces no effects */
     context.effects.kill_mode = 'l';
     cr_assert_eq(append(&catalog, table, 2, &next, &error), WEIR_UNKNOWN_OUTCOME);
     context.effects.kill_at = 0;
@@ -189,8 +189,8 @@ Test(sqlite_catalog, of_racing_processes_exactly_one_wins_each_round)
                 continue;
             char byte;
             struct weir_table *next;
-            weir_status outcome =
-                weir_catalog_sqlite_new(&context, &store, path, "weir", &catalog, &error);
+            weir_status outcome = weir_catalog_sqlite_new(&context, &store, path, "weir", &catalog,
+                                                          &error);
             close(ready[1]);
             if (read(ready[0], &byte, 1) != 0) /* all start when the pipe closes */
                 _exit(9);
@@ -229,8 +229,8 @@ Test(sqlite_catalog, of_racing_creators_exactly_one_wins)
         if (fork() != 0)
             continue;
         struct weir_table *table;
-        weir_status outcome =
-            weir_catalog_sqlite_new(&context, &store, path, "weir", &catalog, &error);
+        weir_status outcome = weir_catalog_sqlite_new(&context, &store, path, "weir", &catalog,
+                                                      &error);
         if (outcome == WEIR_OK)
             outcome = create_table(&catalog, "bronze.t", racer + 1, &table, &error);
         _exit(outcome == WEIR_OK ? 0 : outcome == WEIR_PRECONDITION ? 1 : 2);
@@ -297,8 +297,8 @@ Test(sqlite_catalog, processes_that_open_a_file_for_the_first_time)
             continue;
         struct weir_table *table;
         char name[] = {'b', '.', (char)('a' + racer), '\0'};
-        weir_status outcome =
-            weir_catalog_sqlite_new(&context, &store, path, "weir", &catalog, &error);
+        weir_status outcome = weir_catalog_sqlite_new(&context, &store, path, "weir", &catalog,
+                                                      &error);
         if (outcome == WEIR_OK)
             outcome = create_table(&catalog, name, racer + 1, &table, &error);
         _exit(outcome == WEIR_OK ? 0 : 1);

@@ -10,17 +10,28 @@
 static struct weir_account account;
 static struct weir_error error;
 
-static void setup(void) { weir_account_init(&account, NULL, "test", 0); }
-static void teardown(void) { cr_assert_eq(account.used, 0); }
+static void setup(void)
+{
+    weir_account_init(&account, NULL, "test", 0);
+}
+static void teardown(void)
+{
+    cr_assert_eq(account.used, 0);
+}
 TestSuite(codec, .init = setup, .fini = teardown);
 
-#define must(call) do { weir_status must_status_ = (call); cr_assert_eq(must_status_, WEIR_OK, "%s", error.text); } while (0)
+#define must(call)                                                                                 \
+    do {                                                                                           \
+        weir_status must_status_ = (call);                                                         \
+        cr_assert_eq(must_status_, WEIR_OK, "%s", error.text);                                     \
+    } while (0)
 
 static void fill(uint8_t *data, size_t size, uint64_t seed, bool text)
 {
     struct sample_random random = {seed};
     for (size_t i = 0; i < size; i++)
-        data[i] = text ? (uint8_t)("{\"device\": 1}\n"[sample_below(&random, 14)]) : (uint8_t)sample_next(&random);
+        data[i] = text ? (uint8_t)("{\"device\": 1}\n"[sample_below(&random, 14)])
+                       : (uint8_t)sample_next(&random);
 }
 
 Test(codec, blocks_come_back)
@@ -38,12 +49,17 @@ Test(codec, blocks_come_back)
                 fill(data, sizes[s], s, text);
                 must(weir_buffer_append(&packed, "before", 6, &error));
                 must(weir_compress(compressor, data, sizes[s], &packed, &error));
-                must(weir_decompress(decompressor, (enum weir_codec)codec, packed.data + 6, packed.size - 6, back, sizes[s], &error));
+                must(weir_decompress(decompressor, (enum weir_codec)codec, packed.data + 6,
+                                     packed.size - 6, back, sizes[s], &error));
                 cr_assert(memcmp(data, back, sizes[s]) == 0);
                 if (sizes[s] < 2)
                     continue;
-                cr_assert_eq(weir_decompress(decompressor, (enum weir_codec)codec, packed.data + 6, packed.size - 6, back, sizes[s] - 1, &error), WEIR_CORRUPT);
-                cr_assert_eq(weir_decompress(decompressor, (enum weir_codec)codec, packed.data + 6, packed.size - 7, back, sizes[s], &error), WEIR_CORRUPT);
+                cr_assert_eq(weir_decompress(decompressor, (enum weir_codec)codec, packed.data + 6,
+                                             packed.size - 6, back, sizes[s] - 1, &error),
+                             WEIR_CORRUPT);
+                cr_assert_eq(weir_decompress(decompressor, (enum weir_codec)codec, packed.data + 6,
+                                             packed.size - 7, back, sizes[s], &error),
+                             WEIR_CORRUPT);
             }
             weir_compressor_free(compressor);
             weir_decompressor_free(decompressor);
@@ -53,9 +69,12 @@ Test(codec, blocks_come_back)
 Test(codec, levels_are_checked)
 {
     struct weir_compressor *compressor = NULL;
-    cr_assert_eq(weir_compressor_new(&account, WEIR_CODEC_ZSTD, 23, &compressor, &error), WEIR_USAGE);
-    cr_assert_eq(weir_compressor_new(&account, WEIR_CODEC_GZIP, 10, &compressor, &error), WEIR_USAGE);
-    cr_assert_eq(weir_compressor_new(&account, (enum weir_codec)77, 0, &compressor, &error), WEIR_UNSUPPORTED);
+    cr_assert_eq(weir_compressor_new(&account, WEIR_CODEC_ZSTD, 23, &compressor, &error),
+                 WEIR_USAGE);
+    cr_assert_eq(weir_compressor_new(&account, WEIR_CODEC_GZIP, 10, &compressor, &error),
+                 WEIR_USAGE);
+    cr_assert_eq(weir_compressor_new(&account, (enum weir_codec)77, 0, &compressor, &error),
+                 WEIR_UNSUPPORTED);
     cr_assert_null(compressor);
 }
 
@@ -75,7 +94,8 @@ Test(codec, damaged_blocks_never_crash)
             size_t at = sample_below(&random, packed.size);
             uint8_t was = packed.data[at];
             packed.data[at] ^= (uint8_t)(1 + sample_below(&random, 255));
-            weir_status status = weir_decompress(decompressor, (enum weir_codec)codec, packed.data, packed.size, back, sizeof back, &error);
+            weir_status status = weir_decompress(decompressor, (enum weir_codec)codec, packed.data,
+                                                 packed.size, back, sizeof back, &error);
             cr_assert(status == WEIR_OK || status == WEIR_CORRUPT);
             packed.data[at] = was;
         }
@@ -84,9 +104,12 @@ Test(codec, damaged_blocks_never_crash)
     weir_decompressor_free(decompressor);
 }
 
-/* ---- streams --------------------------------------------------------------------------------------------------- */
+/* ---- streams
+ * ---------------------------------------------------------------------------------------------------
+ */
 
-static void pack_member(enum weir_stream_format format, const uint8_t *data, size_t size, struct weir_buffer *out)
+static void pack_member(enum weir_stream_format format, const uint8_t *data, size_t size,
+                        struct weir_buffer *out)
 {
     must(weir_buffer_reserve(out, size * 2 + 1000, &error));
     uint8_t *to = out->data + out->size;
@@ -96,7 +119,10 @@ static void pack_member(enum weir_stream_format format, const uint8_t *data, siz
     } else if (format == WEIR_STREAM_LZ4) {
         out->size += LZ4F_compressFrame(to, room, data, size, NULL);
     } else if (format == WEIR_STREAM_GZIP) {
-        z_stream gzip = {.next_in = (Bytef *)(uintptr_t)data, .avail_in = (uInt)size, .next_out = to, .avail_out = (uInt)room};
+        z_stream gzip = {.next_in = (Bytef *)(uintptr_t)data,
+                         .avail_in = (uInt)size,
+                         .next_out = to,
+                         .avail_out = (uInt)room};
         deflateInit2(&gzip, 1, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY);
         cr_assert_eq(deflate(&gzip, Z_FINISH), Z_STREAM_END);
         out->size += gzip.total_out;
@@ -106,14 +132,17 @@ static void pack_member(enum weir_stream_format format, const uint8_t *data, siz
     }
 }
 
-/* Feeds pieces of `piece` bytes, taking at most out_max each; the status of the first failure, or of the end. */
-static weir_status unpack(enum weir_stream_format format, const struct weir_buffer *packed, size_t piece, size_t out_max, struct weir_buffer *out)
+/* Feeds pieces of `piece` bytes, taking at most out_max each; the status of the first failure, or
+ * of the end. */
+static weir_status unpack(enum weir_stream_format format, const struct weir_buffer *packed,
+                          size_t piece, size_t out_max, struct weir_buffer *out)
 {
     struct weir_stream_decoder *decoder;
     must(weir_stream_decoder_new(&account, format, &decoder, &error));
     weir_status status = WEIR_OK;
     for (size_t at = 0; at < packed->size && status == WEIR_OK;) {
-        size_t used = 0, before = out->size, here = packed->size - at < piece ? packed->size - at : piece;
+        size_t used = 0, before = out->size,
+               here = packed->size - at < piece ? packed->size - at : piece;
         status = weir_stream_decode(decoder, packed->data + at, here, out_max, out, &used, &error);
         cr_assert(status != WEIR_OK || used > 0 || out->size > before, "no progress");
         cr_assert(!out_max || out->size - before < out_max + (64 << 10) + 1);
@@ -138,8 +167,10 @@ Test(codec, streams_of_several_members_in_pieces)
         for (size_t piece = 1; piece < 2000000; piece = piece * 37 + 1)
             for (size_t out_max = 0; out_max <= 1000; out_max += 1000) {
                 WEIR_AUTO(weir_buffer) out = {.account = &account};
-                cr_assert_eq(unpack((enum weir_stream_format)format, &packed, piece, out_max, &out), WEIR_OK, "%s", error.text);
-                cr_assert(out.size == sizeof data && memcmp(out.data, data, sizeof data) == 0, "format %d, pieces of %zu", format, piece);
+                cr_assert_eq(unpack((enum weir_stream_format)format, &packed, piece, out_max, &out),
+                             WEIR_OK, "%s", error.text);
+                cr_assert(out.size == sizeof data && memcmp(out.data, data, sizeof data) == 0,
+                          "format %d, pieces of %zu", format, piece);
             }
     }
 }
@@ -167,7 +198,8 @@ Test(codec, cut_streams_say_where)
             WEIR_AUTO(weir_buffer) out = {.account = &account};
             packed.size = cut;
             weir_status status = unpack((enum weir_stream_format)format, &packed, 100, 0, &out);
-            cr_assert_eq(status, cut == whole ? WEIR_OK : WEIR_CORRUPT, "format %d cut at %zu", format, cut);
+            cr_assert_eq(status, cut == whole ? WEIR_OK : WEIR_CORRUPT, "format %d cut at %zu",
+                         format, cut);
             if (cut != whole)
                 cr_assert(strstr(error.text, "compressed byte "), "%s", error.text);
         }
@@ -187,7 +219,8 @@ Test(codec, damaged_streams_never_crash)
             size_t at = sample_below(&random, packed.size);
             uint8_t was = packed.data[at];
             packed.data[at] ^= (uint8_t)(1 + sample_below(&random, 255));
-            weir_status status = unpack((enum weir_stream_format)format, &packed, 1000, 100000, &out);
+            weir_status status = unpack((enum weir_stream_format)format, &packed, 1000, 100000,
+                                        &out);
             cr_assert(status == WEIR_OK || status == WEIR_CORRUPT, "%s", error.text);
             packed.data[at] = was;
         }

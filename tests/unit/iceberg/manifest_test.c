@@ -51,9 +51,9 @@ static void teardown(void)
 
 TestSuite(manifest, .init = setup, .fini = teardown);
 
-#define BYTES(text)                            \
-    {                                          \
-        (const uint8_t *)text, sizeof text - 1 \
+#define BYTES(text)                                                                                \
+    {                                                                                              \
+        (const uint8_t *)text, sizeof text - 1                                                     \
     }
 
 static const struct weir_bytes values[PARTS] = {
@@ -355,8 +355,8 @@ Test(manifest, every_changed_byte_ends_in_a_status)
             struct weir_arena own;
             weir_arena_init(&own, &account);
             out.data[at] ^= (uint8_t)(1 << bit);
-            weir_status status =
-                weir_manifest_read(&own, out.data, out.size, &manifest, &entries, &count, &error);
+            weir_status status = weir_manifest_read(&own, out.data, out.size, &manifest, &entries,
+                                                    &count, &error);
             cr_assert(status == WEIR_OK || status == WEIR_CORRUPT || status == WEIR_UNSUPPORTED ||
                           status == WEIR_NO_MEMORY,
                       "%s", error.text);

@@ -49,7 +49,7 @@ static const char document[] =
     "\"metadata-log\":[],\"refs\":{\"main\":{\"snapshot-id\":3055729675574597004,\"type\":"
     "\"branch\",\"unheard-of\":1}},\"from-the-future\":{\"deep\":[1,2.5,null]}}";
 
-#define OLD INT64_C(3051729675574597004)
+#define OLD  INT64_C(3051729675574597004)
 #define HEAD INT64_C(3055729675574597004)
 
 static struct weir_metadata *parse(const char *text)
@@ -124,9 +124,9 @@ static weir_status apply(const struct weir_metadata *base, const char *requireme
         cr_assert_eq(weir_commit_update(&commit, json_incref(json_array_get(list, i)), &error),
                      WEIR_OK);
     json_decref(list);
-    weir_status status =
-        weir_metadata_apply(&account, base, base ? "s3://b/t/metadata/1.json" : NULL, &commit,
-                            1700000000000, ret_metadata, &error);
+    weir_status status = weir_metadata_apply(&account, base,
+                                             base ? "s3://b/t/metadata/1.json" : NULL, &commit,
+                                             1700000000000, ret_metadata, &error);
     weir_commit_done(&commit);
     return status;
 }
@@ -456,13 +456,13 @@ Test(metadata, schema_there_and_back)
     fields[WEIR_DECIMAL].type.precision = 38;
     fields[WEIR_DECIMAL].type.scale = 38;
     fields[WEIR_FIXED].type.length = 3;
-    fields[WEIR_STRUCT].type =
-        (struct weir_type){.id = WEIR_STRUCT, .child_count = 1, .children = &inner};
-    fields[WEIR_LIST].type =
-        (struct weir_type){.id = WEIR_LIST, .child_count = 1, .children = &element};
+    fields[WEIR_STRUCT].type = (struct weir_type){
+        .id = WEIR_STRUCT, .child_count = 1, .children = &inner};
+    fields[WEIR_LIST].type = (struct weir_type){
+        .id = WEIR_LIST, .child_count = 1, .children = &element};
     fields[WEIR_MAP].type = (struct weir_type){.id = WEIR_MAP, .child_count = 2, .children = pair};
-    type =
-        (struct weir_type){.id = WEIR_STRUCT, .child_count = WEIR_TYPE_COUNT, .children = fields};
+    type = (struct weir_type){
+        .id = WEIR_STRUCT, .child_count = WEIR_TYPE_COUNT, .children = fields};
     cr_assert_eq(weir_type_copy(&arena, &type, &schema.root, &error), WEIR_OK);
     weir_type_assign_ids(&schema.root, &last);
     cr_assert_eq(weir_schema_to_json(&schema, &json, &error), WEIR_OK, "%s", error.text);

@@ -55,11 +55,11 @@ static int32_t int_of(const char *transform, struct weir_vector source)
     return *(int32_t *)result.values;
 }
 
-#define LONG(v) one((struct weir_type){.id = WEIR_LONG}, &(int64_t){v})
-#define INT(v) one((struct weir_type){.id = WEIR_INT}, &(int32_t){v})
-#define DATE(v) one((struct weir_type){.id = WEIR_DATE}, &(int32_t){v})
+#define LONG(v)  one((struct weir_type){.id = WEIR_LONG}, &(int64_t){v})
+#define INT(v)   one((struct weir_type){.id = WEIR_INT}, &(int32_t){v})
+#define DATE(v)  one((struct weir_type){.id = WEIR_DATE}, &(int32_t){v})
 #define STAMP(v) one((struct weir_type){.id = WEIR_TIMESTAMP}, &(int64_t){v})
-#define DECIMAL(v) \
+#define DECIMAL(v)                                                                                 \
     one((struct weir_type){.id = WEIR_DECIMAL, .precision = 9, .scale = 2}, &(weir_int128){v})
 
 /* bucket[2147483647] is (hash & INT_MAX) % INT_MAX: the hash itself, but for its sign */

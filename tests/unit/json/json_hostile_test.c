@@ -245,8 +245,8 @@ Test(json_hostile, memory_limits)
 {
     static const struct weir_json_options options = {.unknown_fields = WEIR_UNKNOWN_EVOLVE};
     static char text[40000];
-    size_t size =
-               (size_t)sprintf(text, "{\"more\":{\"x\":1},\"record_id\":\"\\u00e9\",\"disks\":[{}"),
+    size_t size = (size_t)sprintf(text,
+                                  "{\"more\":{\"x\":1},\"record_id\":\"\\u00e9\",\"disks\":[{}"),
            failed = 0;
     for (int i = 0; i < 1500; i++)
         size += (size_t)sprintf(text + size, ",{\"mount\":\"m%d\"}", i);
@@ -259,8 +259,8 @@ Test(json_hostile, memory_limits)
         struct weir_bytes record = {(const uint8_t *)text, size};
         bench_open(&bench, inventory, &options);
         bench.account.limit = bench.account.used + 1 + limit;
-        weir_status status =
-            weir_json_decode(bench.decoder, &record, 1, &bench.arena, &bench.decoded, NULL);
+        weir_status status = weir_json_decode(bench.decoder, &record, 1, &bench.arena,
+                                              &bench.decoded, NULL);
         cr_assert(status == WEIR_OK || status == WEIR_NO_MEMORY);
         if (status == WEIR_OK)
             cr_assert_eq(bench.decoded.batch.columns[3].children[0].count, 1501);

@@ -30,8 +30,8 @@ static void put(struct random_text *text, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    text->size +=
-        (size_t)vsnprintf(text->data + text->size, text->capacity - text->size, format, arguments);
+    text->size += (size_t)vsnprintf(text->data + text->size, text->capacity - text->size, format,
+                                    arguments);
     va_end(arguments);
     cr_assert_lt(text->size, text->capacity);
 }
@@ -73,30 +73,20 @@ static void put_string(struct random_text *text)
 static void put_number(struct random_text *text)
 {
     switch (below(text, 12)) {
-    case 0:
-        put(text, "%lld", (long long)next_random(text));
-        return;
-    case 1:
-        put(text, "%.17g", (double)(int64_t)next_random(text) / 1e7);
-        return;
-    case 2:
-        put(text, "%de%d", (int)below(text, 2000) - 1000, (int)below(text, 40) - 20);
-        return;
+    case 0: put(text, "%lld", (long long)next_random(text)); return;
+    case 1: put(text, "%.17g", (double)(int64_t)next_random(text) / 1e7); return;
+    case 2: put(text, "%de%d", (int)below(text, 2000) - 1000, (int)below(text, 40) - 20); return;
     case 3:
         put(text, "%s",
             (const char *const[]){"0", "-0", "-0.0", "1.0", "1e3", "1E+2", "12.50e1", "2147483648",
                                   "-2147483648"}[below(text, 9)]);
         return;
-    case 4:
-        put(text, "%u.%u", below(text, 100000), below(text, 1000000));
-        return;
+    case 4: put(text, "%u.%u", below(text, 100000), below(text, 1000000)); return;
     case 5:
         put(text, "%llu.%lluE-%u", (unsigned long long)next_random(text),
             (unsigned long long)next_random(text), below(text, 300));
         return;
-    default:
-        put(text, "%d", (int)below(text, 100000) - 1000);
-        return;
+    default: put(text, "%d", (int)below(text, 100000) - 1000); return;
     }
 }
 
@@ -246,12 +236,9 @@ static bool conforms(const struct weir_type *type, bool required, const json_t *
     if (!value || json_is_null(value))
         return !required;
     switch (type->id) {
-    case WEIR_STRING:
-        return json_is_string(value);
-    case WEIR_BOOLEAN:
-        return json_is_boolean(value);
-    case WEIR_DOUBLE:
-        return json_is_number(value);
+    case WEIR_STRING: return json_is_string(value);
+    case WEIR_BOOLEAN: return json_is_boolean(value);
+    case WEIR_DOUBLE: return json_is_number(value);
     case WEIR_INT:
     case WEIR_LONG:
         if (json_is_real(value))
@@ -269,19 +256,18 @@ static bool conforms(const struct weir_type *type, bool required, const json_t *
     case WEIR_LIST:
         if (!json_is_array(value))
             return false;
-        json_array_foreach (value, index, item)
-            if (!conforms(&type->children[0].type, type->children[0].required, item, unclear))
-                return false;
+        json_array_foreach(value, index,
+                           item) if (!conforms(&type->children[0].type, type->children[0].required,
+                                               item, unclear)) return false;
         return true;
     case WEIR_MAP:
         if (!json_is_object(value))
             return false;
-        json_object_foreach ((json_t *)value, key, item)
-            if (!conforms(&type->children[1].type, type->children[1].required, item, unclear))
-                return false;
+        json_object_foreach((json_t *)value, key,
+                            item) if (!conforms(&type->children[1].type, type->children[1].required,
+                                                item, unclear)) return false;
         return true;
-    default:
-        return false;
+    default: return false;
     }
 }
 
@@ -361,7 +347,7 @@ static const char schema_text[] =
     "quite_a_long_name_that_exceeds_thirty_two_bytes: string>";
 
 #define TRIAL_ROWS 40
-#define TRIALS 250
+#define TRIALS     250
 
 struct trial {
     uint64_t seed;
@@ -383,10 +369,10 @@ static void trial_make(struct trial *trial)
         if (below(&text, 6) == 0)
             damage(&text);
         trial->records[i] = exact_copy(text.data, text.size);
-        trial->trees[i] =
-            json_loadb(text.data, text.size, JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
-        trial->comparable[i] =
-            trial->trees[i] || json_error_code(&error) != json_error_numeric_overflow;
+        trial->trees[i] = json_loadb(text.data, text.size, JSON_ALLOW_NUL | JSON_DECODE_ANY,
+                                     &error);
+        trial->comparable[i] = trial->trees[i] ||
+                               json_error_code(&error) != json_error_numeric_overflow;
     }
 }
 

@@ -422,7 +422,8 @@ static void codecs_in_little_memory(struct live *live)
     const char *topic = topic_name(live, "codecs");
     topic_create(live, topic, 6, NULL);
     for (int i = 0; i < 6; i++) {
-        rd_kafka_t *producer = client_new(live, RD_KAFKA_PRODUCER, "compression.codec", kinds[i].codec);
+        rd_kafka_t *producer = client_new(live, RD_KAFKA_PRODUCER, "compression.codec",
+                                          kinds[i].codec);
         produce(producer, topic, i, 0, kinds[i].count, 100, kinds[i].padding);
         rd_kafka_destroy(producer);
     }
@@ -433,7 +434,8 @@ static void codecs_in_little_memory(struct live *live)
         CHECK(seen.status == WEIR_OK && seen.records == (size_t)count && seen.in_order &&
                   seen.values_right && seen.end,
               "%s: %zu %s", kinds[i].codec, seen.records, live->error.text);
-        printf("  %s in 256 KiB: %d records in %ld ms\n", kinds[i].codec, count, (long)seen.took_ms);
+        printf("  %s in 256 KiB: %d records in %ld ms\n", kinds[i].codec, count,
+               (long)seen.took_ms);
         CHECK(seen.took_ms < 5000, "%ld ms", (long)seen.took_ms);
     }
     source.operations->free(source.self);

@@ -12,9 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define API_FETCH 1
+#define API_FETCH        1
 #define API_LIST_OFFSETS 2
-#define API_METADATA 3
+#define API_METADATA     3
 
 /* One cluster, one producer and one source; every test makes its own. */
 struct fixture {
@@ -44,7 +44,10 @@ static void fixture_cluster_of(struct fixture *f, const char *brokers)
     weir_arena_init(&f->arena, &f->context.memory);
 }
 
-static void fixture_cluster(struct fixture *f) { fixture_cluster_of(f, "1"); }
+static void fixture_cluster(struct fixture *f)
+{
+    fixture_cluster_of(f, "1");
+}
 
 static void fixture_topic(struct fixture *f, const char *name, int partitions)
 {

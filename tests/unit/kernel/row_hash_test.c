@@ -1,4 +1,5 @@
-/* The row hash against numbers that Python's xxhash gave for the definition in row_hash.h, and its promises. */
+/* The row hash against numbers that Python's xxhash gave for the definition in row_hash.h, and its
+ * promises. */
 #include "engine/kernel/row_hash.h"
 #include "engine/base/context.h"
 #include "tests/unit/parquet/sample.h"
@@ -14,12 +15,20 @@ static void setup(void)
     weir_account_init(&account, NULL, "test", 0);
     weir_arena_init(&arena, &account);
 }
-static void teardown(void) { weir_arena_done(&arena); }
+static void teardown(void)
+{
+    weir_arena_done(&arena);
+}
 TestSuite(row_hash, .init = setup, .fini = teardown);
 
-#define must(call) do { weir_status must_status_ = (call); cr_assert_eq(must_status_, WEIR_OK, "%s", error.text); } while (0)
+#define must(call)                                                                                 \
+    do {                                                                                           \
+        weir_status must_status_ = (call);                                                         \
+        cr_assert_eq(must_status_, WEIR_OK, "%s", error.text);                                     \
+    } while (0)
 
-static void hash_text(const struct weir_batch *batch, const struct weir_selection *selection, char ret_text[33])
+static void hash_text(const struct weir_batch *batch, const struct weir_selection *selection,
+                      char ret_text[33])
 {
     struct weir_row_hash hash = {0};
     must(weir_row_hash_add(&hash, batch, selection, &arena, &error));
@@ -29,17 +38,34 @@ static void hash_text(const struct weir_batch *batch, const struct weir_selectio
 
 Test(row_hash, equals_what_python_says)
 {
-    /* rows: {7: 42, 3: "ab", list 8 (element 9): [1.5, null, -0.0]}, {7: null, 3: "", list: null} */
-    struct weir_type schema = {.id = WEIR_STRUCT, KIDS(FIELD("i", 7, false, .id = WEIR_INT), FIELD("s", 3, true, .id = WEIR_STRING),
-        FIELD("l", 8, false, .id = WEIR_LIST, KIDS(FIELD("element", 9, false, .id = WEIR_FLOAT))))};
+    /* rows: {7: 42, 3: "ab", list 8 (element 9): [1.5, null, -0.0]}, {7: null, 3: "", list: null}
+     */
+    struct weir_type schema = {.id = WEIR_STRUCT,
+                               KIDS(FIELD("i", 7, false, .id = WEIR_INT),
+                                    FIELD("s", 3, true, .id = WEIR_STRING),
+                                    FIELD("l", 8, false, .id = WEIR_LIST,
+                                          KIDS(FIELD("element", 9, false, .id = WEIR_FLOAT))))};
     int32_t ints[16] = {42, 77}, ends[16] = {0, 2, 2}, list[16] = {0, 3, 3};
     float floats[16] = {1.5f, 9, -0.0f};
     uint8_t text[64] = "ab", one[64] = {1}, five[64] = {5};
-    struct weir_vector element = {.type = &schema.children[2].type.children[0].type, .count = 3, .null_count = 1, .validity = five, .values = floats};
+    struct weir_vector element = {.type = &schema.children[2].type.children[0].type,
+                                  .count = 3,
+                                  .null_count = 1,
+                                  .validity = five,
+                                  .values = floats};
     struct weir_vector columns[] = {
-        {.type = &schema.children[0].type, .count = 2, .null_count = 1, .validity = one, .values = ints},
+        {.type = &schema.children[0].type,
+         .count = 2,
+         .null_count = 1,
+         .validity = one,
+         .values = ints},
         {.type = &schema.children[1].type, .count = 2, .offsets = ends, .values = text},
-        {.type = &schema.children[2].type, .count = 2, .null_count = 1, .validity = one, .offsets = list, .children = &element}};
+        {.type = &schema.children[2].type,
+         .count = 2,
+         .null_count = 1,
+         .validity = one,
+         .offsets = list,
+         .children = &element}};
     struct weir_batch batch = {&schema, 2, columns};
     char sum[33];
     hash_text(&batch, NULL, sum);
@@ -59,7 +85,8 @@ Test(row_hash, order_batches_and_selections_do_not_matter)
     cr_assert(memcmp(&whole, &parts, sizeof whole) == 0);
     for (uint32_t i = 0; i < 1500; i++)
         rows[i] = 1499 - i;
-    must(weir_row_hash_add(&backwards, &batch, &(struct weir_selection){1500, rows}, &arena, &error));
+    must(weir_row_hash_add(&backwards, &batch, &(struct weir_selection){1500, rows}, &arena,
+                           &error));
     cr_assert(memcmp(&whole, &backwards, sizeof whole) == 0);
     for (uint32_t i = 0; i < 750; i++)
         rows[i] = 2 * i;
@@ -74,11 +101,18 @@ Test(row_hash, order_batches_and_selections_do_not_matter)
 
 Test(row_hash, added_renamed_and_widened_columns_change_nothing)
 {
-    struct weir_type old = {.id = WEIR_STRUCT, KIDS(FIELD("a", 1, true, .id = WEIR_INT), FIELD("b", 2, true, .id = WEIR_FLOAT), FIELD("c", 3, true, .id = WEIR_DECIMAL, .precision = 9, .scale = 2))};
-    struct weir_type new = {.id = WEIR_STRUCT, KIDS(FIELD("added", 9, false, .id = WEIR_STRING), FIELD("c", 3, true, .id = WEIR_DECIMAL, .precision = 20, .scale = 2),
-        FIELD("renamed", 1, true, .id = WEIR_LONG), FIELD("b", 2, true, .id = WEIR_DOUBLE))};
+    struct weir_type old = {
+        .id = WEIR_STRUCT,
+        KIDS(FIELD("a", 1, true, .id = WEIR_INT), FIELD("b", 2, true, .id = WEIR_FLOAT),
+             FIELD("c", 3, true, .id = WEIR_DECIMAL, .precision = 9, .scale = 2))};
+    struct weir_type new = {
+        .id = WEIR_STRUCT,
+        KIDS(FIELD("added", 9, false, .id = WEIR_STRING),
+             FIELD("c", 3, true, .id = WEIR_DECIMAL, .precision = 20, .scale = 2),
+             FIELD("renamed", 1, true, .id = WEIR_LONG), FIELD("b", 2, true, .id = WEIR_DOUBLE))};
     struct sample_random random = {4};
-    struct weir_batch x = sample_batch(&arena, &old, 100, 0, &random), y = sample_batch(&arena, &new, 100, 0, &random);
+    struct weir_batch x = sample_batch(&arena, &old, 100, 0, &random),
+                      y = sample_batch(&arena, &new, 100, 0, &random);
     uint8_t none[64] = {0};
     y.columns[0].validity = none;
     y.columns[0].null_count = 100;
@@ -111,10 +145,14 @@ Test(row_hash, one_nan_and_one_zero)
 
 Test(row_hash, positions_count)
 {
-    struct weir_type schema = {.id = WEIR_STRUCT, KIDS(FIELD("l", 1, true, .id = WEIR_LIST, KIDS(FIELD("element", 2, true, .id = WEIR_INT))))};
+    struct weir_type schema = {.id = WEIR_STRUCT,
+                               KIDS(FIELD("l", 1, true, .id = WEIR_LIST,
+                                          KIDS(FIELD("element", 2, true, .id = WEIR_INT))))};
     int32_t ends[16] = {0, 2}, x[16] = {1, 2}, y[16] = {2, 1};
-    struct weir_vector element = {.type = &schema.children[0].type.children[0].type, .count = 2, .values = x};
-    struct weir_vector list = {.type = &schema.children[0].type, .count = 1, .offsets = ends, .children = &element};
+    struct weir_vector element = {
+        .type = &schema.children[0].type.children[0].type, .count = 2, .values = x};
+    struct weir_vector list = {
+        .type = &schema.children[0].type, .count = 1, .offsets = ends, .children = &element};
     struct weir_batch batch = {&schema, 1, &list};
     char a[33], b[33];
     hash_text(&batch, NULL, a);
@@ -125,7 +163,10 @@ Test(row_hash, positions_count)
 
 Test(row_hash, text_comes_back)
 {
-    struct weir_row_hash hash = {.low = 0x0123456789abcdefu, .high = 0xfedcba9876543210u, .count = 5}, back = {.count = 8};
+    struct weir_row_hash hash = {.low = 0x0123456789abcdefu,
+                                 .high = 0xfedcba9876543210u,
+                                 .count = 5},
+                         back = {.count = 8};
     char text[33];
     weir_row_hash_print(&hash, text);
     cr_assert_str_eq(text, "fedcba98765432100123456789abcdef");

@@ -6,23 +6,30 @@
 #include <zlib.h>
 
 static struct weir_context context;
-static struct weir_account account; /* bounded, as a file must not decide how much memory is taken */
+static struct weir_account
+    account; /* bounded, as a file must not decide how much memory is taken */
 static struct weir_arena arena;
 static struct weir_error error;
 static struct weir_buffer file;
 static const struct weir_type *schema;
 
-#define must(call) do { weir_status must_status_ = (call); cr_assert_eq(must_status_, WEIR_OK, "%s", error.text); } while (0)
+#define must(call)                                                                                 \
+    do {                                                                                           \
+        weir_status must_status_ = (call);                                                         \
+        cr_assert_eq(must_status_, WEIR_OK, "%s", error.text);                                     \
+    } while (0)
 
 static void write_sample(enum weir_codec codec, uint32_t count)
 {
     struct weir_parquet_writer *writer;
     struct weir_parquet_result result;
     struct sample_random random = {count};
-    struct weir_parquet_options options = {.codec = codec, .row_group_size = 30000, .page_size = 2000};
+    struct weir_parquet_options options = {
+        .codec = codec, .row_group_size = 30000, .page_size = 2000};
     struct weir_batch batch = sample_batch(&arena, schema, count, 0, &random);
     weir_buffer_clear(&file);
-    must(weir_parquet_writer_new(&context, &account, schema, &options, (struct weir_parquet_sink){file_append, &file}, &writer, &error));
+    must(weir_parquet_writer_new(&context, &account, schema, &options,
+                                 (struct weir_parquet_sink){file_append, &file}, &writer, &error));
     must(weir_parquet_writer_add(writer, &batch, NULL, &error));
     must(weir_parquet_writer_finish(writer, &result, &error));
     weir_parquet_writer_free(writer);
@@ -56,7 +63,9 @@ static weir_status read_all(void)
     weir_status status = file_print(&account, &file, schema, 100, &text, &size, &error);
     free(text);
     cr_assert_eq(account.used, before);
-    cr_assert(status == WEIR_OK || status == WEIR_CORRUPT || status == WEIR_UNSUPPORTED || status == WEIR_NO_MEMORY || status == WEIR_IO, "%s", error.text);
+    cr_assert(status == WEIR_OK || status == WEIR_CORRUPT || status == WEIR_UNSUPPORTED ||
+                  status == WEIR_NO_MEMORY || status == WEIR_IO,
+              "%s", error.text);
     return status;
 }
 
@@ -92,7 +101,8 @@ Test(parquet_damage, random_bytes_anywhere)
             uint8_t was[4];
             size_t at[4];
             for (int j = 0; j < 4; j++) { /* three of four into the footer */
-                at[j] = j == 3 ? sample_below(&random, file.size) : file.size - 1 - sample_below(&random, footer + 8);
+                at[j] = j == 3 ? sample_below(&random, file.size)
+                               : file.size - 1 - sample_below(&random, footer + 8);
                 was[j] = file.data[at[j]];
                 file.data[at[j]] = (uint8_t)sample_next(&random);
             }
@@ -104,7 +114,8 @@ Test(parquet_damage, random_bytes_anywhere)
     }
 }
 
-/* ---- behind the checksum --------------------------------------------------------------------------------------- */
+/* ---- behind the checksum
+ * --------------------------------------------------------------------------------------- */
 
 struct page_at {
     size_t crc_at, crc_size, body, size;
@@ -141,7 +152,8 @@ static bool patch_crc(const struct page_at *page)
     int64_t crc = (int32_t)crc32(0, file.data + page->body, (uInt)page->size);
     uint64_t value = ((uint64_t)crc << 1) ^ (uint64_t)(crc >> 63);
     for (size_t i = 0; i < page->crc_size; i++, value >>= 7)
-        file.data[page->crc_at + i] = (uint8_t)((value & 0x7f) | (i + 1 < page->crc_size ? 0x80 : 0));
+        file.data[page->crc_at + i] = (uint8_t)((value & 0x7f) |
+                                                (i + 1 < page->crc_size ? 0x80 : 0));
     return value == 0;
 }
 
@@ -157,13 +169,16 @@ Test(parquet_damage, random_bytes_in_page_bodies, .timeout = 120)
     must(parquet_meta_parse(&arena, copy.data + copy.size - 8 - footer, footer, 0, &meta, &error));
     int reached = 0, corrupt = 0;
     for (int i = 0; i < 1500; i++) {
-        const struct file_chunk *chunk = &meta.groups[sample_below(&random, meta.group_count)].chunks[sample_below(&random, meta.leaf_count)];
-        size_t at = chunk->dictionary_offset ? chunk->dictionary_offset : chunk->data_offset, end = at + chunk->compressed_size;
+        const struct file_chunk *chunk = &meta.groups[sample_below(&random, meta.group_count)]
+                                              .chunks[sample_below(&random, meta.leaf_count)];
+        size_t at = chunk->dictionary_offset ? chunk->dictionary_offset : chunk->data_offset,
+               end = at + chunk->compressed_size;
         while (at < end) {
             struct page_at page = parse_page(at, &at);
             if (page.size && sample_below(&random, 2)) {
                 for (uint64_t n = 1 + sample_below(&random, 3); n > 0; n--)
-                    file.data[page.body + sample_below(&random, page.size < 40 ? page.size : 40)] = (uint8_t)sample_next(&random);
+                    file.data[page.body + sample_below(&random, page.size < 40 ? page.size : 40)] =
+                        (uint8_t)sample_next(&random);
                 reached += patch_crc(&page);
             }
         }
@@ -174,7 +189,8 @@ Test(parquet_damage, random_bytes_in_page_bodies, .timeout = 120)
     cr_assert_gt(corrupt, 200);
 }
 
-/* ---- decoders by themselves ------------------------------------------------------------------------------------- */
+/* ---- decoders by themselves
+ * ------------------------------------------------------------------------------------- */
 
 Test(parquet_damage, run_lengths_against_a_plain_reading)
 {
@@ -193,7 +209,8 @@ Test(parquet_damage, run_lengths_against_a_plain_reading)
         }
         WEIR_AUTO(weir_buffer) out = {.account = &account};
         must(parquet_rle_encode32(values, count, width, &out, &error));
-        cr_assert(parquet_rle_decode32(out.data, out.size, width, back, count), "width %u count %zu", width, count);
+        cr_assert(parquet_rle_decode32(out.data, out.size, width, back, count),
+                  "width %u count %zu", width, count);
         cr_assert(memcmp(values, back, count * 4) == 0);
         weir_buffer_clear(&out);
         must(parquet_rle_encode8(small, count, 2, &out, &error));
@@ -212,16 +229,20 @@ Test(parquet_damage, deltas_at_every_width_and_overflow)
         size_t count = counts[sample_below(&random, 10)], used;
         unsigned bits = (unsigned)sample_below(&random, 65);
         for (size_t at = 0; at < count; at++) {
-            values[at] = bits == 64 ? (int64_t)sample_next(&random) : bits ? (int64_t)(sample_next(&random) >> (64 - bits)) : 0;
+            values[at] = bits == 64 ? (int64_t)sample_next(&random)
+                         : bits     ? (int64_t)(sample_next(&random) >> (64 - bits))
+                                    : 0;
             narrow[at] = (int32_t)values[at];
         }
         WEIR_AUTO(weir_buffer) out = {.account = &account};
         must(parquet_delta_encode(values, count, 8, &out, &error));
-        cr_assert(parquet_delta_decode(out.data, out.size, back, count, &used) && used == out.size, "bits %u count %zu", bits, count);
+        cr_assert(parquet_delta_decode(out.data, out.size, back, count, &used) && used == out.size,
+                  "bits %u count %zu", bits, count);
         cr_assert(memcmp(values, back, count * 8) == 0);
         cr_assert_geq(parquet_delta_size(values, count, 8) + 40, out.size);
         if (out.size > 8)
-            cr_assert(!parquet_delta_decode(out.data, out.size / 2, back, count, &used) || count < 2 || bits == 0);
+            cr_assert(!parquet_delta_decode(out.data, out.size / 2, back, count, &used) ||
+                      count < 2 || bits == 0);
         weir_buffer_clear(&out);
         must(parquet_delta_encode(narrow, count, 4, &out, &error));
         cr_assert(parquet_delta_decode(out.data, out.size, back, count, &used));
@@ -246,8 +267,10 @@ Test(parquet_damage, random_input_to_decoders)
             data[3] = (uint8_t)count;
         }
         (void)parquet_delta_decode(data, size, values, count, &used);
-        (void)parquet_rle_decode32(data, size, (unsigned)sample_below(&random, 40), (uint32_t *)(void *)values, count);
-        (void)parquet_rle_decode8(data, size, (unsigned)sample_below(&random, 10), (uint8_t *)(void *)values, count);
+        (void)parquet_rle_decode32(data, size, (unsigned)sample_below(&random, 40),
+                                   (uint32_t *)(void *)values, count);
+        (void)parquet_rle_decode8(data, size, (unsigned)sample_below(&random, 10),
+                                  (uint8_t *)(void *)values, count);
         struct thrift_reader thrift;
         int16_t id;
         thrift_reader_init(&thrift, data, size);

@@ -5,12 +5,14 @@
 #include "formats/parquet/parquet.h"
 #include "tests/unit/parquet/sample.h"
 
-static inline weir_status file_append(void *self, const void *data, size_t size, struct weir_error *reterr)
+static inline weir_status file_append(void *self, const void *data, size_t size,
+                                      struct weir_error *reterr)
 {
     return weir_buffer_append(self, data, size, reterr);
 }
 
-static inline weir_status file_read(void *self, uint64_t offset, uint64_t size, struct weir_buffer *out, struct weir_error *reterr)
+static inline weir_status file_read(void *self, uint64_t offset, uint64_t size,
+                                    struct weir_buffer *out, struct weir_error *reterr)
 {
     const struct weir_buffer *file = self;
     if (offset > file->size || size > file->size - offset)
@@ -24,14 +26,16 @@ static inline struct weir_parquet_source file_source(struct weir_buffer *file)
 }
 
 /* All rows as text, read in batches of `step`. */
-static inline weir_status file_print(struct weir_account *account, struct weir_buffer *file, const struct weir_type *wanted, uint32_t step,
-                                     char **ret_text, size_t *ret_size, struct weir_error *reterr)
+static inline weir_status file_print(struct weir_account *account, struct weir_buffer *file,
+                                     const struct weir_type *wanted, uint32_t step, char **ret_text,
+                                     size_t *ret_size, struct weir_error *reterr)
 {
     struct weir_parquet_reader *reader = NULL;
     struct weir_arena arena;
     FILE *out = open_memstream(ret_text, ret_size);
     weir_arena_init(&arena, account);
-    weir_status status = weir_parquet_reader_new(account, file_source(file), wanted, &reader, reterr);
+    weir_status status = weir_parquet_reader_new(account, file_source(file), wanted, &reader,
+                                                 reterr);
     while (status == WEIR_OK) {
         struct weir_batch batch;
         weir_arena_reset(&arena);

@@ -1,4 +1,5 @@
-/* What the writer writes, the reader reads; and the bytes depend on nothing but rows, schema and options. */
+/* What the writer writes, the reader reads; and the bytes depend on nothing but rows, schema and
+ * options. */
 #include "tests/unit/parquet/file.h"
 
 #include <criterion/criterion.h>
@@ -23,20 +24,28 @@ static void teardown(void)
 
 TestSuite(parquet, .init = setup, .fini = teardown);
 
-#define must(call) do { weir_status must_status_ = (call); cr_assert_eq(must_status_, WEIR_OK, "%s", error.text); } while (0)
+#define must(call)                                                                                 \
+    do {                                                                                           \
+        weir_status must_status_ = (call);                                                         \
+        cr_assert_eq(must_status_, WEIR_OK, "%s", error.text);                                     \
+    } while (0)
 
 /* Writes `count` rows of one batch, handed in as pieces of `piece` rows; result copied. */
-static void write_rows(const struct weir_batch *batch, uint32_t piece, const struct weir_parquet_options *options, struct weir_buffer *file,
+static void write_rows(const struct weir_batch *batch, uint32_t piece,
+                       const struct weir_parquet_options *options, struct weir_buffer *file,
                        struct weir_parquet_result *ret_result)
 {
     struct weir_parquet_writer *writer;
     struct weir_parquet_result result;
-    must(weir_parquet_writer_new(&context, &context.memory, batch->type, options, (struct weir_parquet_sink){file_append, file}, &writer, &error));
+    must(weir_parquet_writer_new(&context, &context.memory, batch->type, options,
+                                 (struct weir_parquet_sink){file_append, file}, &writer, &error));
     for (uint32_t at = 0; at < batch->count; at += piece) {
         uint32_t rows[4096], here = batch->count - at < piece ? batch->count - at : piece;
         for (uint32_t i = 0; i < here && piece < batch->count; i++)
             rows[i] = at + i;
-        must(weir_parquet_writer_add(writer, batch, piece >= batch->count ? NULL : &(struct weir_selection){here, rows}, &error));
+        must(weir_parquet_writer_add(
+            writer, batch, piece >= batch->count ? NULL : &(struct weir_selection){here, rows},
+            &error));
     }
     must(weir_parquet_writer_finish(writer, &result, &error));
     cr_assert_eq(result.file_size, file->size);
@@ -54,7 +63,8 @@ static void batch_text(const struct weir_batch *batch, char **ret_text, size_t *
     fclose(out);
 }
 
-static void check_round_trip(const struct weir_batch *batch, const struct weir_parquet_options *options, uint32_t step)
+static void check_round_trip(const struct weir_batch *batch,
+                             const struct weir_parquet_options *options, uint32_t step)
 {
     WEIR_AUTO(weir_buffer) file = {.account = &context.memory};
     char *want, *got;
@@ -74,15 +84,19 @@ Test(parquet, every_type_and_codec_comes_back)
     for (uint32_t codec = 0; codec < 5; codec++)
         for (uint32_t count = 0; count < 700; count = count * 3 + 1) {
             struct weir_batch batch = sample_batch(&arena, schema, count, 0, &random);
-            struct weir_parquet_options options = {.codec = codec, .row_group_size = count % 2 ? 20000 : 0, .page_size = 1000};
+            struct weir_parquet_options options = {
+                .codec = codec, .row_group_size = count % 2 ? 20000 : 0, .page_size = 1000};
             check_round_trip(&batch, &options, 100);
         }
 }
 
 Test(parquet, pages_end_at_20000_rows)
 {
-    struct weir_type schema = {.id = WEIR_STRUCT, KIDS(FIELD("counter", 1, false, .id = WEIR_LONG), FIELD("list", 2, false, .id = WEIR_LIST, KIDS(FIELD("element", 3, false, .id = WEIR_INT))),
-                                                       FIELD("text", 4, false, .id = WEIR_STRING))};
+    struct weir_type schema = {.id = WEIR_STRUCT,
+                               KIDS(FIELD("counter", 1, false, .id = WEIR_LONG),
+                                    FIELD("list", 2, false, .id = WEIR_LIST,
+                                          KIDS(FIELD("element", 3, false, .id = WEIR_INT))),
+                                    FIELD("text", 4, false, .id = WEIR_STRING))};
     struct sample_random random = {11};
     struct weir_batch batch = sample_batch(&arena, &schema, 50000, 0, &random);
     check_round_trip(&batch, &(struct weir_parquet_options){.codec = WEIR_CODEC_ZSTD}, 4096);
@@ -94,7 +108,11 @@ Test(parquet, bytes_depend_on_rows_only)
     struct sample_random random = {3};
     struct weir_batch batch = sample_batch(&arena, schema, 3000, 0, &random);
     static const int32_t blooms[] = {3, 13};
-    struct weir_parquet_options options = {.codec = WEIR_CODEC_ZSTD, .row_group_size = 150000, .page_size = 3000, .bloom_ids = blooms, .bloom_count = 2};
+    struct weir_parquet_options options = {.codec = WEIR_CODEC_ZSTD,
+                                           .row_group_size = 150000,
+                                           .page_size = 3000,
+                                           .bloom_ids = blooms,
+                                           .bloom_count = 2};
     WEIR_AUTO(weir_buffer) first = {.account = &context.memory};
     write_rows(&batch, 3000, &options, &first, NULL);
     static const uint32_t pieces[] = {1, 7, 2048};
@@ -103,13 +121,17 @@ Test(parquet, bytes_depend_on_rows_only)
             WEIR_AUTO(weir_buffer) again = {.account = &context.memory};
             context.thread_count = threads;
             write_rows(&batch, pieces[p], &options, &again, NULL);
-            cr_assert(again.size == first.size && memcmp(again.data, first.data, first.size) == 0, "%d threads, batches of %u rows: other bytes", threads, pieces[p]);
+            cr_assert(again.size == first.size && memcmp(again.data, first.data, first.size) == 0,
+                      "%d threads, batches of %u rows: other bytes", threads, pieces[p]);
         }
 }
 
 Test(parquet, garbage_under_nulls_does_not_show)
 {
-    struct weir_type schema = {.id = WEIR_STRUCT, KIDS(FIELD("s", 1, false, .id = WEIR_STRUCT, KIDS(FIELD("a", 2, true, .id = WEIR_LONG), FIELD("b", 3, false, .id = WEIR_STRING))))};
+    struct weir_type schema = {.id = WEIR_STRUCT,
+                               KIDS(FIELD("s", 1, false, .id = WEIR_STRUCT,
+                                          KIDS(FIELD("a", 2, true, .id = WEIR_LONG),
+                                               FIELD("b", 3, false, .id = WEIR_STRING))))};
     WEIR_AUTO(weir_buffer) a = {.account = &context.memory};
     WEIR_AUTO(weir_buffer) b = {.account = &context.memory};
     struct sample_random random = {5};
@@ -135,9 +157,12 @@ Test(parquet, garbage_under_nulls_does_not_show)
 
 Test(parquet, constant_and_dictionary_vectors_are_written_flat)
 {
-    struct weir_type schema = {.id = WEIR_STRUCT, KIDS(FIELD("a", 1, false, .id = WEIR_STRING), FIELD("b", 2, false, .id = WEIR_LONG))};
+    struct weir_type schema = {
+        .id = WEIR_STRUCT,
+        KIDS(FIELD("a", 1, false, .id = WEIR_STRING), FIELD("b", 2, false, .id = WEIR_LONG))};
     struct sample_random random = {9};
-    struct weir_batch source = sample_batch(&arena, &schema, 10, 0, &random), batch = {.type = &schema, .count = 100};
+    struct weir_batch source = sample_batch(&arena, &schema, 10, 0, &random),
+                      batch = {.type = &schema, .count = 100};
     struct weir_vector columns[2] = {source.columns[0], source.columns[1]};
     uint32_t indices[100];
     for (uint32_t i = 0; i < 100; i++)
@@ -146,7 +171,11 @@ Test(parquet, constant_and_dictionary_vectors_are_written_flat)
     columns[0].validity = NULL;
     columns[0].count = columns[1].count = 100;
     source.columns[1].validity = NULL;
-    columns[1] = (struct weir_vector){.type = &schema.children[1].type, .kind = WEIR_DICTIONARY, .count = 100, .indices = indices, .dictionary = &source.columns[1]};
+    columns[1] = (struct weir_vector){.type = &schema.children[1].type,
+                                      .kind = WEIR_DICTIONARY,
+                                      .count = 100,
+                                      .indices = indices,
+                                      .dictionary = &source.columns[1]};
     batch.columns = columns;
     WEIR_AUTO(weir_buffer) file = {.account = &context.memory};
     write_rows(&batch, 100, &(struct weir_parquet_options){0}, &file, NULL);
@@ -164,19 +193,28 @@ Test(parquet, large_strings)
     uint8_t *text;
     must(weir_arena_alloc(&arena, (9 << 20) + 64, &text, &error));
     memset(text, 'x', 9 << 20);
-    struct weir_vector column = {.type = &schema.children[0].type, .count = 3, .offsets = offsets, .values = text};
+    struct weir_vector column = {
+        .type = &schema.children[0].type, .count = 3, .offsets = offsets, .values = text};
     struct weir_batch batch = {&schema, 3, &column};
     check_round_trip(&batch, &(struct weir_parquet_options){.codec = WEIR_CODEC_LZ4_RAW}, 1);
 }
 
 Test(parquet, columns_come_by_id_missing_ones_are_null_and_types_widen)
 {
-    struct weir_type old = {.id = WEIR_STRUCT, KIDS(FIELD("a", 1, true, .id = WEIR_INT), FIELD("b", 2, true, .id = WEIR_FLOAT), FIELD("c", 3, true, .id = WEIR_DECIMAL, .precision = 9, .scale = 2),
-        FIELD("s", 4, false, .id = WEIR_STRUCT, KIDS(FIELD("x", 5, true, .id = WEIR_LONG))))};
-    struct weir_type new = {.id = WEIR_STRUCT, KIDS(
-        FIELD("s", 4, false, .id = WEIR_STRUCT, KIDS(FIELD("y", 6, false, .id = WEIR_STRING), FIELD("renamed", 5, true, .id = WEIR_LONG))),
-        FIELD("c", 3, true, .id = WEIR_DECIMAL, .precision = 20, .scale = 2), FIELD("more", 7, false, .id = WEIR_LIST, KIDS(FIELD("element", 8, false, .id = WEIR_INT))),
-        FIELD("b", 2, true, .id = WEIR_DOUBLE), FIELD("a", 1, true, .id = WEIR_LONG))};
+    struct weir_type old = {
+        .id = WEIR_STRUCT,
+        KIDS(FIELD("a", 1, true, .id = WEIR_INT), FIELD("b", 2, true, .id = WEIR_FLOAT),
+             FIELD("c", 3, true, .id = WEIR_DECIMAL, .precision = 9, .scale = 2),
+             FIELD("s", 4, false, .id = WEIR_STRUCT, KIDS(FIELD("x", 5, true, .id = WEIR_LONG))))};
+    struct weir_type new = {
+        .id = WEIR_STRUCT,
+        KIDS(FIELD("s", 4, false, .id = WEIR_STRUCT,
+                   KIDS(FIELD("y", 6, false, .id = WEIR_STRING),
+                        FIELD("renamed", 5, true, .id = WEIR_LONG))),
+             FIELD("c", 3, true, .id = WEIR_DECIMAL, .precision = 20, .scale = 2),
+             FIELD("more", 7, false, .id = WEIR_LIST,
+                   KIDS(FIELD("element", 8, false, .id = WEIR_INT))),
+             FIELD("b", 2, true, .id = WEIR_DOUBLE), FIELD("a", 1, true, .id = WEIR_LONG))};
     struct sample_random random = {21};
     struct weir_batch batch = sample_batch(&arena, &old, 300, 0, &random), read;
     float *floats = batch.columns[1].values;
@@ -189,14 +227,18 @@ Test(parquet, columns_come_by_id_missing_ones_are_null_and_types_widen)
     must(weir_parquet_reader_next(reader, 300, &arena, &read, &error));
     cr_assert_eq(read.count, 300);
     for (uint32_t i = 0; i < 300; i++) {
-        cr_assert_eq(((int64_t *)read.columns[4].values)[i], ((int32_t *)batch.columns[0].values)[i]);
+        cr_assert_eq(((int64_t *)read.columns[4].values)[i],
+                     ((int32_t *)batch.columns[0].values)[i]);
         cr_assert_eq(((double *)read.columns[3].values)[i], (double)floats[i]);
-        cr_assert(((weir_int128 *)read.columns[1].values)[i] == ((weir_int128 *)batch.columns[2].values)[i]);
+        cr_assert(((weir_int128 *)read.columns[1].values)[i] ==
+                  ((weir_int128 *)batch.columns[2].values)[i]);
         cr_assert_not(weir_vector_valid(&read.columns[2], i));
-        cr_assert_eq(weir_vector_valid(&read.columns[0], i), weir_vector_valid(&batch.columns[3], i));
+        cr_assert_eq(weir_vector_valid(&read.columns[0], i),
+                     weir_vector_valid(&batch.columns[3], i));
         cr_assert_not(weir_vector_valid(&read.columns[0].children[0], i));
         if (weir_vector_valid(&batch.columns[3], i))
-            cr_assert_eq(((int64_t *)read.columns[0].children[1].values)[i], ((int64_t *)batch.columns[3].children[0].values)[i]);
+            cr_assert_eq(((int64_t *)read.columns[0].children[1].values)[i],
+                         ((int64_t *)batch.columns[3].children[0].values)[i]);
     }
     weir_parquet_reader_free(reader);
 }
@@ -206,28 +248,40 @@ Test(parquet, required_null_is_a_bug_not_a_file)
     struct weir_type schema = {.id = WEIR_STRUCT, KIDS(FIELD("a", 1, true, .id = WEIR_INT))};
     uint8_t validity[64] = {1};
     int32_t values[16] = {0};
-    struct weir_vector column = {.type = &schema.children[0].type, .count = 2, .null_count = 1, .values = values, .validity = validity};
+    struct weir_vector column = {.type = &schema.children[0].type,
+                                 .count = 2,
+                                 .null_count = 1,
+                                 .values = values,
+                                 .validity = validity};
     struct weir_batch batch = {&schema, 2, &column};
     WEIR_AUTO(weir_buffer) file = {.account = &context.memory};
     struct weir_parquet_writer *writer;
-    must(weir_parquet_writer_new(&context, &context.memory, &schema, &(struct weir_parquet_options){0}, (struct weir_parquet_sink){file_append, &file}, &writer, &error));
+    must(weir_parquet_writer_new(&context, &context.memory, &schema,
+                                 &(struct weir_parquet_options){0},
+                                 (struct weir_parquet_sink){file_append, &file}, &writer, &error));
     cr_assert_eq(weir_parquet_writer_add(writer, &batch, NULL, &error), WEIR_INTERNAL);
     cr_assert(strstr(error.text, "required column a"));
     struct weir_parquet_result result;
-    cr_assert_eq(weir_parquet_writer_finish(writer, &result, &error), WEIR_INTERNAL, "a file of half a batch was finished");
+    cr_assert_eq(weir_parquet_writer_finish(writer, &result, &error), WEIR_INTERNAL,
+                 "a file of half a batch was finished");
     weir_parquet_writer_free(writer);
 }
 
 Test(parquet, memory_stays_near_the_decoded_size)
 {
-    const struct weir_type schema = {.id = WEIR_STRUCT, KIDS(FIELD("a", 1, true, .id = WEIR_LONG), FIELD("b", 2, true, .id = WEIR_DOUBLE), FIELD("t", 3, true, .id = WEIR_BINARY))};
+    const struct weir_type schema = {.id = WEIR_STRUCT,
+                                     KIDS(FIELD("a", 1, true, .id = WEIR_LONG),
+                                          FIELD("b", 2, true, .id = WEIR_DOUBLE),
+                                          FIELD("t", 3, true, .id = WEIR_BINARY))};
     struct weir_account account;
     weir_account_init(&account, &context.memory, "writer", 0);
     struct sample_random random = {2};
     struct weir_batch batch = sample_batch(&arena, &schema, 2048, 0, &random);
     WEIR_AUTO(weir_buffer) file = {.account = &context.memory};
     struct weir_parquet_writer *writer;
-    must(weir_parquet_writer_new(&context, &account, &schema, &(struct weir_parquet_options){.row_group_size = 8 << 20}, (struct weir_parquet_sink){file_append, &file}, &writer, &error));
+    must(weir_parquet_writer_new(&context, &account, &schema,
+                                 &(struct weir_parquet_options){.row_group_size = 8 << 20},
+                                 (struct weir_parquet_sink){file_append, &file}, &writer, &error));
     size_t most = 0;
     while (weir_parquet_writer_written(writer) == 0) {
         most = account.used > most ? account.used : most;
@@ -239,7 +293,8 @@ Test(parquet, memory_stays_near_the_decoded_size)
 }
 
 static weir_status fail_at;
-static weir_status failing_sink(void *self, const void *data, size_t size, struct weir_error *reterr)
+static weir_status failing_sink(void *self, const void *data, size_t size,
+                                struct weir_error *reterr)
 {
     return weir_fail(reterr, fail_at, "no");
 }
@@ -250,12 +305,15 @@ Test(parquet, a_failing_sink_is_passed_on)
     struct weir_parquet_writer *writer;
     struct weir_parquet_result result;
     fail_at = WEIR_NO_SPACE;
-    must(weir_parquet_writer_new(&context, &context.memory, &schema, &(struct weir_parquet_options){0}, (struct weir_parquet_sink){failing_sink, NULL}, &writer, &error));
+    must(weir_parquet_writer_new(&context, &context.memory, &schema,
+                                 &(struct weir_parquet_options){0},
+                                 (struct weir_parquet_sink){failing_sink, NULL}, &writer, &error));
     cr_assert_eq(weir_parquet_writer_finish(writer, &result, &error), WEIR_NO_SPACE);
     weir_parquet_writer_free(writer);
 }
 
-/* Fails the first, second, ... byte of memory that is asked for, until the limit lets the whole run through. */
+/* Fails the first, second, ... byte of memory that is asked for, until the limit lets the whole run
+ * through. */
 Test(parquet, every_shortage_of_memory_is_an_error)
 {
     const struct weir_type *schema = sample_schema(&arena);
@@ -269,8 +327,11 @@ Test(parquet, every_shortage_of_memory_is_an_error)
         struct weir_parquet_writer *writer = NULL;
         struct weir_parquet_result result;
         weir_buffer_clear(&file);
-        struct weir_parquet_options options = {.codec = WEIR_CODEC_LZ4_RAW, .row_group_size = 10000};
-        weir_status status = weir_parquet_writer_new(&context, &account, schema, &options, (struct weir_parquet_sink){file_append, &file}, &writer, &error);
+        struct weir_parquet_options options = {.codec = WEIR_CODEC_LZ4_RAW,
+                                               .row_group_size = 10000};
+        weir_status status = weir_parquet_writer_new(&context, &account, schema, &options,
+                                                     (struct weir_parquet_sink){file_append, &file},
+                                                     &writer, &error);
         if (status == WEIR_OK)
             status = weir_parquet_writer_add(writer, &batch, NULL, &error);
         if (status == WEIR_OK)

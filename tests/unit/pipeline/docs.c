@@ -1,4 +1,5 @@
-/* weir-pipeline-docs SOURCE_ROOT: writes docs/pipeline.schema.json and the key table of docs/pipeline.md from keys.def. */
+/* weir-pipeline-docs SOURCE_ROOT: writes docs/pipeline.schema.json and the key table of
+ * docs/pipeline.md from keys.def. */
 #include "scheduler/pipeline/pipeline.h"
 
 #include <stdio.h>
@@ -11,7 +12,8 @@ static bool write_file(const char *path, const void *data, size_t size)
     return file && fclose(file) == 0 && good;
 }
 
-static weir_status replace_table(struct weir_account *account, const char *path, struct weir_error *reterr)
+static weir_status replace_table(struct weir_account *account, const char *path,
+                                 struct weir_error *reterr)
 {
     static char text[1 << 20];
     WEIR_AUTO(weir_buffer) out = {.account = account};
@@ -26,7 +28,9 @@ static weir_status replace_table(struct weir_account *account, const char *path,
     WEIR_TRY(weir_buffer_append(&out, text, (size_t)(start - text), reterr));
     WEIR_TRY(weir_pipeline_key_table(&out, reterr));
     WEIR_TRY(weir_buffer_append(&out, end, strlen(end), reterr));
-    return write_file(path, out.data, out.size) ? WEIR_OK : weir_fail(reterr, WEIR_IO, "cannot write %s", path);
+    return write_file(path, out.data, out.size)
+               ? WEIR_OK
+               : weir_fail(reterr, WEIR_IO, "cannot write %s", path);
 }
 
 int main(int argument_count, char **arguments)

@@ -1,11 +1,14 @@
-/* What is wrong with a pipeline file, to the letter: one case per kind of error, each key misspelt, secrets, hostile files. */
+/* What is wrong with a pipeline file, to the letter: one case per kind of error, each key misspelt,
+ * secrets, hostile files. */
 #include "tests/unit/pipeline/help.h"
 
 #include "scheduler/pipeline/pipeline_int.h"
 
 TestSuite(errors, .init = help_setup, .fini = help_teardown);
 
-static const struct { const char *name, *text, *report; } cases[] = {
+static const struct {
+    const char *name, *text, *report;
+} cases[] = {
 #include "tests/unit/pipeline/errors.def"
 };
 
@@ -15,7 +18,8 @@ Test(errors, golden)
     unsetenv("NOT_THERE");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cr_expect_null(read_text(cases[i].text), "%s", cases[i].name);
-        cr_expect_str_eq(reported, cases[i].report, "%s\n--- wanted\n%s--- got\n%s", cases[i].name, cases[i].report, reported);
+        cr_expect_str_eq(reported, cases[i].report, "%s\n--- wanted\n%s--- got\n%s", cases[i].name,
+                         cases[i].report, reported);
         cr_expect_eq(last_error.status, WEIR_USAGE);
     }
 }
@@ -27,14 +31,16 @@ Test(errors, without_report)
     const char *text = GOOD_SOURCES GOOD_TABLE GOOD_COLUMNS "sinkz: 1\n";
     struct weir_pipeline *pipeline = NULL;
     write_bytes("weir.yaml", text, strlen(text));
-    cr_assert_eq(weir_pipeline_read(&context, files, 1, NULL, NULL, &pipeline, &last_error), WEIR_USAGE);
+    cr_assert_eq(weir_pipeline_read(&context, files, 1, NULL, NULL, &pipeline, &last_error),
+                 WEIR_USAGE);
     cr_assert_str_eq(last_error.text, "weir.yaml:10:1: unknown key 'sinkz'");
     cr_assert_str_eq(last_error.hint, "did you mean 'sinks'?");
 }
 
 Test(errors, files)
 {
-    static const char *const none[] = {"no.yaml"}, *const far[] = {"s3://bucket/weir.yaml"}, *const in[] = {"-"}, *const folder[] = {"."};
+    static const char *const none[] = {"no.yaml"}, *const far[] = {"s3://bucket/weir.yaml"},
+                             *const in[] = {"-"}, *const folder[] = {"."};
     cr_assert_null(read_files(none, 1));
     cr_assert_str_eq(last_error.text, "cannot open no.yaml: No such file or directory");
     cr_assert_eq(last_error.status, WEIR_USAGE);
@@ -45,9 +51,11 @@ Test(errors, files)
     cr_assert_str_eq(last_error.text, ". is a folder");
 }
 
-/* ---- each key misspelt ---------------------------------------------------------------------------------------- */
+/* ---- each key misspelt
+ * ---------------------------------------------------------------------------------------- */
 
-/* A YAML flow text that leads to a map at `path`, with `inside` in it; `*` becomes a name, `-` a list item. */
+/* A YAML flow text that leads to a map at `path`, with `inside` in it; `*` becomes a name, `-` a
+ * list item. */
 static void nest(char *out, size_t room, const char *path, const char *inside)
 {
     size_t slash = strcspn(path, "/"), used;
@@ -59,14 +67,16 @@ static void nest(char *out, size_t room, const char *path, const char *inside)
     if (item)
         snprintf(out, room, "[");
     else
-        snprintf(out, room, "{%s%.*s: ", "", *path == '*' ? 8 : (int)slash, *path == '*' ? "bronze.x" : path);
+        snprintf(out, room, "{%s%.*s: ", "", *path == '*' ? 8 : (int)slash,
+                 *path == '*' ? "bronze.x" : path);
     used = strlen(out);
     nest(out + used, room - used, path[slash] ? path + slash + 1 : path + slash, inside);
     used = strlen(out);
     snprintf(out + used, room - used, "%s", item ? "]" : "}");
 }
 
-static void expect_suggestion(const struct key *key, const char *parent, const char *last, const char *misspelt)
+static void expect_suggestion(const struct key *key, const char *parent, const char *last,
+                              const char *misspelt)
 {
     char inside[160], text[1024], wanted[160], unknown[160];
     snprintf(inside, sizeof inside, "%s: 1", misspelt);
@@ -77,7 +87,8 @@ static void expect_suggestion(const struct key *key, const char *parent, const c
     const char *at = strstr(reported, unknown);
     cr_assert(at != NULL, "%s: no \"%s\" in\n%s", text, unknown, reported);
     const char *hint = strstr(at, "hint: ");
-    cr_assert(hint && strncmp(hint + 6, wanted, strlen(wanted)) == 0, "%s (%s): wanted %s in\n%s", text, key->path, wanted, at);
+    cr_assert(hint && strncmp(hint + 6, wanted, strlen(wanted)) == 0, "%s (%s): wanted %s in\n%s",
+              text, key->path, wanted, at);
 }
 
 Test(errors, each_key_misspelt)
@@ -116,26 +127,42 @@ Test(errors, each_key_misspelt)
     cr_assert_gt(tried, 300, "%zu", tried);
 }
 
-/* ---- secrets -------------------------------------------------------------------------------------------------- */
+/* ---- secrets
+ * --------------------------------------------------------------------------------------------------
+ */
 
 Test(errors, secrets_never_show)
 {
     static const char *const texts[] = {
-        "{sasl.password: hunter2-%d, nonsense: 1}", "{nonsense: 1, sasl.password: \"hunter2, 3\", more.nonsense: 2}",
-        "{sasl.passwrd: hunter2}", "{ssl.key.pem: hunter2, fetch.error.backoff.ms: x}", "{sasl.oauthbearer.config: [hunter2]}",
-        "{sasl.password: {a: hunter2}}", "{sasl.password : hunter2, \"nonsense\": 1", "{sasl.password: \"${NO_SUCH_VARIABLE}hunter2\"}",
-        "{sasl.password: \"hunter2${\"}", "{\"sasl.password\": \"hunter2\", nonsense: 1}", "{'ssl.key.password': 'hunter2', nonsense: 1}",
-        "\n        ssl.key.pem: |\n          hunter2\n          hunter2 ${NO_SUCH_VARIABLE}\n        nonsense: 1",
-        "\n        ssl.key.pem: \"hunter2\n          hunter2 ${NO_SUCH_VARIABLE} hunter2\"\n        nonsense: 1",
-        "\n        sasl.password: hunter2\n        sasl.password: hunter2", "{ssl.endpoint.identification.algorithm: \"file:secret.txt\"}",
-        "{security.protocol: \"file:secret.txt\", sasl.password: \"file:secret.txt\"}", "{sasl.password: \"file:binary.txt\"}",
+        "{sasl.password: hunter2-%d, nonsense: 1}",
+        "{nonsense: 1, sasl.password: \"hunter2, 3\", more.nonsense: 2}",
+        "{sasl.passwrd: hunter2}",
+        "{ssl.key.pem: hunter2, fetch.error.backoff.ms: x}",
+        "{sasl.oauthbearer.config: [hunter2]}",
+        "{sasl.password: {a: hunter2}}",
+        "{sasl.password : hunter2, \"nonsense\": 1",
+        "{sasl.password: \"${NO_SUCH_VARIABLE}hunter2\"}",
+        "{sasl.password: \"hunter2${\"}",
+        "{\"sasl.password\": \"hunter2\", nonsense: 1}",
+        "{'ssl.key.password': 'hunter2', nonsense: 1}",
+        "\n        ssl.key.pem: |\n          hunter2\n          hunter2 ${NO_SUCH_VARIABLE}\n      "
+        "  nonsense: 1",
+        "\n        ssl.key.pem: \"hunter2\n          hunter2 ${NO_SUCH_VARIABLE} hunter2\"\n       "
+        " nonsense: 1",
+        "\n        sasl.password: hunter2\n        sasl.password: hunter2",
+        "{ssl.endpoint.identification.algorithm: \"file:secret.txt\"}",
+        "{security.protocol: \"file:secret.txt\", sasl.password: \"file:secret.txt\"}",
+        "{sasl.password: \"file:binary.txt\"}",
     };
     write_bytes("secret.txt", "hunter2\n", 8);
     write_bytes("binary.txt", "hunter2\0x\n", 10);
     unsetenv("NO_SUCH_VARIABLE");
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         char text[2048];
-        snprintf(text, sizeof text, "version: 1\nname: t\nlake: {warehouse: ./lake}\nsources:\n  s:\n    kafka:\n      topics: t\n      properties: %s\n" GOOD_TABLE GOOD_COLUMNS, texts[i]);
+        snprintf(text, sizeof text,
+                 "version: 1\nname: t\nlake: {warehouse: ./lake}\nsources:\n  s:\n    kafka:\n     "
+                 " topics: t\n      properties: %s\n" GOOD_TABLE GOOD_COLUMNS,
+                 texts[i]);
         cr_assert_null(read_text(text), "%s", text);
         cr_expect(reported[0] != 0, "%s", text);
         cr_expect_null(strstr(reported, "hunter2"), "%s\n%s", text, reported);
@@ -146,7 +173,9 @@ Test(errors, secrets_never_show)
 Test(errors, environment_values_do_not_show)
 {
     setenv("WEIR_TEST_VALUE", "hunter2", 1);
-    static const char *const texts[] = {"run: {threads: \"${WEIR_TEST_VALUE}\"}\n", "owner: ok\nrun: {deadline: \"${WEIR_TEST_VALUE}\", memory_limit: \"${WEIR_TEST_VALUE}\"}\n"};
+    static const char *const texts[] = {"run: {threads: \"${WEIR_TEST_VALUE}\"}\n",
+                                        "owner: ok\nrun: {deadline: \"${WEIR_TEST_VALUE}\", "
+                                        "memory_limit: \"${WEIR_TEST_VALUE}\"}\n"};
     for (size_t i = 0; i < 2; i++) {
         char text[2048];
         snprintf(text, sizeof text, GOOD_SOURCES GOOD_TABLE GOOD_COLUMNS "%s", texts[i]);
@@ -155,7 +184,8 @@ Test(errors, environment_values_do_not_show)
     }
 }
 
-/* ---- hostile files -------------------------------------------------------------------------------------------- */
+/* ---- hostile files
+ * -------------------------------------------------------------------------------------------- */
 
 static char *repeated(const char *before, const char *unit, size_t count, const char *after)
 {
@@ -171,14 +201,19 @@ static char *repeated(const char *before, const char *unit, size_t count, const 
 
 Test(errors, hostile)
 {
-    static const struct { const char *before, *unit; size_t count; const char *after, *says; } files[] = {
+    static const struct {
+        const char *before, *unit;
+        size_t count;
+        const char *after, *says;
+    } files[] = {
         {"a: ", "[", 1000000, "", "weir.yaml:1:50004: more than 50000 opening brackets"},
         {"a: ", "[", 40000, "", "weir.yaml:1:67: nested deeper than 64 levels"},
         {"a: ", "{a: ", 40000, "", "nested deeper than 64 levels"},
         {"", "- ", 100000, "", "nested deeper than 64 levels"},
         {"name: ", "x", 3000000, "\nz: 1\n", "unknown key 'z'"},
         {"name: \"", "x", 5000000, "\"\n", "weir.yaml is larger than 4194304 bytes"},
-        {"a0: &a0 [x]\na: [", "*a0,", 150000, "]\n", "more than 200000 values, aliases counted each time"},
+        {"a0: &a0 [x]\na: [", "*a0,", 150000, "]\n",
+         "more than 200000 values, aliases counted each time"},
         {"", "? ", 20000, "", "weir.yaml:1:"},
         {"a: ", "&a ", 20000, "x", "weir.yaml:1:"},
         {"a: ", "!!x ", 20000, "x", "weir.yaml:1:"},
@@ -189,7 +224,8 @@ Test(errors, hostile)
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char *text = repeated(files[i].before, files[i].unit, files[i].count, files[i].after);
         cr_assert_null(read_text(text));
-        cr_expect(strstr(reported, files[i].says) || strstr(last_error.text, files[i].says), "%zu: wanted %s, got\n%.2000s%s", i, files[i].says, reported, last_error.text);
+        cr_expect(strstr(reported, files[i].says) || strstr(last_error.text, files[i].says),
+                  "%zu: wanted %s, got\n%.2000s%s", i, files[i].says, reported, last_error.text);
         cr_expect_lt(strlen(reported), 100000u);
         free(text);
     }
@@ -209,11 +245,14 @@ Test(errors, alias_bomb)
     cr_assert(strstr(reported, "more than 200000 values"), "%s", reported);
 }
 
-/* Every prefix of a good file, and the file with each byte replaced in turn: an error or a pipeline, never a crash. */
+/* Every prefix of a good file, and the file with each byte replaced in turn: an error or a
+ * pipeline, never a crash. */
 Test(errors, damaged)
 {
-    const char *good = GOOD_SOURCES GOOD_TABLE "    columns: {a: \"struct<x:int, y:list<string>>\", b: {type: timestamptz, unit: millis}}\n"
-                                               "    partition_by: [days(b)]\n    expect: [{that: \"a.x > 1\"}]\n    codec: zstd(3)\n";
+    const char *good = GOOD_SOURCES GOOD_TABLE
+        "    columns: {a: \"struct<x:int, y:list<string>>\", b: {type: timestamptz, unit: "
+        "millis}}\n"
+        "    partition_by: [days(b)]\n    expect: [{that: \"a.x > 1\"}]\n    codec: zstd(3)\n";
     size_t size = strlen(good);
     static const char *const files[] = {"weir.yaml"};
     char text[1024];

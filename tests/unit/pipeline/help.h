@@ -54,7 +54,8 @@ static inline struct weir_pipeline *read_files(const char *const *files, size_t 
     struct weir_pipeline *pipeline = NULL;
     reported[0] = 0;
     last_error = (struct weir_error){0};
-    weir_status status = weir_pipeline_read(&context, files, count, collect, NULL, &pipeline, &last_error);
+    weir_status status = weir_pipeline_read(&context, files, count, collect, NULL, &pipeline,
+                                            &last_error);
     cr_assert_eq(status == WEIR_OK, pipeline != NULL);
     if (!pipeline)
         cr_assert_eq(atomic_load(&context.memory.used), 0, "memory kept after an error");
@@ -75,10 +76,10 @@ static inline struct weir_pipeline *read_good(const char *text)
     return pipeline;
 }
 
-#define GOOD_SOURCES                                                                                \
-    "version: 1\nname: t\nlake: {warehouse: ./lake}\nsources:\n"                                    \
+#define GOOD_SOURCES                                                                               \
+    "version: 1\nname: t\nlake: {warehouse: ./lake}\nsources:\n"                                   \
     "  s: {kafka: {topics: [t], properties: {bootstrap.servers: \"x:1\"}}}\n"
-#define GOOD_TABLE "tables:\n  bronze.t:\n    source: s\n"
+#define GOOD_TABLE   "tables:\n  bronze.t:\n    source: s\n"
 #define GOOD_COLUMNS "    columns: {a: int, b: timestamptz required}\n"
 
 #endif

@@ -1,4 +1,5 @@
-/* Good pipeline files: what they become, merging, defaults, secrets, digests, Avro schemas, documents, templates. */
+/* Good pipeline files: what they become, merging, defaults, secrets, digests, Avro schemas,
+ * documents, templates. */
 #include "tests/unit/pipeline/help.h"
 
 #include "formats/codec/codec.h"
@@ -28,17 +29,27 @@ Test(read, everything)
     setenv("WEIR_TEST_BROKERS", "b1:9092,b2:9092", 1);
     write_bytes("pw", "hunter2\r\n", 9);
     struct weir_pipeline *p = read_good(
-        "version: 1\nname: inv\nowner: o@x\nlake:\n  tenant: acme\n  environment: prod\n  region: eu-west-2\n  classification: [GDPR]\n"
-        "  tags: {a: b}\n  warehouse: s3://{tenant}-{region}-datalake/x/\n  s3: {endpoint: \"http://h:1\", path_style: true, account: \"123\", assume_role: {arn: r, external_id: \"file:pw\"}}\n"
+        "version: 1\nname: inv\nowner: o@x\nlake:\n  tenant: acme\n  environment: prod\n  region: "
+        "eu-west-2\n  classification: [GDPR]\n"
+        "  tags: {a: b}\n  warehouse: s3://{tenant}-{region}-datalake/x/\n  s3: {endpoint: "
+        "\"http://h:1\", path_style: true, account: \"123\", assume_role: {arn: r, external_id: "
+        "\"file:pw\"}}\n"
         "  tls: {ca_file: certs/ca.pem}\n"
-        "run: {threads: 3, memory_limit: 256MiB, spill: {dir: s, limit: 1GiB}, window: {max_records: 10, max_bytes: 2MiB}, deadline: 4m}\n"
-        "sources:\n  k:\n    kafka: {topics: [a, b], start: 2026-11-01T00:00:00Z, group: g, headers: true, transactional: true,\n"
-        "      properties: {bootstrap.servers: \"${WEIR_TEST_BROKERS:-x}\", sasl.password: \"file:pw\", client.id: \"$${x}\"}}\n"
-        "  o: {kafka: {topics: \"/t.*/\", start: {0: 42, 1: 17}, properties: {bootstrap.servers: x}}}\n  f: {files: in/*.ndjson.gz}\n"
+        "run: {threads: 3, memory_limit: 256MiB, spill: {dir: s, limit: 1GiB}, window: "
+        "{max_records: 10, max_bytes: 2MiB}, deadline: 4m}\n"
+        "sources:\n  k:\n    kafka: {topics: [a, b], start: 2026-11-01T00:00:00Z, group: g, "
+        "headers: true, transactional: true,\n"
+        "      properties: {bootstrap.servers: \"${WEIR_TEST_BROKERS:-x}\", sasl.password: "
+        "\"file:pw\", client.id: \"$${x}\"}}\n"
+        "  o: {kafka: {topics: \"/t.*/\", start: {0: 42, 1: 17}, properties: {bootstrap.servers: "
+        "x}}}\n  f: {files: in/*.ndjson.gz}\n"
         "tables:\n  bronze.k:\n    source: k\n    where: a > 1\n"
-        "    columns: {a: int required, h: {type: string, class: personal, subject: who, doc: d}, t: {type: timestamptz, unit: millis}, s: \"struct<x:int>\"}\n"
-        "    expect: [{that: a > 2, name: big, on_fail: warn}, {not_null: [h, s.x]}]\n    on_invalid: fail\n    max_invalid: {share: 5%, of_at_least: 7}\n"
-        "    unknown_fields: quarantine\n    partition_by: [days(t), \"bucket(4, a)\"]\n    sort_by: [a desc, t asc nulls last]\n    bloom: h\n    codec: zstd(9)\n"
+        "    columns: {a: int required, h: {type: string, class: personal, subject: who, doc: d}, "
+        "t: {type: timestamptz, unit: millis}, s: \"struct<x:int>\"}\n"
+        "    expect: [{that: a > 2, name: big, on_fail: warn}, {not_null: [h, s.x]}]\n    "
+        "on_invalid: fail\n    max_invalid: {share: 5%, of_at_least: 7}\n"
+        "    unknown_fields: quarantine\n    partition_by: [days(t), \"bucket(4, a)\"]\n    "
+        "sort_by: [a desc, t asc nulls last]\n    bloom: h\n    codec: zstd(9)\n"
         "    file_size: 1GB\n    row_group: 2MiB\n    metadata: false\n    tombstones: skip\n"
         "  bronze.f: {source: f, columns: {a: int}}\npolicies: {GDPR: {regions: eu-west-2}}\n");
     char folder[4096], path[4200];
@@ -94,7 +105,8 @@ Test(read, everything)
     cr_assert_eq(t->partition_by_count, 2);
     cr_expect_str_eq(t->partition_by[1], "bucket(4, a)");
     cr_assert_eq(t->sort_count, 2);
-    cr_expect(t->sort_by[0].descending && !t->sort_by[0].nulls_first && !t->sort_by[1].descending && !t->sort_by[1].nulls_first);
+    cr_expect(t->sort_by[0].descending && !t->sort_by[0].nulls_first && !t->sort_by[1].descending &&
+              !t->sort_by[1].nulls_first);
     cr_expect_str_eq(t->bloom[0], "h");
     cr_expect_eq(t->codec, WEIR_CODEC_ZSTD);
     cr_expect_eq(t->codec_level, 9);
@@ -130,8 +142,10 @@ Test(read, defaults)
 Test(read, several_files)
 {
     static const char *const files[] = {"a.yaml", "b.yaml"};
-    const char *a = GOOD_SOURCES GOOD_TABLE GOOD_COLUMNS "run: {threads: 2, window: {max_records: 5}}\n";
-    const char *b = "run: {threads: 4}\nsources: {s: {kafka: {topics: [u, v]}}}\ntables:\n  bronze.t: {columns: {c: long}}\n";
+    const char *a = GOOD_SOURCES GOOD_TABLE GOOD_COLUMNS
+        "run: {threads: 2, window: {max_records: 5}}\n";
+    const char *b = "run: {threads: 4}\nsources: {s: {kafka: {topics: [u, v]}}}\ntables:\n  "
+                    "bronze.t: {columns: {c: long}}\n";
     write_bytes("a.yaml", a, strlen(a));
     write_bytes("b.yaml", b, strlen(b));
     struct weir_pipeline *p = read_files(files, 2);
@@ -146,13 +160,18 @@ Test(read, several_files)
     b = "run: {threads: lots}\ntables: {bronze.t: {sourc: x}}\n";
     write_bytes("b.yaml", b, strlen(b));
     cr_assert_null(read_files(files, 2));
-    cr_expect_str_eq(reported, "b.yaml:1:16: run.threads: expected a whole number or auto, but there is 'lots'\n  run: {threads: lots}\n                 ^\n"
-                               "b.yaml:2:21: tables.bronze.t: unknown key 'sourc'\n  tables: {bronze.t: {sourc: x}}\n                      ^\n  hint: did you mean 'source'?\n");
+    cr_expect_str_eq(reported,
+                     "b.yaml:1:16: run.threads: expected a whole number or auto, but there is "
+                     "'lots'\n  run: {threads: lots}\n                 ^\n"
+                     "b.yaml:2:21: tables.bronze.t: unknown key 'sourc'\n  tables: {bronze.t: "
+                     "{sourc: x}}\n                      ^\n  hint: did you mean 'source'?\n");
 }
 
 Test(read, anchors_and_merge_keys)
 {
-    struct weir_pipeline *p = read_good(GOOD_SOURCES "tables:\n  bronze.t: &t\n    source: s\n    columns: &c {a: int}\n  bronze.u: {<<: *t, codec: zstd}\n  bronze.v: {source: s, columns: *c}\n");
+    struct weir_pipeline *p = read_good(
+        GOOD_SOURCES "tables:\n  bronze.t: &t\n    source: s\n    columns: &c {a: int}\n  "
+                     "bronze.u: {<<: *t, codec: zstd}\n  bronze.v: {source: s, columns: *c}\n");
     cr_assert_eq(p->table_count, 3);
     cr_expect_eq(p->tables[1].codec, WEIR_CODEC_ZSTD);
     expect_type(&p->tables[1].columns, "struct<a:int>");
@@ -163,9 +182,11 @@ Test(read, printed_again_is_the_same)
 {
     write_bytes("pw", "hunter2\n", 8);
     struct weir_pipeline *p = read_good(
-        "version: 1\nname: \"true\"\nowner: 'a: b # c'\nlake: {warehouse: ./lake, tags: {n: \"1\", s: \" x \", q: \"a\\\"b\\\\c\\n\", d: \"$${HOME}\", e: \"-\"}}\nsources:\n"
-        "  s: {kafka: {topics: [t], properties: {bootstrap.servers: \"x:1\", sasl.password: \"file:pw\", ssl.key.password: plainly}}}\n"
-        GOOD_TABLE "    columns: {a: \"map<string, string>\", \"b: c\": int}\n");
+        "version: 1\nname: \"true\"\nowner: 'a: b # c'\nlake: {warehouse: ./lake, tags: {n: \"1\", "
+        "s: \" x \", q: \"a\\\"b\\\\c\\n\", d: \"$${HOME}\", e: \"-\"}}\nsources:\n"
+        "  s: {kafka: {topics: [t], properties: {bootstrap.servers: \"x:1\", sasl.password: "
+        "\"file:pw\", ssl.key.password: plainly}}}\n" GOOD_TABLE
+        "    columns: {a: \"map<string, string>\", \"b: c\": int}\n");
     WEIR_AUTO(weir_buffer) out = {.account = &context.memory};
     cr_assert_eq(weir_pipeline_print(p, &out, NULL), WEIR_OK);
     char *first = strdup((char *)out.data);
@@ -195,15 +216,22 @@ static void digest_of(const char *text, char out[33])
 Test(read, digest)
 {
     static const char *const same[] = {
-        "# comment\n" GOOD_SOURCES "tables:\n  bronze.t:\n    columns: {a: int, b: timestamptz required}\n    source: s\n",
-        GOOD_SOURCES GOOD_TABLE GOOD_COLUMNS "    codec: zstd\n    file_size: 1GiB\n    bloom: a\nrun: {threads: 1}\n",
-        GOOD_SOURCES GOOD_TABLE "    columns: {a: {type: int, doc: text}, b: {type: timestamptz, required: true}}\n",
+        "# comment\n" GOOD_SOURCES
+        "tables:\n  bronze.t:\n    columns: {a: int, b: timestamptz required}\n    source: s\n",
+        GOOD_SOURCES GOOD_TABLE GOOD_COLUMNS
+        "    codec: zstd\n    file_size: 1GiB\n    bloom: a\nrun: {threads: 1}\n",
+        GOOD_SOURCES GOOD_TABLE
+        "    columns: {a: {type: int, doc: text}, b: {type: timestamptz, required: true}}\n",
     };
     static const char *const other[] = {
-        GOOD_SOURCES GOOD_TABLE "    columns: {a: int, b: timestamptz}\n", GOOD_SOURCES GOOD_TABLE "    columns: {a: long, b: timestamptz required}\n",
-        GOOD_SOURCES GOOD_TABLE GOOD_COLUMNS "    where: a > 1\n", GOOD_SOURCES GOOD_TABLE GOOD_COLUMNS "    expect: [{that: a > 1}]\n",
-        GOOD_SOURCES GOOD_TABLE GOOD_COLUMNS "    partition_by: a\n", GOOD_SOURCES GOOD_TABLE GOOD_COLUMNS "    tombstones: skip\n",
-        GOOD_SOURCES GOOD_TABLE "    columns: {a: {type: int, class: personal}, b: timestamptz required}\n",
+        GOOD_SOURCES GOOD_TABLE "    columns: {a: int, b: timestamptz}\n",
+        GOOD_SOURCES GOOD_TABLE "    columns: {a: long, b: timestamptz required}\n",
+        GOOD_SOURCES GOOD_TABLE GOOD_COLUMNS "    where: a > 1\n",
+        GOOD_SOURCES GOOD_TABLE GOOD_COLUMNS "    expect: [{that: a > 1}]\n",
+        GOOD_SOURCES GOOD_TABLE GOOD_COLUMNS "    partition_by: a\n",
+        GOOD_SOURCES GOOD_TABLE GOOD_COLUMNS "    tombstones: skip\n",
+        GOOD_SOURCES GOOD_TABLE
+        "    columns: {a: {type: int, class: personal}, b: timestamptz required}\n",
     };
     char base[33], digest[33];
     digest_of(GOOD_SOURCES GOOD_TABLE GOOD_COLUMNS, base);
@@ -220,29 +248,58 @@ Test(read, digest)
 Test(read, avro_schema)
 {
     const char *schema =
-        "{\"type\": \"record\", \"name\": \"r\", \"fields\": [{\"name\": \"id\", \"type\": \"long\", \"doc\": \"key\"}, {\"name\": \"t\", \"type\": [\"null\", {\"type\": \"long\", \"logicalType\": \"timestamp-millis\"}], \"default\": null},"
-        "{\"name\": \"l\", \"type\": {\"type\": \"long\", \"logicalType\": \"local-timestamp-micros\"}}, {\"name\": \"d\", \"type\": {\"type\": \"bytes\", \"logicalType\": \"decimal\", \"precision\": 9, \"scale\": 2}},"
-        "{\"name\": \"u\", \"type\": {\"type\": \"string\", \"logicalType\": \"uuid\"}}, {\"name\": \"e\", \"type\": {\"type\": \"enum\", \"name\": \"e\", \"symbols\": [\"A\"]}},"
-        "{\"name\": \"f\", \"type\": {\"type\": \"fixed\", \"name\": \"f4\", \"size\": 4}}, {\"name\": \"g\", \"type\": [\"null\", \"f4\"]}, {\"name\": \"a\", \"type\": {\"type\": \"array\", \"items\": [\"null\", \"int\"]}},"
-        "{\"name\": \"m\", \"type\": {\"type\": \"map\", \"values\": \"double\"}}, {\"name\": \"s\", \"type\": {\"type\": \"record\", \"name\": \"n\", \"namespace\": \"x.y\", \"fields\": [{\"name\": \"q\", \"type\": {\"type\": \"int\", \"logicalType\": \"date\"}}]}},"
+        "{\"type\": \"record\", \"name\": \"r\", \"fields\": [{\"name\": \"id\", \"type\": "
+        "\"long\", \"doc\": \"key\"}, {\"name\": \"t\", \"type\": [\"null\", {\"type\": \"long\", "
+        "\"logicalType\": \"timestamp-millis\"}], \"default\": null},"
+        "{\"name\": \"l\", \"type\": {\"type\": \"long\", \"logicalType\": "
+        "\"local-timestamp-micros\"}}, {\"name\": \"d\", \"type\": {\"type\": \"bytes\", "
+        "\"logicalType\": \"decimal\", \"precision\": 9, \"scale\": 2}},"
+        "{\"name\": \"u\", \"type\": {\"type\": \"string\", \"logicalType\": \"uuid\"}}, "
+        "{\"name\": \"e\", \"type\": {\"type\": \"enum\", \"name\": \"e\", \"symbols\": [\"A\"]}},"
+        "{\"name\": \"f\", \"type\": {\"type\": \"fixed\", \"name\": \"f4\", \"size\": 4}}, "
+        "{\"name\": \"g\", \"type\": [\"null\", \"f4\"]}, {\"name\": \"a\", \"type\": {\"type\": "
+        "\"array\", \"items\": [\"null\", \"int\"]}},"
+        "{\"name\": \"m\", \"type\": {\"type\": \"map\", \"values\": \"double\"}}, {\"name\": "
+        "\"s\", \"type\": {\"type\": \"record\", \"name\": \"n\", \"namespace\": \"x.y\", "
+        "\"fields\": [{\"name\": \"q\", \"type\": {\"type\": \"int\", \"logicalType\": "
+        "\"date\"}}]}},"
         "{\"name\": \"s2\", \"type\": [\"x.y.n\", \"null\"]}]}";
     write_bytes("r.avsc", schema, strlen(schema));
-    struct weir_pipeline *p = read_good(GOOD_SOURCES GOOD_TABLE "    schema: r.avsc\n    partition_by: days(t)\n");
-    expect_type(&p->tables[0].columns, "struct<id:long required, t:timestamptz, l:timestamp required, d:decimal(9,2) required, u:uuid required, e:string required, f:fixed(4) required, g:fixed(4), "
-                                       "a:list<int> required, m:map<string, double required> required, s:struct<q:date required> required, s2:struct<q:date required>>");
+    struct weir_pipeline *p = read_good(GOOD_SOURCES GOOD_TABLE
+                                        "    schema: r.avsc\n    partition_by: days(t)\n");
+    expect_type(&p->tables[0].columns,
+                "struct<id:long required, t:timestamptz, l:timestamp required, d:decimal(9,2) "
+                "required, u:uuid required, e:string required, f:fixed(4) required, g:fixed(4), "
+                "a:list<int> required, m:map<string, double required> required, s:struct<q:date "
+                "required> required, s2:struct<q:date required>>");
     cr_expect_str_eq(p->tables[0].columns.children[0].doc, "key");
     weir_pipeline_free(p);
 }
 
 Test(read, avro_schema_errors)
 {
-    static const struct { const char *schema, *says; } schemas[] = {
-        {"{", "r.avsc:1:1: "}, {"\"int\"", "r.avsc: $: the schema of a table must be a record"}, {"{\"type\":\"record\",\"name\":\"r\",\"fields\":[]}", "r.avsc: $: a record without fields"},
-        {"{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"a\",\"type\":\"strng\"}]}", "r.avsc: $.fields[0].type: unknown type 'strng'"},
-        {"{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"a\",\"type\":[\"int\",\"string\"]}]}", "$.fields[0].type: a union of several types"},
-        {"{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"a\",\"type\":[\"null\",\"r\"]}]}", "$.fields[0].type: a type that holds itself"},
-        {"{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"a\",\"type\":{\"type\":\"array\",\"items\":{\"type\":\"fixed\",\"name\":\"f\",\"size\":0}}}]}", "$.fields[0].type.items: size of fixed"},
-        {"{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"a\"}]}", "$.fields[0].type: no type"}, {"{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"_file\",\"type\":\"int\"}]}", "Weir's own columns"},
+    static const struct {
+        const char *schema, *says;
+    } schemas[] = {
+        {"{", "r.avsc:1:1: "},
+        {"\"int\"", "r.avsc: $: the schema of a table must be a record"},
+        {"{\"type\":\"record\",\"name\":\"r\",\"fields\":[]}",
+         "r.avsc: $: a record without fields"},
+        {"{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"a\",\"type\":\"strng\"}]}",
+         "r.avsc: $.fields[0].type: unknown type 'strng'"},
+        {"{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"a\",\"type\":[\"int\","
+         "\"string\"]}]}",
+         "$.fields[0].type: a union of several types"},
+        {"{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"a\",\"type\":[\"null\",\"r\"]"
+         "}]}",
+         "$.fields[0].type: a type that holds itself"},
+        {"{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"a\",\"type\":{\"type\":"
+         "\"array\",\"items\":{\"type\":\"fixed\",\"name\":\"f\",\"size\":0}}}]}",
+         "$.fields[0].type.items: size of fixed"},
+        {"{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"a\"}]}",
+         "$.fields[0].type: no type"},
+        {"{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"_file\",\"type\":\"int\"}]}",
+         "Weir's own columns"},
     };
     for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++) {
         write_bytes("r.avsc", schemas[i].schema, strlen(schemas[i].schema));
@@ -257,20 +314,24 @@ Test(read, avro_schema_errors)
     cr_assert_null(read_text(GOOD_SOURCES GOOD_TABLE "    schema: r.avsc\n"));
 }
 
-/* ---- documents and templates ---------------------------------------------------------------------------------- */
+/* ---- documents and templates
+ * ---------------------------------------------------------------------------------- */
 
 Test(read, committed_schema_is_current)
 {
     WEIR_AUTO(weir_buffer) out = {.account = &context.memory};
     cr_assert_eq(weir_pipeline_schema(&out, NULL), WEIR_OK);
-    cr_assert(strcmp((char *)out.data, file_text(WEIR_SOURCE_ROOT "/docs/pipeline.schema.json")) == 0, "docs/pipeline.schema.json is old: run weir-pipeline-docs");
+    cr_assert(strcmp((char *)out.data, file_text(WEIR_SOURCE_ROOT "/docs/pipeline.schema.json")) ==
+                  0,
+              "docs/pipeline.schema.json is old: run weir-pipeline-docs");
 }
 
 Test(read, committed_key_table_is_current)
 {
     WEIR_AUTO(weir_buffer) out = {.account = &context.memory};
     cr_assert_eq(weir_pipeline_key_table(&out, NULL), WEIR_OK);
-    cr_assert(strstr(file_text(WEIR_SOURCE_ROOT "/docs/pipeline.md"), (char *)out.data) != NULL, "docs/pipeline.md is old: run weir-pipeline-docs");
+    cr_assert(strstr(file_text(WEIR_SOURCE_ROOT "/docs/pipeline.md"), (char *)out.data) != NULL,
+              "docs/pipeline.md is old: run weir-pipeline-docs");
 }
 
 Test(read, examples_of_the_document)
@@ -304,10 +365,19 @@ Test(read, from_a_type)
     struct weir_arena arena;
     struct weir_type type;
     weir_arena_init(&arena, &context.memory);
-    cr_assert_eq(weir_type_parse(&arena, "struct<id:long required, \"a: b\":string, true:int, \"x#y\":struct<\"p q\":map<string, double>>, \"${HOME}\":list<int>, \"tab\t\":int>", &type, &last_error), WEIR_OK, "%s", last_error.text);
+    cr_assert_eq(
+        weir_type_parse(&arena,
+                        "struct<id:long required, \"a: b\":string, true:int, \"x#y\":struct<\"p "
+                        "q\":map<string, double>>, \"${HOME}\":list<int>, \"tab\t\":int>",
+                        &type, &last_error),
+        WEIR_OK, "%s", last_error.text);
     for (int kafka = 0; kafka < 2; kafka++) {
         WEIR_AUTO(weir_buffer) out = {.account = &context.memory};
-        struct weir_pipeline_sketch sketch = {.name = "sketch", .table = "bronze.readings", .files = kafka ? NULL : "in/*.ndjson", .topic = "readings", .columns = &type};
+        struct weir_pipeline_sketch sketch = {.name = "sketch",
+                                              .table = "bronze.readings",
+                                              .files = kafka ? NULL : "in/*.ndjson",
+                                              .topic = "readings",
+                                              .columns = &type};
         type.child_count = 5; /* a name with a tab is no column's name */
         cr_assert_eq(weir_pipeline_from_type(&sketch, &out, NULL), WEIR_OK);
         struct weir_pipeline *p = read_good((char *)out.data);

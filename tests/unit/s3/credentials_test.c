@@ -17,7 +17,10 @@ static struct weir_error error;
 static int64_t wall_ms = 1795428000000; /* 2026-11-23T10:00:00Z */
 static char folder[] = "/tmp/weir-keys-XXXXXX";
 
-static int64_t fake_wall(void *self) { return wall_ms; }
+static int64_t fake_wall(void *self)
+{
+    return wall_ms;
+}
 static void fake_sleep(void *self, int64_t duration_ms) {}
 
 static void setup(void)

@@ -16,8 +16,14 @@ static struct weir_error error;
 static int64_t slept_ms;
 
 /* Time passes by sleeping only. */
-static int64_t fake_steady(void *self) { return 1000000 + slept_ms; }
-static void fake_sleep(void *self, int64_t duration_ms) { slept_ms += duration_ms; }
+static int64_t fake_steady(void *self)
+{
+    return 1000000 + slept_ms;
+}
+static void fake_sleep(void *self, int64_t duration_ms)
+{
+    slept_ms += duration_ms;
+}
 
 static void setup(void)
 {
@@ -203,9 +209,9 @@ static int64_t stopped_within(bool write, weir_status expected)
     BEGIN({"/lake/", 0, FAKE_HANG});
     int64_t begin_ms = weir_steady_ms(&context);
     pthread_create(&stopper, NULL, stop_soon, NULL);
-    weir_status status =
-        write ? put(WEIR_PUT_IF_ABSENT)
-              : store.operations->get(store.self, "x", 0, UINT64_MAX, &buffer, NULL, &error);
+    weir_status status = write ? put(WEIR_PUT_IF_ABSENT)
+                               : store.operations->get(store.self, "x", 0, UINT64_MAX, &buffer,
+                                                       NULL, &error);
     int64_t took_ms = weir_steady_ms(&context) - begin_ms;
     pthread_join(stopper, NULL);
     cr_expect_eq(status, expected, "%s: %s", weir_status_name(status), error.text);

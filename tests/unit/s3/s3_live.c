@@ -37,8 +37,8 @@ static void expect_content(const char *name, const char *text)
 {
     struct weir_buffer buffer = {.account = &context.memory};
     struct weir_object_info info = {0};
-    weir_status status =
-        store.operations->get(store.self, name, 0, UINT64_MAX, &buffer, &info, &error);
+    weir_status status = store.operations->get(store.self, name, 0, UINT64_MAX, &buffer, &info,
+                                               &error);
     EXPECT(status == WEIR_OK, "%s: %s", name, error.text);
     EXPECT(buffer.size == strlen(text) &&
                (!buffer.size || memcmp(buffer.data, text, buffer.size) == 0),

@@ -93,8 +93,8 @@ Test(sigv4, s3_examples)
     struct sigv4_pair list[] = {{"host", "examplebucket.s3.amazonaws.com"},
                                 {"x-amz-content-sha256", EMPTY},
                                 {"x-amz-date", time}};
-    request =
-        (struct sigv4_request){"GET", "/", "lifecycle=", list, 3, EMPTY, "us-east-1", "s3", time};
+    request = (struct sigv4_request){"GET", "/",         "lifecycle=", list, 3,
+                                     EMPTY, "us-east-1", "s3",         time};
     expect_signature(sign(id, secret, &request),
                      "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543");
     request.query = "max-keys=2&prefix=J";
