@@ -395,11 +395,27 @@ static weir_status meet(struct binder *binder, struct weir_expr **a, struct weir
                  weir_type_name(x->id), weir_type_name(y->id));
 }
 
+/* IN and BETWEEN compare one left side several times. What has no type of its own yet takes one from
+ * each partner, so each comparison types a copy of its own. */
+static weir_status own_untyped(struct binder *binder, struct weir_expr **node,
+                               struct weir_error *reterr)
+{
+    struct weir_expr *copy;
+    if ((*node)->kind != NODE_NULL && !(*node)->literal_unknown)
+        return WEIR_OK;
+    WEIR_TRY(weir_arena_zero(binder->arena, 1, sizeof *copy, &copy, reterr));
+    *copy = **node;
+    *node = copy;
+    return WEIR_OK;
+}
+
 static weir_status make_compare(struct binder *binder, enum compare compare, struct weir_expr *a,
                                 struct weir_expr *b, int location, struct weir_expr **ret,
                                 struct weir_error *reterr)
 {
     struct weir_expr *node;
+    WEIR_TRY(own_untyped(binder, &a, reterr));
+    WEIR_TRY(own_untyped(binder, &b, reterr));
     WEIR_TRY(meet(binder, &a, &b, location, reterr));
     WEIR_TRY(node_new(binder, NODE_COMPARE, CLASS_BOOL, 2, &node, reterr));
     node->compare = compare;
