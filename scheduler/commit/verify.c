@@ -270,9 +270,18 @@ static weir_status check_live(struct verify *verify, int64_t head, struct weir_e
     struct weir_arena arena;
     weir_arena_init(&arena, &verify->lake->context->memory);
     struct weir_manifest_entry *entries;
+    struct weir_error error = {0};
     size_t count;
     weir_status status = weir_snapshot_files(verify->lake, verify->table->metadata, head, &arena,
-                                             &entries, &count, reterr);
+                                             &entries, &count, &error);
+    if (status == WEIR_NOT_FOUND || status == WEIR_CORRUPT) {
+        say(verify->problems, "the head's files cannot be listed: %s", error.text);
+        verify->countable = false;
+        count = 0;
+        status = WEIR_OK;
+    } else if (status != WEIR_OK && reterr) {
+        *reterr = error;
+    }
     for (size_t i = 0; status == WEIR_OK && i < count; i++) {
         verify->files++;
         verify->countable &= entries[i].file.content == 0;
@@ -290,7 +299,15 @@ static weir_status check_letters(struct verify *verify, const json_t *state,
                                  struct weir_error *reterr)
 {
     json_t *list;
-    WEIR_TRY(weir_letters_read(verify->lake, state, &list, reterr));
+    struct weir_error error = {0};
+    weir_status found = weir_letters_read(verify->lake, state, &list, &error);
+    if (found == WEIR_NOT_FOUND || found == WEIR_CORRUPT) { /* of this table; the rest is checked */
+        say(verify->problems, "the refused rows cannot be listed: %s", error.text);
+        return WEIR_OK;
+    }
+    if (found != WEIR_OK && reterr)
+        *reterr = error;
+    WEIR_TRY(found);
     struct weir_arena arena;
     weir_arena_init(&arena, &verify->lake->context->memory);
     weir_status status = WEIR_OK;
