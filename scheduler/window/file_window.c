@@ -313,6 +313,10 @@ static weir_status cut_stream(struct cutter *cutter, struct weir_stream_decoder 
             break;
         at += raw.size;
         cutter->window->bytes += (int64_t)raw.size;
+        if (!decoder) { /* plain: no copy between */
+            WEIR_TRY(cut(cutter, raw.data, raw.size, reterr));
+            continue;
+        }
         for (size_t used = 0; used < raw.size;) {
             size_t taken;
             weir_buffer_clear(&plain);
@@ -322,7 +326,7 @@ static weir_status cut_stream(struct cutter *cutter, struct weir_stream_decoder 
             used += taken;
         }
     }
-    for (bool done = false; !done;) {
+    for (bool done = !decoder; !done;) {
         weir_buffer_clear(&plain);
         WEIR_TRY(weir_stream_finish(decoder, READ_SIZE * 2, &plain, &done, reterr));
         WEIR_TRY(cut(cutter, plain.data, plain.size, reterr));
@@ -341,12 +345,13 @@ static weir_status read_file(struct file_window *window, const struct weir_file_
                             .pending = {.account = window->arena.account},
                             .total = &total};
     struct weir_file *file = NULL;
-    struct weir_stream_decoder *decoder = NULL;
+    struct weir_stream_decoder *decoder = NULL; /* NULL: plain */
+    enum weir_stream_format format = weir_stream_format_of(entry->name);
     weir_status status;
     WEIR_TRY_OUT(status, weir_file_open(&window->source, entry, &file, reterr));
-    WEIR_TRY_OUT(status,
-                 weir_stream_decoder_new(window->arena.account, weir_stream_format_of(entry->name),
-                                         &decoder, reterr));
+    if (format != WEIR_STREAM_PLAIN)
+        WEIR_TRY_OUT(status,
+                     weir_stream_decoder_new(window->arena.account, format, &decoder, reterr));
     WEIR_TRY_OUT(status, cut_stream(&cutter, decoder, file, reterr));
     WEIR_TRY_OUT(status, close_run(window, entry->path, &total, reterr));
     WEIR_TRY_OUT(status, flush(window, &total, reterr));
