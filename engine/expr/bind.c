@@ -334,7 +334,6 @@ static bool is_moment(const struct weir_type *type)
 static weir_status meet_numbers(struct binder *binder, struct weir_expr **a, struct weir_expr **b,
                                 struct weir_error *reterr)
 {
-    const struct weir_type *x = &(*a)->type, *y = &(*b)->type;
     if ((*a)->class == CLASS_DOUBLE || (*b)->class == CLASS_DOUBLE) {
         struct weir_type type = {.id = WEIR_DOUBLE};
         WEIR_TRY(convert(binder, a, CLASS_DOUBLE, 0, &type, reterr));
@@ -346,8 +345,6 @@ static weir_status meet_numbers(struct binder *binder, struct weir_expr **a, str
         WEIR_TRY(convert(binder, a, CLASS_DECIMAL, scale, &type, reterr));
         return convert(binder, b, CLASS_DECIMAL, scale, &type, reterr);
     }
-    (void)x;
-    (void)y;
     return WEIR_OK;
 }
 
@@ -395,8 +392,8 @@ static weir_status meet(struct binder *binder, struct weir_expr **a, struct weir
                  weir_type_name(x->id), weir_type_name(y->id));
 }
 
-/* IN and BETWEEN compare one left side several times. What has no type of its own yet takes one from
- * each partner, so each comparison types a copy of its own. */
+/* IN and BETWEEN compare one left side several times. What has no type of its own yet takes one
+ * from each partner, so each comparison types a copy of its own. */
 static weir_status own_untyped(struct binder *binder, struct weir_expr **node,
                                struct weir_error *reterr)
 {

@@ -93,7 +93,7 @@ struct attempt {
     size_t manifest_count;
     int64_t added_files, added_rows, added_bytes, removed_files, removed_rows, total_files,
         total_rows;
-    char receipt[512], list[1024];
+    char receipt[512], receipt_digest[33], list[1024];
     struct weir_commit commit;
 };
 
@@ -370,7 +370,8 @@ static weir_status build_summary(struct attempt *attempt, struct weir_error *ret
     failed |= set_text(summary, "weir.kind", work->kind) |
               set_text(summary, "weir.run", attempt->lake->run_id);
     failed |= set_text(summary, "weir.config", attempt->lake->config_digest) |
-              set_text(summary, "weir.receipt", attempt->receipt);
+              set_text(summary, "weir.receipt", attempt->receipt) |
+              set_text(summary, "weir.receipt-digest", attempt->receipt_digest);
     failed |= set_text(summary, "engine-name", "weir");
     if (work->summary)
         failed |= json_object_update(summary, work->summary);
@@ -432,6 +433,8 @@ static weir_status write_receipt(struct attempt *attempt, struct weir_error *ret
     if (status == WEIR_OK && json_object_update(receipt, head) != 0)
         status = weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a receipt");
     char *text = status == WEIR_OK ? json_dumps(receipt, JSON_INDENT(1) | JSON_SORT_KEYS) : NULL;
+    if (text)
+        weir_digest(text, strlen(text), attempt->receipt_digest);
     if (status == WEIR_OK)
         status = text ? put_new(attempt->lake, attempt->receipt, text, strlen(text), reterr)
                       : weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a receipt");
@@ -555,9 +558,9 @@ static weir_status attempt_prepare(struct attempt *attempt, const json_t *base_s
         WEIR_TRY(attempt->work->overlay(attempt->work->self, attempt->state, attempt->id, reterr));
     WEIR_TRY(attempt->work->replace_all ? build_replace(attempt, reterr)
                                         : build_append(attempt, reterr));
-    WEIR_TRY(build_summary(attempt, reterr));
     WEIR_TRY(write_list(attempt, reterr));
     WEIR_TRY(write_receipt(attempt, reterr));
+    WEIR_TRY(build_summary(attempt, reterr));
     WEIR_TRY(build_commit(attempt, reterr));
     return lake->store.operations->settle(lake->store.self, "", reterr);
 }

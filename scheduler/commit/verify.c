@@ -138,8 +138,10 @@ static weir_status check_digest(struct verify *verify, const json_t *file,
     const char *path = json_string_value(json_object_get(file, "path")),
                *want = json_string_value(json_object_get(file, "digest"));
     const char *name = path ? weir_store_name(&verify->lake->store, path) : NULL;
-    if (!name || !want)
+    if (!name || !want) {
+        say(verify->problems, "a receipt names a file without its path or digest");
         return WEIR_OK;
+    }
     WEIR_AUTO(weir_buffer) bytes = {.account = &verify->lake->context->memory};
     weir_status status = verify->lake->store.operations->get(verify->lake->store.self, name, 0,
                                                              UINT64_MAX, &bytes, NULL, reterr);
@@ -198,6 +200,9 @@ static weir_status check_snapshot(struct verify *verify, const struct weir_snaps
     if (*verify->wanted_name && strcmp(verify->wanted_digest, digest) != 0)
         say(verify->problems, "%s: digest %s, the receipt after it says %s", name, digest,
             verify->wanted_digest);
+    const char *own = json_string_value(json_object_get(snapshot->summary, "weir.receipt-digest"));
+    if (own && strcmp(own, digest) != 0)
+        say(verify->problems, "%s: digest %s, its snapshot says %s", name, digest, own);
     json_t *receipt = json_loadb((const char *)text.data, text.size, 0, NULL), *parent_state = NULL;
     if (!receipt) {
         say(verify->problems, "%s is no receipt", name);
@@ -402,6 +407,8 @@ weir_status weir_verify(struct weir_lake *lake, const struct weir_table *table,
             "foreign", (json_int_t)verify.foreign, "rows", (json_int_t)verify.rows, "files",
             (json_int_t)verify.files, "letters", (json_int_t)verify.letters, "partitions",
             verify.partitions, "problems", verify.problems, "notes", verify.notes, "state", state);
+        if (!*ret_report)
+            status = weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a report");
     }
     json_decref(state);
     json_decref(verify.problems);

@@ -11,7 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LEASE_MS 5000
+#define LEASE_MS     5000
+#define LEASE_MS_MAX (10 * LEASE_MS)
 
 struct weir_lease {
     struct weir_lake *lake;
@@ -103,6 +104,7 @@ static weir_status observe(struct weir_lake *lake, const char *name, char ret_et
         }
         WEIR_TRY(status);
         bool released = is_released(&text, ret_holder, &duration);
+        duration = duration > LEASE_MS_MAX ? LEASE_MS_MAX : duration; /* whatever the object says */
         memcpy(ret_etag, info.etag, WEIR_ETAG_SIZE);
         if (*first && strcmp(first, info.etag) != 0 && !released) {
             *ret_free = false;
@@ -114,7 +116,7 @@ static weir_status observe(struct weir_lake *lake, const char *name, char ret_et
             return WEIR_OK;
         }
         WEIR_TRY(weir_context_check(lake->context, reterr));
-        weir_sleep_ms(lake->context, duration / 20 + 5);
+        weir_sleep_ms(lake->context, duration / 20 + 5 < 250 ? duration / 20 + 5 : 250);
     }
 }
 
