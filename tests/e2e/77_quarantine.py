@@ -1,0 +1,94 @@
+"""Refused records: a window refused by max_invalid, retry after a mend (once, and killed at its effects), discard."""
+import json, os, shutil, subprocess, sys, tempfile
+from pathlib import Path
+
+WEIR, bad = os.environ["WEIR"], 0
+top = Path(tempfile.mkdtemp(prefix="weir-quarantine."))
+
+
+def say(good, name, detail=""):
+    global bad
+    bad += not good
+    print(f"ok {name}" if good else f"FAIL {name}: {detail}", flush=True)
+
+
+def weir(folder, *arguments, **environment):
+    return subprocess.run([WEIR, *arguments, "-p", str(folder / "weir.yaml")], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "WEIR_TEST_LEASE_MS": "50", **environment})
+
+
+def pipeline(folder, value, extra=""):
+    (folder / "weir.yaml").write_text(f"""version: 1
+name: mend
+lake: {{warehouse: ./lake}}
+sources:
+  mend: {{files: "{folder}/in/*.ndjson", format: json}}
+tables:
+  bronze.mend:
+    source: mend
+{extra}
+    columns: {{id: long required, value: {value}}}
+""")
+
+
+def make(name):
+    folder = top / name
+    (folder / "in").mkdir(parents=True)
+    lines = [json.dumps({"id": n, "value": n}) for n in range(20)]
+    lines += [json.dumps({"id": n, "value": 2**40 + n}) for n in range(20, 25)] + ["secret-raw-text"]
+    (folder / "in/a.ndjson").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def counts(folder):
+    report = json.loads(weir(folder, "status", "-o", "json").stdout)[0]
+    return report["rows"], report["refused"]
+
+
+try:
+    one = make("one")
+    pipeline(one, "int", "    max_invalid: {share: 5%, of_at_least: 10}")
+    run = weir(one, "run")
+    say(run.returncode == 3, "max_invalid refuses the window", f"{run.returncode} {run.stderr[-400:]}")
+    say(not list((one / "lake").rglob("data/**/*.parquet")) or counts(one) == (0, 0), "and nothing landed")
+    pipeline(one, "int")
+    run = weir(one, "run")
+    say(run.returncode == 0 and counts(one) == (20, 6), "without the limit the good land", f"{run.stderr[-400:]} {counts(one)}")
+    shown = weir(one, "quarantine", "show", "mend")
+    say("secret-raw-text" not in shown.stdout and "range" in shown.stdout, "show masks raw values", shown.stdout + shown.stderr)
+    shutil.copytree(one, top / "kept")
+    pipeline(one, "long")
+    run = weir(one, "quarantine", "retry", "mend", "--yes")
+    say(run.returncode == 0 and counts(one)[0] == 25, "retry lands what is good now", f"{run.stderr[-400:]} {counts(one)}")
+    before = counts(one)
+    run = weir(one, "quarantine", "retry", "mend", "--yes")
+    say(run.returncode == 0 and counts(one) == before, "a second retry does nothing", f"{run.stderr[-400:]} {counts(one)}")
+    say(weir(one, "quarantine", "discard", "mend", "--yes").returncode == 2, "discard wants a reason")
+    run = weir(one, "quarantine", "discard", "mend", "--yes", "--reason", "no value in it")
+    say(run.returncode == 0 and counts(one)[0] == 25, "discard", run.stderr[-400:])
+    run = weir(one, "verify", "--deep")
+    say(run.returncode == 0, "verify --deep", run.stdout[-400:] + run.stderr[-400:])
+    # the retry killed at each of its effects; same path, so that the pipeline file and the lake agree
+    shutil.rmtree(one)
+    shutil.copytree(top / "kept", one)
+    pipeline(one, "long")
+    counted = top / "effects"
+    weir(one, "quarantine", "retry", "mend", "--yes", WEIR_TEST_EFFECTS=str(counted))
+    effects = len(counted.read_text().splitlines()) if counted.exists() else 0
+    say(effects > 0, "effects are counted", "none")
+    wrong = []
+    full = os.environ.get("WEIR_FULL")
+    for n in range(1, effects + 1):
+        for how in ("before", "after", "lost") if full else (("before", "after", "lost")[n % 3],):
+            shutil.rmtree(one)
+            shutil.copytree(top / "kept", one)
+            pipeline(one, "long")
+            weir(one, "quarantine", "retry", "mend", "--yes", WEIR_TEST_KILL=f"{n}:{how}")
+            run = weir(one, "quarantine", "retry", "mend", "--yes")
+            check = weir(one, "verify", "--deep")
+            if run.returncode or check.returncode or counts(one) != before:
+                wrong.append(f"{n}:{how} {run.returncode} {check.returncode} {counts(one)} {run.stderr[-200:]}{check.stdout[-200:]}")
+    say(not wrong, f"retry killed at {effects} effects: every record once", "\n".join(wrong[:3]))
+finally:
+    shutil.rmtree(top, ignore_errors=True)
+sys.exit(bad > 0)
