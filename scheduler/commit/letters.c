@@ -37,6 +37,17 @@ weir_status weir_letters_read(struct weir_lake *lake, const json_t *state, json_
         return weir_fail(reterr, WEIR_CORRUPT, "%s is no list of refused-rows files: %s", name,
                          error.text);
     }
+    size_t at;
+    json_t *file;
+    json_array_foreach(json_object_get(list, "files"), at, file)
+    {
+        if (json_string_value(json_object_get(file, "path")) &&
+            json_integer_value(json_object_get(file, "rows")) >= 0 &&
+            json_integer_value(json_object_get(file, "size")) >= 0)
+            continue;
+        json_decref(list);
+        return weir_fail(reterr, WEIR_CORRUPT, "%s: entry %zu names no file", name, at);
+    }
     *ret_list = list;
     return WEIR_OK;
 }
@@ -179,7 +190,8 @@ static weir_status bounds_from(struct weir_arena *arena, const json_t *json,
         uint8_t *bytes;
         WEIR_TRY(weir_arena_alloc(arena, size + 1, &bytes, reterr));
         for (size_t b = 0; b < size; b++)
-            bytes[b] = (uint8_t)(nibble(text[2 * b]) << 4 | nibble(text[2 * b + 1]));
+            bytes[b] = (uint8_t)((unsigned)nibble(text[2 * b]) << 4 |
+                                 (unsigned)nibble(text[2 * b + 1]));
         all[i] = (struct weir_id_bound){(int32_t)json_integer_value(json_array_get(pair, 0)),
                                         {bytes, size}};
     }

@@ -282,9 +282,9 @@ bool avsc_read(struct reading *reading, const struct node *at, const char *path,
             good = wrong(avsc, "$", "the schema of a table must be a record");
         for (uint32_t i = 0; good && i < type.child_count; i++)
             if (strcmp(type.children[i].name, "_kafka") == 0 ||
-                strcmp(type.children[i].name, "_file") == 0)
+                strcmp(type.children[i].name, "_source_file") == 0)
                 good = wrong(avsc, take_print(reading, "$.fields[%u]", i),
-                             "_kafka and _file are Weir's own columns");
+                             "_kafka and _source_file are Weir's own columns");
     }
     json_decref(schema);
     if (good)

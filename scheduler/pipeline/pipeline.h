@@ -88,7 +88,7 @@ struct weir_table_config {
     uint64_t file_size, row_group_size;
     const char **bloom;
     size_t bloom_count;
-    bool metadata;        /* the _kafka / _file column */
+    bool metadata;        /* the _kafka / _source_file column */
     bool tombstones_skip; /* tombstones: skip; else a null value is refused */
     const char *digest;   /* hex of the definition */
     const char *location; /* file:line:column of its key */

@@ -22,6 +22,25 @@ struct table_reading {
  * --------------------------------------------------------------------------------------------------
  */
 
+/* Iceberg spec, "Reserved Field IDs": the names of metadata columns. */
+static bool name_is_reserved(const char *name)
+{
+    static const char *const names[] = {"_file",
+                                        "_pos",
+                                        "_deleted",
+                                        "_spec_id",
+                                        "_partition",
+                                        "_row_id",
+                                        "_change_type",
+                                        "_change_ordinal",
+                                        "_commit_snapshot_id",
+                                        "_last_updated_sequence_number"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
 static bool column_name_check(struct table_reading *at, const struct node *key)
 {
     const char *why = NULL;
@@ -29,8 +48,10 @@ static bool column_name_check(struct table_reading *at, const struct node *key)
         why = "an empty name";
     else if (key->size > WEIR_NAME_SIZE_MAX)
         why = "a name of more than 255 bytes";
-    else if (strcmp(key->text, "_kafka") == 0 || strcmp(key->text, "_file") == 0)
+    else if (strcmp(key->text, "_kafka") == 0 || strcmp(key->text, "_source_file") == 0)
         why = "Weir's own column, see `metadata`";
+    else if (name_is_reserved(key->text))
+        why = "a name that Iceberg keeps for itself; Spark would not open the table";
     for (size_t i = 0; !why && i < key->size; i++)
         if ((unsigned char)key->text[i] < 0x20 || key->text[i] == 0x7f)
             why = "a name with a control character";

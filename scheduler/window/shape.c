@@ -54,7 +54,7 @@ static weir_status file_type(struct weir_arena *arena, struct weir_type *ret_typ
 static weir_status meta_field(struct weir_arena *arena, bool is_kafka, bool headers,
                               struct weir_field *ret_field, struct weir_error *reterr)
 {
-    struct weir_field field = {.name = is_kafka ? "_kafka" : "_file",
+    struct weir_field field = {.name = is_kafka ? "_kafka" : "_source_file",
                                .required = true,
                                .doc = is_kafka ? "where in Kafka the record was"
                                                : "where in which file the record was"};

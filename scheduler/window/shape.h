@@ -12,8 +12,8 @@ struct weir_shape {
     struct weir_schema schema; /* the table's, after the change if any */
     bool changed; /* schema differs from the table's current one: set it in the next commit */
     struct weir_type decode; /* STRUCT: declared columns with ids: what decoders fill */
-    struct weir_type write; /* STRUCT: decode's columns and then _kafka or _file: what files hold */
-    int32_t meta_id;        /* field id of _kafka / _file; 0 = none */
+    struct weir_type write; /* STRUCT: decode's columns and then _kafka or _source_file: what files hold */
+    int32_t meta_id;        /* field id of _kafka / _source_file; 0 = none */
     const struct weir_partition_spec *spec;
     const char **partition_paths; /* source column path per partition field */
 };

@@ -52,7 +52,7 @@ def read_source(manifest, values, source):
 
 
 def expected_table(sources, schema, metadata_column):
-    """The canonical table of all good rows of `sources`, `metadata_column` ("_kafka", "_file" or None) included."""
+    """The canonical table of all good rows of `sources`, `metadata_column` ("_kafka", "_source_file" or None) included."""
     documents = [row[4] for landed in sources for row in landed.rows]
     fields, columns = [], []
     for field in schema.fields:

@@ -97,9 +97,9 @@ def identity_keys(schema, chosen):
     names = [field.name for field in schema.fields]
     if "_kafka" in names:
         return ["_kafka.topic", "_kafka.partition", "_kafka.offset"], "_kafka"
-    if "_file" in names:
-        return ["_file.path", "_file.row"], "_file"
-    raise Mismatch("the table has neither _kafka nor _file: say --key COLUMN,...")
+    if "_source_file" in names:
+        return ["_source_file.path", "_source_file.row"], "_source_file"
+    raise Mismatch("the table has neither _kafka nor _source_file: say --key COLUMN,...")
 
 
 def judge_table(checks, name, table, answers, options):
@@ -237,7 +237,7 @@ def parse():
     )
     parser.add_argument("--rows", type=int, help="how many rows the table must have")
     parser.add_argument(
-        "--key", help="columns that tell rows apart, for tables without _kafka and _file"
+        "--key", help="columns that tell rows apart, for tables without _kafka and _source_file"
     )
     parser.add_argument("--verbose", action="store_true", help="tracebacks of engines that fail")
     options = parser.parse_args()
