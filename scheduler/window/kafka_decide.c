@@ -36,6 +36,18 @@ static weir_status overlay_rebind(void *self, json_t *state, int64_t snapshot_id
     return WEIR_OK;
 }
 
+/* A decision is for the topic as it was seen: a rebind by somebody else in between ends this one.
+ */
+static enum weir_test decide_test(void *self, const json_t *state)
+{
+    const struct window *window = ((struct decision *)self)->window;
+    for (size_t i = 0; i < window->count; i++)
+        if (weir_incarnation(state, window->cluster, window->reach[i].partition.topic) !=
+            window->reach[i].incarnation)
+            return WEIR_TEST_DROP;
+    return WEIR_TEST_GO;
+}
+
 static weir_status decide(const struct weir_window_options *options, bool rebind,
                           json_t **ret_outcome, struct weir_error *reterr)
 {
@@ -75,6 +87,7 @@ static weir_status decide(const struct weir_window_options *options, bool rebind
         struct weir_work work = {.kind = rebind ? "rebind" : "gap",
                                  .operation = "append",
                                  .epoch = json_integer_value(json_object_get(table.truth, "epoch")),
+                                 .test = decide_test,
                                  .overlay = rebind ? overlay_rebind : overlay_gap,
                                  .self = &decision,
                                  .receipt = receipt};

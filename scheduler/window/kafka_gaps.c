@@ -8,20 +8,63 @@
 #define READ_WAIT_MS 200
 #define READ_BYTES   (4u << 20)
 
-static json_t *ranges_of(const struct gap *gaps, size_t count)
+/* Ascending, disjoint; grows as evidence comes in. */
+struct gap_list {
+    struct weir_account *account;
+    struct gap *items;
+    size_t count, capacity;
+};
+
+static weir_status add(struct gap_list *list, int64_t from, int64_t to, struct weir_error *reterr)
+{
+    if (list->count && list->items[list->count - 1].to == from) {
+        list->items[list->count - 1].to = to;
+        return WEIR_OK;
+    }
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity ? list->capacity * 2 : 64;
+        WEIR_TRY(weir_realloc(&list->items, list->account, capacity * sizeof *list->items, reterr));
+        list->capacity = capacity;
+    }
+    list->items[list->count++] = (struct gap){from, to};
+    return WEIR_OK;
+}
+
+static int64_t total_of(const struct gap_list *list)
+{
+    int64_t total = 0;
+    for (size_t i = 0; i < list->count; i++)
+        total += list->items[i].to - list->items[i].from;
+    return total;
+}
+
+static json_t *ranges_of(const struct gap_list *list)
 {
     json_t *array = json_array();
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(
-            array, json_pack("[I, I]", (json_int_t)gaps[i].from, (json_int_t)gaps[i].to));
+    for (size_t i = 0; i < list->count; i++)
+        json_array_append_new(array, json_pack("[I, I]", (json_int_t)list->items[i].from,
+                                               (json_int_t)list->items[i].to));
     return array;
 }
 
-/* A second read with read_uncommitted: what it yields in the gap was aborted; the rest stays in
- * *rest (which has room). */
+static weir_status split_batch(const struct weir_log_batch *batch, int64_t *at,
+                               struct gap_list *aborted, struct gap_list *rest,
+                               struct weir_error *reterr)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        int64_t offset = batch->records[i].offset;
+        if (offset > *at)
+            WEIR_TRY(add(rest, *at, offset, reterr));
+        WEIR_TRY(add(aborted, offset, offset + 1, reterr));
+        *at = offset + 1;
+    }
+    return WEIR_OK;
+}
+
+/* A second read with read_uncommitted: what it yields in the gap was aborted; the rest is left. */
 static weir_status split_aborted(struct window *window, struct reach *reach, const struct gap *gap,
-                                 struct gap *aborted, size_t *aborted_count, struct gap *rest,
-                                 size_t *rest_count, size_t capacity, struct weir_error *reterr)
+                                 struct gap_list *aborted, struct gap_list *rest,
+                                 struct weir_error *reterr)
 {
     struct weir_log_reader *reader;
     const struct weir_log_source_operations *log = window->source.operations;
@@ -35,31 +78,30 @@ static weir_status split_aborted(struct window *window, struct reach *reach, con
         status = log->read_next(reader, READ_BYTES, READ_WAIT_MS, &index, &batch, reterr);
         if (status != WEIR_OK || index != 0)
             break;
-        for (size_t i = 0;
-             i < batch.count && *aborted_count + 1 < capacity && *rest_count + 1 < capacity; i++) {
-            int64_t offset = batch.records[i].offset;
-            if (offset > at)
-                rest[(*rest_count)++] = (struct gap){at, offset};
-            struct gap *last = *aborted_count ? &aborted[*aborted_count - 1] : NULL;
-            if (last && last->to == offset)
-                last->to++;
-            else
-                aborted[(*aborted_count)++] = (struct gap){offset, offset + 1};
-            at = offset + 1;
-        }
+        status = split_batch(&batch, &at, aborted, rest, reterr);
         log->release(reader, &batch);
-        status = weir_context_check(window->options->lake->context, reterr);
+        if (status == WEIR_OK)
+            status = weir_context_check(window->options->lake->context, reterr);
     }
     log->read_end(reader);
     if (status == WEIR_OK && at < gap->to)
-        rest[(*rest_count)++] = (struct gap){at, gap->to};
+        status = add(rest, at, gap->to, reterr);
     return status;
 }
 
-static bool touches(const struct gap *gap, const struct gap *others, size_t count)
+/* Is an aborted record right before or right behind the gap? */
+static bool touches(const struct gap *gap, const struct gap_list *aborted)
 {
-    for (size_t i = 0; i < count; i++)
-        if (others[i].to == gap->from || others[i].from == gap->to)
+    size_t low = 0, high = aborted->count; /* the first that ends at or behind the gap's start */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (aborted->items[middle].to < gap->from)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (size_t i = low; i < aborted->count && i < low + 2; i++)
+        if (aborted->items[i].to == gap->from || aborted->items[i].from == gap->to)
             return true;
     return false;
 }
@@ -77,48 +119,51 @@ static weir_status unexplained(const struct reach *reach, const struct gap *gap,
     return status;
 }
 
+static weir_status class_rest(struct window *window, struct reach *reach,
+                              const struct gap_list *aborted, const struct gap_list *rest,
+                              bool *ret_compacted, struct weir_error *reterr)
+{
+    bool compacted, allowed = window->options->table->source->transactional;
+    WEIR_TRY(window->source.operations->is_compacted(window->source.self, reach->partition.topic,
+                                                     &compacted, reterr));
+    for (size_t i = 0; i < rest->count; i++)
+        if (!compacted && !allowed && !touches(&rest->items[i], aborted))
+            return unexplained(reach, &rest->items[i], reterr);
+    if (compacted)
+        reach->compacted = total_of(rest);
+    else
+        reach->unexplained = total_of(rest);
+    *ret_compacted = compacted;
+    return WEIR_OK;
+}
+
 /* Classes of a partition's gaps into its entry of the receipt. */
 static weir_status class_gaps(struct window *window, struct reach *reach, json_t *entry,
                               struct weir_error *reterr)
 {
     if (reach->gap_count == 0)
         return WEIR_OK;
-    size_t capacity = 2, aborted_count = 0, rest_count = 0;
-    for (size_t i = 0; i < reach->gap_count; i++)
-        capacity += (size_t)(reach->gaps[i].to - reach->gaps[i].from > 4096
-                                 ? 4096
-                                 : reach->gaps[i].to - reach->gaps[i].from) +
-                    2;
-    struct gap *aborted, *rest;
-    WEIR_TRY(weir_arena_alloc(&window->arena, capacity * sizeof *aborted, &aborted, reterr));
-    WEIR_TRY(weir_arena_alloc(&window->arena, capacity * sizeof *rest, &rest, reterr));
-    for (size_t i = 0; i < reach->gap_count; i++)
-        WEIR_TRY(split_aborted(window, reach, &reach->gaps[i], aborted, &aborted_count, rest,
-                               &rest_count, capacity, reterr));
-    bool compacted;
-    WEIR_TRY(window->source.operations->is_compacted(window->source.self, reach->partition.topic,
-                                                     &compacted, reterr));
-    bool allowed = window->options->table->source->transactional;
-    for (size_t i = 0; i < rest_count; i++) {
-        int64_t size = rest[i].to - rest[i].from;
-        if (compacted)
-            reach->compacted += size;
-        else if (allowed || touches(&rest[i], aborted, aborted_count))
-            reach->unexplained += size;
-        else
-            return unexplained(reach, &rest[i], reterr);
+    struct weir_account *account = &window->options->lake->context->memory;
+    struct gap_list aborted = {.account = account}, rest = {.account = account};
+    bool compacted = false;
+    weir_status status = WEIR_OK;
+    for (size_t i = 0; status == WEIR_OK && i < reach->gap_count; i++)
+        status = split_aborted(window, reach, &reach->gaps[i], &aborted, &rest, reterr);
+    if (status == WEIR_OK)
+        status = class_rest(window, reach, &aborted, &rest, &compacted, reterr);
+    if (status == WEIR_OK) {
+        json_t *gaps = json_object();
+        reach->aborted = total_of(&aborted);
+        if (aborted.count)
+            json_object_set_new(gaps, "aborted", ranges_of(&aborted));
+        if (rest.count)
+            json_object_set_new(gaps, compacted ? "compacted" : "unexplained", ranges_of(&rest));
+        if (json_object_set_new(entry, "gaps", gaps) != 0)
+            status = weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a receipt");
     }
-    json_t *gaps = json_object();
-    for (size_t i = 0; i < aborted_count; i++)
-        reach->aborted += aborted[i].to - aborted[i].from;
-    if (aborted_count)
-        json_object_set_new(gaps, "aborted", ranges_of(aborted, aborted_count));
-    if (rest_count)
-        json_object_set_new(gaps, compacted ? "compacted" : "unexplained",
-                            ranges_of(rest, rest_count));
-    return json_object_set_new(entry, "gaps", gaps) == 0
-               ? WEIR_OK
-               : weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a receipt");
+    weir_free(aborted.items);
+    weir_free(rest.items);
+    return status;
 }
 
 /* landed + refused + filtered + erased + gaps = to - from, before anything is committed. */

@@ -75,8 +75,7 @@ static weir_status differs(struct merge *merge, const char *path, const struct w
                            const struct weir_type *wants, struct weir_error *reterr)
 {
     WEIR_AUTO(weir_buffer)
-    a = {.account = merge->arena->account},
-    b = {.account = merge->arena->account};
+    a = {.account = merge->arena->account}, b = {.account = merge->arena->account};
     WEIR_TRY(weir_type_print(has, &a, reterr));
     WEIR_TRY(weir_type_print(wants, &b, reterr));
     weir_status status = weir_fail(
