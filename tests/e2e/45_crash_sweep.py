@@ -2,9 +2,9 @@
 
 Every effect of a run is tried on a local lake (SQLite catalog) and on S3 (object-store catalog). The short form takes a sample that
 rotates with WEIR_SEED; WEIR_FULL takes all.
-    45_crash_sweep.py [--count N] [--seed S] [--only local|s3]
+    45_crash_sweep.py [--count N] [--seed S] [--only local|kafka|s3]
 """
-import argparse, json, os, random, shutil, subprocess, sys, tempfile
+import argparse, json, os, random, shutil, subprocess, sys, tempfile, time
 from pathlib import Path
 
 root = Path(__file__).resolve().parents[2]
@@ -99,6 +99,73 @@ def one(base, warehouse, lake, n, mode):
     return problem
 
 
+KAFKA = """version: 1
+name: sweep
+lake: {{warehouse: {folder}/lake}}
+run: {{window: {{max_records: 1200}}}}
+sources:
+  readings: {{kafka: {{topics: [readings], transactional: true, properties: {{bootstrap.servers: "{brokers}"}}}}, format: json}}
+tables:
+  bronze.readings:
+    source: readings
+    columns: {{record_id: string required, tenant_id: string required, os: "struct<build:int>", collected_at: timestamptz required}}
+    partition_by: [days(collected_at)]
+"""
+
+
+def kafka_counts(folder):
+    """(rows, refused, sum of next offsets) of a lake that verifies, or a text that says what is wrong."""
+    run = weir(folder, "verify", "--deep", "-o", "json")
+    if run.returncode != 0:
+        return f"verify: {run.stdout[-600:]} {run.stderr[-300:]}"
+    report = json.loads(run.stdout)
+    offsets = json.loads(weir(folder, "offsets", "show", "readings", "-o", "json").stdout)
+    return report["rows"], report["letters"], sum(row["next"] for row in offsets)
+
+
+def sweep_kafka(base, options):
+    """Windows of offsets, some aborted: two windows a run; what a plain run lands is what each killed and repeated one must."""
+    service = str(root / "tests/harness/service")
+    environment = {**os.environ, "WEIR_SERVICES": str(base / "services"), "WEIR_SERVICES_OWNER": str(os.getpid())}
+    brokers = subprocess.run([service, "start", "kafka"], capture_output=True, text=True, env=environment, check=True).stdout.split()[-1]
+    subprocess.run([service, "topic", "kafka", "create", "readings", "3"], env=environment, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([os.environ["WEIR_GEN"], "--kafka", brokers, "--topic", "readings", "--count", "2000", "--bad", "20", "--transactional", "s", "--transaction-size",
+                    "200", "--abort-every", "4"], check=True, stdout=subprocess.DEVNULL)
+    time.sleep(1)
+
+    def fresh():
+        folder = Path(tempfile.mkdtemp(dir=base))
+        (folder / "weir.yaml").write_text(KAFKA.format(folder=folder, brokers=brokers))
+        return folder
+
+    bad, trace = 0, base / "kafka.effects"
+    try:
+        plain = fresh()
+        first = weir(plain, "run", WEIR_TEST_EFFECTS=str(trace))
+        wanted = kafka_counts(plain)
+        if first.returncode != 0 or isinstance(wanted, str) or wanted[0] < 1000 or wanted[1] == 0:
+            print(f"FAIL kafka: plain run: {first.stderr} {wanted}")
+            return 1
+        effects = len(trace.read_text().splitlines())
+        cases = [(n, mode) for n in range(1, effects + 1) for mode in ("before", "after", "lost")]
+        if options.count and options.count < len(cases):
+            cases = sorted(random.Random(options.seed).sample(cases, options.count))
+        for n, mode in cases:
+            folder = fresh()
+            killed = weir(folder, "run", WEIR_TEST_KILL=f"{n}:{mode}")
+            again = weir(folder, "run")
+            got = kafka_counts(folder) if again.returncode == 0 else f"the run after it ended with {again.returncode}: {again.stderr[-300:]}"
+            if got != wanted or (mode != "lost" and killed.returncode not in (0, -9)):
+                bad += 1
+                print(f"FAIL kafka effect {n} {mode}: killed run {killed.returncode}; {got}, wanted {wanted}", flush=True)
+            shutil.rmtree(folder, ignore_errors=True)
+        if not bad:
+            print(f"ok kafka: {len(cases)} of {effects * 3} places to die, (rows, refused, offsets) {wanted} each time", flush=True)
+        return bad
+    finally:
+        subprocess.run([service, "stop", "--all"], env=environment, stdout=subprocess.DEVNULL)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=0 if os.environ.get("WEIR_FULL") else 24)
@@ -110,6 +177,8 @@ def main():
     try:
         if options.only in ("", "local"):
             bad += sweep("local", base, lambda folder: folder / "lake", "", options.count, options.seed)
+        if options.only in ("", "kafka"):
+            bad += sweep_kafka(base, options)
         if options.only in ("", "s3"):
             sys.path.insert(0, str(root / "tests/harness"))
             bad += sweep_s3(base, options)

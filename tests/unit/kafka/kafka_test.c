@@ -360,27 +360,35 @@ Test(kafka, keeps_nulls_apart_from_empties_and_copies_headers)
     struct weir_log_partition partition = {"t", 0};
     int64_t from = 0, to = 2;
     struct weir_log_reader *reader = begin(&f, &partition, &from, &to, 1);
-    struct weir_log_batch batch;
-    size_t index, count;
+    struct weir_log_batch batches[2]; /* one batch or two, as the producer's requests fell */
+    struct weir_log_record records[2];
+    size_t index, count, batch_count = 0, have = 0;
     struct weir_bytes(*pairs)[2];
-    cr_assert(eq(int, ops(&f)->read_next(reader, 1 << 20, 5000, &index, &batch, &f.error), WEIR_OK),
-              "%s", f.error.text);
-    cr_assert(eq(sz, batch.count, 2));
-    cr_assert(batch.records[0].value.data == NULL && batch.records[0].key.size == 1);
-    cr_assert(batch.records[1].value.data != NULL && batch.records[1].value.size == 0 &&
-              batch.records[1].key.data == NULL);
-    cr_assert(eq(
-        int, ops(&f)->headers(f.source.self, &batch.records[0], &f.arena, &pairs, &count, &f.error),
-        WEIR_OK));
+    while (have < 2 && batch_count < 2) {
+        struct weir_log_batch *batch = &batches[batch_count++];
+        cr_assert(
+            eq(int, ops(&f)->read_next(reader, 1 << 20, 5000, &index, batch, &f.error), WEIR_OK),
+            "%s", f.error.text);
+        for (size_t i = 0; i < batch->count && have < 2; i++)
+            records[have++] = batch->records[i];
+    }
+    cr_assert(eq(sz, have, 2));
+    cr_assert(records[0].value.data == NULL && records[0].key.size == 1);
+    cr_assert(records[1].value.data != NULL && records[1].value.size == 0 &&
+              records[1].key.data == NULL);
+    cr_assert(eq(int,
+                 ops(&f)->headers(f.source.self, &records[0], &f.arena, &pairs, &count, &f.error),
+                 WEIR_OK));
     cr_assert(eq(sz, count, 2));
     cr_assert(eq(int, memcmp(pairs[0][0].data, "h", 1), 0));
     cr_assert(eq(int, memcmp(pairs[0][1].data, "one", 3), 0));
     cr_assert(pairs[1][1].data == NULL);
-    cr_assert(eq(
-        int, ops(&f)->headers(f.source.self, &batch.records[1], &f.arena, &pairs, &count, &f.error),
-        WEIR_OK));
+    cr_assert(eq(int,
+                 ops(&f)->headers(f.source.self, &records[1], &f.arena, &pairs, &count, &f.error),
+                 WEIR_OK));
     cr_assert(eq(sz, count, 0));
-    ops(&f)->release(reader, &batch);
+    for (size_t i = 0; i < batch_count; i++)
+        ops(&f)->release(reader, &batches[i]);
     ops(&f)->read_end(reader);
     fixture_done(&f);
 }
