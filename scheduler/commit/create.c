@@ -14,27 +14,12 @@ struct birth {
     char uuid[37], receipt[512], location[1024], list[1200];
 };
 
-static weir_status put(struct birth *birth, const char *name, const void *data, size_t size,
-                       struct weir_error *reterr)
-{
-    const struct weir_object_store *store = &birth->lake->store;
-    weir_status status = store->operations->put(store->self, name, data, size, WEIR_PUT_IF_ABSENT,
-                                                NULL, NULL, reterr);
-    struct weir_object_info info;
-    if ((status == WEIR_UNKNOWN_OUTCOME || status == WEIR_PRECONDITION) &&
-        store->operations->head(store->self, name, &info, NULL) == WEIR_OK && info.size == size)
-        return WEIR_OK;
-    if (status != WEIR_OK)
-        weir_error_prefix(reterr, "writing %s", name);
-    return status;
-}
-
 static weir_status write_objects(struct birth *birth, struct weir_error *reterr)
 {
     WEIR_AUTO(weir_buffer) bytes = {.account = &birth->lake->context->memory};
     WEIR_TRY(weir_manifest_list_write(birth->id, -1, 1, NULL, 0, &bytes, reterr));
-    WEIR_TRY(put(birth, weir_store_name(&birth->lake->store, birth->list), bytes.data, bytes.size,
-                 reterr));
+    WEIR_TRY(weir_put_own(birth->lake, weir_store_name(&birth->lake->store, birth->list),
+                          bytes.data, bytes.size, reterr));
     json_t *receipt = json_pack("{s:i, s:s, s:s, s:s, s:I, s:n, s:i, s:I, s:s, s:s, s:O, s:n}",
                                 "format", 1, "table", birth->what->name, "uuid", birth->uuid,
                                 "kind", "create", "snapshot", (json_int_t)birth->id, "parent",
@@ -42,8 +27,9 @@ static weir_status write_objects(struct birth *birth, struct weir_error *reterr)
                                 "run", birth->lake->run_id, "config", birth->lake->config_digest,
                                 "state", birth->what->state, "previous");
     char *text = receipt ? json_dumps(receipt, JSON_INDENT(1) | JSON_SORT_KEYS) : NULL;
-    weir_status status = text ? put(birth, birth->receipt, text, strlen(text), reterr)
-                              : weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a receipt");
+    weir_status status = text
+                             ? weir_put_own(birth->lake, birth->receipt, text, strlen(text), reterr)
+                             : weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a receipt");
     free(text);
     json_decref(receipt);
     return status;

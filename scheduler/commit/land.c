@@ -39,8 +39,8 @@ void weir_receipt_name(char *ret_name, size_t size, const char *table_uuid, int6
     snprintf(ret_name, size, "_weir/receipts/%s/%019lld.json", table_uuid, (long long)snapshot_id);
 }
 
-static weir_status put_new(struct weir_lake *lake, const char *name, const void *data, size_t size,
-                           struct weir_error *reterr)
+weir_status weir_put_own(struct weir_lake *lake, const char *name, const void *data, size_t size,
+                         struct weir_error *reterr)
 {
     weir_status status = lake->store.operations->put(lake->store.self, name, data, size,
                                                      WEIR_PUT_IF_ABSENT, NULL, NULL, reterr);
@@ -154,7 +154,7 @@ static weir_status add_manifest(struct attempt *attempt, int32_t spec_id,
     if (!name)
         return weir_fail(reterr, WEIR_UNSUPPORTED, "table location %s lies outside the warehouse",
                          weir_metadata_location(metadata));
-    WEIR_TRY(put_new(attempt->lake, name, bytes.data, bytes.size, reterr));
+    WEIR_TRY(weir_put_own(attempt->lake, name, bytes.data, bytes.size, reterr));
     ret_manifest->path = location;
     ret_manifest->length = (int64_t)bytes.size;
     ret_manifest->added_snapshot_id = attempt->id;
@@ -436,7 +436,7 @@ static weir_status write_receipt(struct attempt *attempt, struct weir_error *ret
     if (text)
         weir_digest(text, strlen(text), attempt->receipt_digest);
     if (status == WEIR_OK)
-        status = text ? put_new(attempt->lake, attempt->receipt, text, strlen(text), reterr)
+        status = text ? weir_put_own(attempt->lake, attempt->receipt, text, strlen(text), reterr)
                       : weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a receipt");
     free(text);
     json_decref(head);
@@ -450,8 +450,8 @@ static weir_status write_list(struct attempt *attempt, struct weir_error *reterr
     WEIR_TRY(weir_manifest_list_write(attempt->id, attempt->has_parent ? attempt->parent.id : -1,
                                       attempt->sequence, attempt->manifests,
                                       attempt->manifest_count, &bytes, reterr));
-    return put_new(attempt->lake, weir_store_name(&attempt->lake->store, attempt->list), bytes.data,
-                   bytes.size, reterr);
+    return weir_put_own(attempt->lake, weir_store_name(&attempt->lake->store, attempt->list),
+                        bytes.data, bytes.size, reterr);
 }
 
 static json_t *snapshot_json(const struct attempt *attempt, int32_t schema_id)

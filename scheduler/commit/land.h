@@ -74,6 +74,10 @@ weir_status weir_snapshot_files(struct weir_lake *lake, const struct weir_metada
                                 int64_t snapshot_id, struct weir_arena *arena,
                                 struct weir_manifest_entry **ret_entries, size_t *ret_count,
                                 struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Writes an immutable object under a name that is this attempt's alone; a lost answer is settled by
+ * what lies there, and sent once more when nothing does. */
+weir_status weir_put_own(struct weir_lake *lake, const char *name, const void *data, size_t size,
+                         struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Name relative to the store of a location in metadata; NULL if it lies outside. */
 const char *weir_store_name(const struct weir_object_store *store, const char *location);
 /* A random positive snapshot id that the table does not have. */

@@ -95,19 +95,9 @@ weir_status weir_letters_write(struct weir_lake *lake, const char *table_uuid, i
     char *text = json_dumps(list, JSON_COMPACT | JSON_SORT_KEYS);
     if (!text)
         return no_memory(reterr);
-    size_t size = strlen(text);
-    const struct weir_object_store *store = &lake->store;
-    weir_status status = store->operations->put(store->self, name, text, size, WEIR_PUT_IF_ABSENT,
-                                                NULL, NULL, reterr);
-    struct weir_object_info info;
-    if ((status == WEIR_UNKNOWN_OUTCOME || status == WEIR_PRECONDITION) &&
-        store->operations->head(store->self, name, &info, NULL) == WEIR_OK && info.size == size)
-        status = WEIR_OK;
+    weir_status status = weir_put_own(lake, name, text, strlen(text), reterr);
     free(text);
-    if (status != WEIR_OK) {
-        weir_error_prefix(reterr, "writing %s", name);
-        return status;
-    }
+    WEIR_TRY(status);
     return json_object_set_new(state, "letters", json_string(name)) == 0 ? WEIR_OK
                                                                          : no_memory(reterr);
 }

@@ -85,14 +85,7 @@ static weir_status write_ledger(struct file_window *window, json_t *ledger, json
     json_decref(json);
     if (!text)
         return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for the ledger of files");
-    size_t size = strlen(text);
-    struct weir_object_info info;
-    weir_status status = lake->store.operations->put(lake->store.self, name, text, size,
-                                                     WEIR_PUT_IF_ABSENT, NULL, NULL, reterr);
-    if ((status == WEIR_UNKNOWN_OUTCOME || status == WEIR_PRECONDITION) &&
-        lake->store.operations->head(lake->store.self, name, &info, NULL) == WEIR_OK &&
-        info.size == size)
-        status = WEIR_OK;
+    weir_status status = weir_put_own(lake, name, text, strlen(text), reterr);
     free(text);
     if (status == WEIR_OK)
         json_object_set_new(state, "files", json_string(name));
