@@ -17,14 +17,16 @@
 #include "engine/exec/row.h"
 #include "engine/exec/spill.h"
 
+struct exec_kept;
 struct exec {
     const struct weir_exec_options *options;
     struct weir_context *context;
     struct weir_account *account;
     struct weir_arena arena; /* the run's; driver thread only */
     uint32_t batch_rows;
-    atomic_bool enough;  /* of the running pipeline: its sink needs no further morsels */
-    atomic_int location; /* of the expression that failed; -1 */
+    struct exec_kept *kept; /* what is freed at the end */
+    atomic_bool enough;     /* of the running pipeline: its sink needs no further morsels */
+    atomic_int location;    /* of the expression that failed; -1 */
 };
 
 /* ---- sources ---- */
