@@ -105,10 +105,14 @@ static weir_status build(struct birth *birth, struct weir_commit *commit, struct
     json_t *properties = birth->what->properties ? json_copy(birth->what->properties)
                                                  : json_object();
     char *truth = weir_state_to_property(birth->what->state, birth->receipt, birth->id);
-    json_object_set_new(properties, "weir.truth", json_string(truth));
-    json_object_set_new(properties, "weir.format", json_string("1"));
-    json_object_set_new(properties, "weir.epoch", json_string("1"));
+    int failed = !truth || json_object_set_new(properties, "weir.truth", json_string(truth));
+    failed |= json_object_set_new(properties, "weir.format", json_string("1"));
+    failed |= json_object_set_new(properties, "weir.epoch", json_string("1"));
     free(truth);
+    if (failed) {
+        json_decref(properties);
+        return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a table's properties");
+    }
     return weir_commit_update(
         commit, json_pack("{s:s, s:o}", "action", "set-properties", "updates", properties), reterr);
 }

@@ -166,43 +166,63 @@ static bool is_small(const struct weir_manifest *manifest)
     return manifest->content == 0 && manifest->length < MERGE_BYTES && manifest->deleted_files == 0;
 }
 
+/* Live entries of manifests, in their order. Counted by reading: the counts of a manifest list are
+ * another writer's word, and those of v1 may be missing. */
+static weir_status read_live(struct weir_lake *lake, struct weir_arena *arena,
+                             const struct weir_manifest *manifests, size_t manifest_count,
+                             struct weir_manifest_entry **ret_entries, size_t *ret_count,
+                             struct weir_error *reterr)
+{
+    struct weir_manifest_entry **lists, *all;
+    size_t *counts, total = 0, at = 0;
+    WEIR_TRY(weir_arena_zero(arena, manifest_count + 1, sizeof(*lists), &lists, reterr));
+    WEIR_TRY(weir_arena_zero(arena, manifest_count + 1, sizeof *counts, &counts, reterr));
+    for (size_t i = 0; i < manifest_count; i++) {
+        WEIR_TRY(read_entries(lake, arena, &manifests[i], &lists[i], &counts[i], reterr));
+        total += counts[i];
+    }
+    WEIR_TRY(weir_arena_zero(arena, total + 1, sizeof *all, &all, reterr));
+    for (size_t i = 0; i < manifest_count; i++)
+        for (size_t e = 0; e < counts[i]; e++)
+            if (lists[i][e].status != WEIR_ENTRY_DELETED)
+                all[at++] = lists[i][e];
+    *ret_entries = all;
+    *ret_count = at;
+    return WEIR_OK;
+}
+
 /* Small manifests of one spec, when enough piled up, become one: their entries as EXISTING with
  * their own numbers. */
 static weir_status merge_small(struct attempt *attempt, struct weir_manifest *manifests,
                                size_t *count, struct weir_error *reterr)
 {
     int32_t spec_id = weir_metadata_spec(attempt->table->metadata)->id;
-    size_t small = 0;
-    for (size_t i = 0; i < *count; i++)
-        small += is_small(&manifests[i]) && manifests[i].spec_id == spec_id;
-    if (small < MERGE_MANIFESTS)
-        return WEIR_OK;
-    size_t total = 0, at = 0, kept = 0;
+    size_t small_count = 0, total, kept = 0;
+    struct weir_manifest *small;
+    struct weir_manifest_entry *merged;
+    WEIR_TRY(weir_arena_zero(&attempt->arena, *count + 1, sizeof *small, &small, reterr));
     for (size_t i = 0; i < *count; i++)
         if (is_small(&manifests[i]) && manifests[i].spec_id == spec_id)
-            total += (size_t)(manifests[i].added_files + manifests[i].existing_files);
-    struct weir_manifest_entry *merged;
-    WEIR_TRY(weir_arena_zero(&attempt->arena, total + 1, sizeof *merged, &merged, reterr));
-    for (size_t i = 0; i < *count; i++) {
-        if (!is_small(&manifests[i]) || manifests[i].spec_id != spec_id) {
+            small[small_count++] = manifests[i];
+    if (small_count < MERGE_MANIFESTS)
+        return WEIR_OK;
+    WEIR_TRY(
+        read_live(attempt->lake, &attempt->arena, small, small_count, &merged, &total, reterr));
+    for (size_t i = 0; i < total; i++)
+        merged[i].status = WEIR_ENTRY_EXISTING;
+    for (size_t i = 0; i < *count; i++)
+        if (!is_small(&manifests[i]) || manifests[i].spec_id != spec_id)
             manifests[kept++] = manifests[i];
-            continue;
-        }
-        struct weir_manifest_entry *entries;
-        size_t entry_count;
-        WEIR_TRY(read_entries(attempt->lake, &attempt->arena, &manifests[i], &entries, &entry_count,
-                              reterr));
-        for (size_t e = 0; e < entry_count && at < total; e++) {
-            if (entries[e].status == WEIR_ENTRY_DELETED)
-                continue;
-            merged[at] = entries[e];
-            merged[at++].status = WEIR_ENTRY_EXISTING;
-        }
-    }
-    WEIR_TRY(add_manifest(attempt, spec_id, merged, at, &manifests[kept], reterr));
+    WEIR_TRY(add_manifest(attempt, spec_id, merged, total, &manifests[kept], reterr));
     attempt->manifest_count++;
     *count = kept + 1;
     return WEIR_OK;
+}
+
+/* A count of a manifest list; -1 = a v1 writer left it out. */
+static int64_t said(int64_t count)
+{
+    return count < 0 ? 0 : count;
 }
 
 /* Appending: the parent's manifests, merged when they pile up, and one new manifest. */
@@ -234,8 +254,8 @@ static weir_status build_append(struct attempt *attempt, struct weir_error *rete
     for (size_t i = 0; i < old_count; i++) {
         attempt->manifests[count++] = old[i];
         if (old[i].content == 0) {
-            attempt->total_files += old[i].added_files + old[i].existing_files;
-            attempt->total_rows += old[i].added_rows + old[i].existing_rows;
+            attempt->total_files += said(old[i].added_files) + said(old[i].existing_files);
+            attempt->total_rows += said(old[i].added_rows) + said(old[i].existing_rows);
         }
     }
     attempt->total_files += attempt->added_files;
@@ -311,34 +331,14 @@ weir_status weir_snapshot_files(struct weir_lake *lake, const struct weir_metada
     if (!weir_metadata_snapshot(metadata, snapshot_id, &snapshot))
         return weir_fail(reterr, WEIR_NOT_FOUND, "no snapshot %lld", (long long)snapshot_id);
     struct weir_manifest *manifests = NULL;
-    size_t manifest_count = 0, count = 0, capacity = 0;
+    size_t manifest_count = 0;
     if (snapshot.manifest_list) {
         WEIR_AUTO(weir_buffer) bytes = {.account = &lake->context->memory};
         WEIR_TRY(get_object(lake, snapshot.manifest_list, &bytes, reterr));
         WEIR_TRY(weir_manifest_list_read(arena, bytes.data, bytes.size, &manifests, &manifest_count,
                                          reterr));
     }
-    for (size_t i = 0; i < manifest_count; i++)
-        capacity += (size_t)(manifests[i].added_files + manifests[i].existing_files);
-    struct weir_manifest_entry *all;
-    WEIR_TRY(weir_arena_zero(arena, capacity + 1, sizeof *all, &all, reterr));
-    for (size_t i = 0; i < manifest_count; i++) {
-        struct weir_manifest_entry *entries;
-        size_t entry_count;
-        WEIR_TRY(read_entries(lake, arena, &manifests[i], &entries, &entry_count, reterr));
-        for (size_t e = 0; e < entry_count; e++) {
-            if (entries[e].status == WEIR_ENTRY_DELETED)
-                continue;
-            if (count == capacity)
-                return weir_fail(reterr, WEIR_CORRUPT,
-                                 "%s holds more live files than its manifest list says",
-                                 manifests[i].path);
-            all[count++] = entries[e];
-        }
-    }
-    *ret_entries = all;
-    *ret_count = count;
-    return WEIR_OK;
+    return read_live(lake, arena, manifests, manifest_count, ret_entries, ret_count, reterr);
 }
 
 static int set_text(json_t *object, const char *key, const char *text)
@@ -482,18 +482,64 @@ static weir_status add_schema(struct attempt *attempt, struct weir_error *reterr
         reterr);
 }
 
-/* The id that add-schema will give: one above the highest there is. */
-static int32_t next_schema_id(const struct weir_metadata *metadata)
+/* The same columns under the same ids? */
+static weir_status is_same_schema(struct attempt *attempt, const json_t *theirs, const json_t *ours,
+                                  bool *ret_same, struct weir_error *reterr)
 {
-    int32_t highest = -1;
+    struct weir_schema view;
+    json_t *again;
+    WEIR_TRY(weir_schema_from_json(&attempt->arena, theirs, &view, reterr));
+    WEIR_TRY(weir_schema_to_json(&view, &again, reterr));
+    *ret_same = json_equal(json_object_get(again, "fields"), json_object_get(ours, "fields"));
+    json_decref(again);
+    return WEIR_OK;
+}
+
+/* The id that add-schema will give: that of the same schema if the table had it before, else one
+ * above the highest. */
+static weir_status next_schema_id(struct attempt *attempt, int32_t *ret_id,
+                                  struct weir_error *reterr)
+{
+    int32_t next = 0;
     size_t at;
-    json_t *schema;
-    json_array_foreach(json_object_get(weir_metadata_document(metadata), "schemas"), at, schema)
+    json_t *schema, *ours;
+    weir_status status = WEIR_OK;
+    WEIR_TRY(weir_schema_to_json(attempt->work->schema, &ours, reterr));
+    json_array_foreach(json_object_get(weir_metadata_document(attempt->table->metadata), "schemas"),
+                       at, schema)
     {
         int32_t id = (int32_t)json_integer_value(json_object_get(schema, "schema-id"));
-        highest = id > highest ? id : highest;
+        bool same = false;
+        status = is_same_schema(attempt, schema, ours, &same, reterr);
+        next = same || id >= next ? id + !same : next;
+        if (same || status != WEIR_OK)
+            break;
     }
-    return highest + 1;
+    json_decref(ours);
+    *ret_id = next;
+    return status;
+}
+
+/* weir.truth and, where it rises, weir.epoch. */
+static weir_status set_properties(struct attempt *attempt, struct weir_error *reterr)
+{
+    char *truth = weir_state_to_property(attempt->state, attempt->receipt, attempt->id), text[24];
+    json_t *properties = attempt->work->properties ? json_copy(attempt->work->properties)
+                                                   : json_object();
+    int failed = !truth || json_object_set_new(properties, "weir.truth", json_string(truth));
+    free(truth);
+    /* Only a commit that raises the epoch writes it, so that no late one can lower it. */
+    int64_t epoch = json_integer_value(json_object_get(attempt->state, "epoch"));
+    snprintf(text, sizeof text, "%lld", (long long)epoch);
+    if (epoch > attempt->base_epoch)
+        failed |= json_object_set_new(properties, "weir.epoch", json_string(text));
+    if (failed) { /* without them an expiry by somebody else would make the table stop */
+        json_decref(properties);
+        return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a table's properties");
+    }
+    return weir_commit_update(
+        &attempt->commit,
+        json_pack("{s:s, s:o}", "action", "set-properties", "updates", properties), reterr);
 }
 
 static weir_status build_commit(struct attempt *attempt, struct weir_error *reterr)
@@ -506,8 +552,9 @@ static weir_status build_commit(struct attempt *attempt, struct weir_error *rete
                                      reterr));
     if (attempt->work->schema)
         WEIR_TRY(add_schema(attempt, reterr));
-    int32_t schema_id = attempt->work->schema ? next_schema_id(metadata)
-                                              : weir_metadata_schema(metadata)->id;
+    int32_t schema_id = weir_metadata_schema(metadata)->id;
+    if (attempt->work->schema)
+        WEIR_TRY(next_schema_id(attempt, &schema_id, reterr));
     WEIR_TRY(weir_commit_update(commit,
                                 json_pack("{s:s, s:o}", "action", "add-snapshot", "snapshot",
                                           snapshot_json(attempt, schema_id)),
@@ -517,19 +564,7 @@ static weir_status build_commit(struct attempt *attempt, struct weir_error *rete
                                           "ref-name", "main", "type", "branch", "snapshot-id",
                                           (json_int_t)attempt->id),
                                 reterr));
-    char *truth = weir_state_to_property(attempt->state, attempt->receipt, attempt->id);
-    json_t *properties = attempt->work->properties ? json_copy(attempt->work->properties)
-                                                   : json_object();
-    json_object_set_new(properties, "weir.truth", json_string(truth));
-    free(truth);
-    /* Only a commit that raises the epoch writes it, so that no late one can lower it. */
-    int64_t epoch = json_integer_value(json_object_get(attempt->state, "epoch"));
-    char text[24];
-    snprintf(text, sizeof text, "%lld", (long long)epoch);
-    if (epoch > attempt->base_epoch)
-        json_object_set_new(properties, "weir.epoch", json_string(text));
-    return weir_commit_update(
-        commit, json_pack("{s:s, s:o}", "action", "set-properties", "updates", properties), reterr);
+    return set_properties(attempt, reterr);
 }
 
 static weir_status attempt_prepare(struct attempt *attempt, const json_t *base_state,
@@ -596,7 +631,9 @@ static bool settled(const struct attempt *attempt, const struct weir_metadata *n
     }
     bool moved = head != base_head,
          overtaken = weir_metadata_last_sequence_number(now) >= attempt->sequence;
-    if (!moved && !overtaken)
+    const char *epoch = weir_metadata_property(now, "weir.epoch");
+    bool raised = epoch && atoll(epoch) > attempt->work->epoch;
+    if (!moved && !overtaken && !raised)
         return false;
     /* It did not land so far. Its files may be used again only if it never can: somebody else's
      * snapshot has its sequence number (catalogs take each but once), and its base is still an
@@ -639,8 +676,12 @@ static weir_status send(struct weir_lake *lake, struct weir_table **table, struc
             *table = fresh;
             return WEIR_OK;
         }
-        weir_table_free(
-            fresh); /* the head has not moved: the same request again, on the same base */
+        /* The head has not moved: the same request again, on the document there is now. A property,
+         * a tag or an expiry may have replaced the one before, and a catalog that swaps pointers
+         * would refuse it for ever. */
+        weir_table_free(*table);
+        *table = fresh;
+        attempt->table = base = fresh;
     }
     return weir_fail(
         reterr, WEIR_UNAVAILABLE,
@@ -653,7 +694,16 @@ weir_status weir_land(struct weir_lake *lake, struct weir_table **table,
                       int64_t *ret_snapshot_id, struct weir_error *reterr)
 {
     weir_status status = WEIR_OK;
+    int32_t schema_id = weir_metadata_schema((*table)->metadata)->id,
+            last_column_id = weir_metadata_last_column_id((*table)->metadata);
     for (int i = 0; i < ATTEMPTS_MAX; i++) {
+        /* A schema was computed from the one of the first base, and so were the ids in the files:
+         * on another one they may be somebody else's. */
+        if (work->schema && (weir_metadata_schema((*table)->metadata)->id != schema_id ||
+                             weir_metadata_last_column_id((*table)->metadata) != last_column_id)) {
+            *ret_landing = WEIR_ABANDONED;
+            return WEIR_OK;
+        }
         json_t *state = NULL;
         struct attempt attempt = {.lake = lake, .table = *table, .work = work};
         weir_arena_init(&attempt.arena, &lake->context->memory);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SYNC_TRIES 8 /* one look, then races against other runs */
+
 static weir_status no_memory(struct weir_error *reterr)
 {
     return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a list of letters");
@@ -316,7 +318,11 @@ static weir_status load_quarantine(struct weir_lake *lake, const struct weir_bir
     if (status == WEIR_NOT_FOUND) {
         /* Foreign expiry must not delete files: the data table's list still names them. */
         struct weir_birth guarded = *birth;
-        guarded.properties = json_pack("{s:s}", "gc.enabled", "false");
+        guarded.properties = birth->properties ? json_copy(birth->properties) : json_object();
+        if (json_object_set_new(guarded.properties, "gc.enabled", json_string("false")) != 0) {
+            json_decref(guarded.properties);
+            return no_memory(reterr);
+        }
         status = weir_table_create(lake, &guarded, &fresh, &made, reterr);
         json_decref(guarded.properties);
     }
@@ -340,7 +346,7 @@ weir_status weir_quarantine_sync(struct weir_lake *lake, const struct weir_table
     bool needed = json_array_size(json_object_get(list, "files")) > 0;
     if (!*quarantine)
         WEIR_TRY_OUT(status, load_quarantine(lake, birth, needed, quarantine, reterr));
-    for (int i = 0; *quarantine && !done && i < 5; i++) {
+    for (int i = 0; *quarantine && !done && i < SYNC_TRIES; i++) {
         if (i) { /* the quarantine's head first, then the data's, so that an older list never
                     follows a newer one */
             weir_table_free(fresh);
@@ -353,7 +359,14 @@ weir_status weir_quarantine_sync(struct weir_lake *lake, const struct weir_table
             WEIR_TRY_OUT(status, head_list(lake, fresh->metadata, &list, reterr));
         }
         WEIR_TRY_OUT(status, sync_to(lake, quarantine, &arena, list, i == 0, &done, reterr));
+        if (i && !done)
+            weir_sleep_ms(lake->context,
+                          (int64_t)weir_random_below(lake->context, 20u << (i < 6 ? i : 6)));
     }
+    if (*quarantine && !done)
+        status = weir_fail(reterr, WEIR_PRECONDITION,
+                           "%d races lost in a row; nothing is lost, the next run finishes it",
+                           SYNC_TRIES - 1);
 out:
     weir_table_free(fresh);
     json_decref(list);

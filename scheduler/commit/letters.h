@@ -27,7 +27,8 @@ weir_status weir_data_file_from_json(struct weir_arena *arena, const json_t *jso
                                      struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* Makes the quarantine table hold exactly the files of the data table's head list; creates it when
- * first needed. Nothing to do is OK. *quarantine may be NULL on the way in (not loaded yet). */
+ * first needed. Nothing to do is OK; PRECONDITION when other runs were faster each time (nothing is
+ * lost, the next run finishes it). *quarantine may be NULL on the way in (not loaded yet). */
 weir_status weir_quarantine_sync(struct weir_lake *lake, const struct weir_table *data,
                                  const struct weir_birth *birth, struct weir_table **quarantine,
                                  struct weir_error *reterr) WEIR_MUST_CHECK;

@@ -213,7 +213,10 @@ weir_status weir_state_to_summary(const json_t *state, const char *receipt_name,
 char *weir_state_to_property(const json_t *state, const char *receipt_name, int64_t snapshot_id)
 {
     json_t *copy = json_copy((json_t *)(uintptr_t)state);
-    json_object_set_new(copy, "next", next_compact(state, receipt_name));
+    if (json_object_set_new(copy, "next", next_compact(state, receipt_name)) != 0) {
+        json_decref(copy); /* the whole map must not stand where its digest should */
+        return NULL;
+    }
     json_t *property = json_pack("{s:I, s:o}", "snapshot", (json_int_t)snapshot_id, "state", copy);
     char *text = property ? weir_json_text(property) : NULL;
     json_decref(property);

@@ -33,7 +33,8 @@ weir_status weir_truth(const struct weir_object_store *store, struct weir_accoun
  */
 weir_status weir_state_to_summary(const json_t *state, const char *receipt_name, json_t *summary,
                                   struct weir_error *reterr) WEIR_MUST_CHECK;
-/* Text of the table property "weir.truth" for the snapshot. Freed by free(). */
+/* Text of the table property "weir.truth" for the snapshot; NULL when memory is out. Freed by
+ * free(). */
 char *weir_state_to_property(const json_t *state, const char *receipt_name, int64_t snapshot_id);
 
 /* Positions. The key's text is written to ret_key (size at least 512). */

@@ -11,12 +11,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#define TEXT_SIZE    512
 #define LEASE_MS     5000
 #define LEASE_MS_MAX (10 * LEASE_MS)
 
 struct weir_lease {
     struct weir_lake *lake;
     char name[512], etag[WEIR_ETAG_SIZE];
+    char text[TEXT_SIZE]; /* what was put under the etag */
+    char next[TEXT_SIZE]; /* what is to be put, or may have been; "" = nothing yet */
     int64_t duration_ms;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -31,23 +34,78 @@ static int64_t lease_ms(void)
     return text && atoll(text) > 0 ? atoll(text) : LEASE_MS;
 }
 
-static void render(char *text, size_t size, const struct weir_lake *lake, int64_t duration_ms,
+/* A nonce of its own each time: what lies there tells whose put it was. */
+static void render(char text[TEXT_SIZE], const struct weir_lake *lake, int64_t duration_ms,
                    bool released)
 {
     char host[128] = "";
     gethostname(host, sizeof host - 1);
     char nonce[37];
     weir_random_uuid(lake->context, nonce);
-    snprintf(text, size,
+    snprintf(text, TEXT_SIZE,
              "{\"duration_ms\": %lld, \"nonce\": \"%s\", \"holder\": \"%s pid %d run %s\"%s}\n",
              (long long)duration_ms, nonce, host, (int)getpid(), lake->run_id,
              released ? ", \"released\": true" : "");
 }
 
+static bool is_text(const struct weir_buffer *there, const char *text)
+{
+    return there->size == strlen(text) && memcmp(there->data, text, there->size) == 0;
+}
+
+/* Puts a lease's text in place of `etag` ("" = of nothing). After a lost answer, and after a no
+ * (the client may have sent it twice), what lies there decides: this text or `before`, the one that
+ * this holder put last (NULL = none), means that it is still ours; ret_etag is then what it has.
+ * Any other is PRECONDITION, and a store that does not answer UNKNOWN_OUTCOME. */
+static weir_status put_lease(struct weir_lake *lake, const char *name, const char *text,
+                             const char *before, const char *etag, char ret_etag[WEIR_ETAG_SIZE],
+                             bool *ret_written, struct weir_error *reterr)
+{
+    const struct weir_object_store *store = &lake->store;
+    struct weir_object_info info;
+    WEIR_AUTO(weir_buffer) there = {.account = &lake->context->memory};
+    weir_status status = store->operations->put(store->self, name, text, strlen(text),
+                                                *etag ? WEIR_PUT_IF_MATCH : WEIR_PUT_IF_ABSENT,
+                                                etag, ret_etag, reterr);
+    *ret_written = status == WEIR_OK;
+    if (status != WEIR_PRECONDITION && status != WEIR_UNKNOWN_OUTCOME)
+        return status;
+    weir_status found = store->operations->get(store->self, name, 0, UINT64_MAX, &there, &info,
+                                               reterr);
+    if (found == WEIR_NOT_FOUND && status == WEIR_PRECONDITION)
+        return status;
+    if (found != WEIR_OK)
+        return WEIR_UNKNOWN_OUTCOME;
+    *ret_written = is_text(&there, text);
+    if (!*ret_written && !(before && is_text(&there, before)))
+        return status == WEIR_UNKNOWN_OUTCOME && strcmp(info.etag, etag) == 0
+                   ? status /* nothing happened so far */
+                   : WEIR_PRECONDITION;
+    memcpy(ret_etag, info.etag, WEIR_ETAG_SIZE);
+    return WEIR_OK;
+}
+
+/* An answer that nobody knows is asked for again under the same nonce: the text that may lie there
+ * stays known. Losing the lease changes nothing: no commit is less strict for holding one. */
+static void renew_once(struct weir_lease *lease)
+{
+    char etag[WEIR_ETAG_SIZE];
+    bool written;
+    if (!*lease->next)
+        render(lease->next, lease->lake, lease->duration_ms, false);
+    weir_status status = put_lease(lease->lake, lease->name, lease->next, lease->text, lease->etag,
+                                   etag, &written, NULL);
+    if (status == WEIR_OK)
+        memcpy(lease->etag, etag, sizeof etag);
+    if (status == WEIR_OK && written) {
+        memcpy(lease->text, lease->next, sizeof lease->text);
+        *lease->next = '\0';
+    }
+}
+
 static void *renew(void *argument)
 {
     struct weir_lease *lease = argument;
-    const struct weir_object_store *store = &lease->lake->store;
     pthread_mutex_lock(&lease->lock);
     while (!lease->ending) {
         struct timespec until;
@@ -62,12 +120,7 @@ static void *renew(void *argument)
         if (pthread_cond_timedwait(&lease->wake, &lease->lock, &until) != ETIMEDOUT ||
             lease->ending)
             continue;
-        char text[512], etag[WEIR_ETAG_SIZE];
-        render(text, sizeof text, lease->lake, lease->duration_ms, false);
-        if (store->operations->put(store->self, lease->name, text, strlen(text), WEIR_PUT_IF_MATCH,
-                                   lease->etag, etag, NULL) == WEIR_OK)
-            memcpy(lease->etag, etag, sizeof etag);
-        /* Losing it changes nothing: no commit is less strict for holding one. */
+        renew_once(lease);
     }
     pthread_mutex_unlock(&lease->lock);
     return NULL;
@@ -123,8 +176,8 @@ static weir_status observe(struct weir_lake *lake, const char *name, char ret_et
 weir_status weir_lease_take(struct weir_lake *lake, const char *name, struct weir_lease **ret_lease,
                             char ret_holder[256], struct weir_error *reterr)
 {
-    char object[512], etag[WEIR_ETAG_SIZE], text[512], made[WEIR_ETAG_SIZE];
-    bool is_free;
+    char object[512], etag[WEIR_ETAG_SIZE], text[TEXT_SIZE], made[WEIR_ETAG_SIZE];
+    bool is_free, written;
     *ret_lease = NULL;
     *ret_holder = '\0';
     snprintf(object, sizeof object, "_weir/leases/%s.json", name);
@@ -132,11 +185,11 @@ weir_status weir_lease_take(struct weir_lake *lake, const char *name, struct wei
     if (!is_free)
         return WEIR_OK;
     int64_t duration = lease_ms();
-    render(text, sizeof text, lake, duration, false);
-    weir_status status = lake->store.operations->put(lake->store.self, object, text, strlen(text),
-                                                     *etag ? WEIR_PUT_IF_MATCH : WEIR_PUT_IF_ABSENT,
-                                                     etag, made, reterr);
-    if (status == WEIR_PRECONDITION || status == WEIR_UNKNOWN_OUTCOME) {
+    render(text, lake, duration, false);
+    weir_status status = put_lease(lake, object, text, NULL, etag, made, &written, reterr);
+    if (status == WEIR_UNKNOWN_OUTCOME) /* the same text again: at most one of them is there */
+        status = put_lease(lake, object, text, NULL, etag, made, &written, reterr);
+    if (status == WEIR_PRECONDITION) {
         snprintf(ret_holder, 256, "another run that was a moment faster");
         return WEIR_OK;
     }
@@ -147,6 +200,7 @@ weir_status weir_lease_take(struct weir_lake *lake, const char *name, struct wei
     lease->duration_ms = duration;
     snprintf(lease->name, sizeof lease->name, "%s", object);
     memcpy(lease->etag, made, sizeof made);
+    memcpy(lease->text, text, sizeof text);
     pthread_mutex_init(&lease->lock, NULL);
     pthread_cond_init(&lease->wake, NULL);
     lease->running = pthread_create(&lease->thread, NULL, renew, lease) == 0;
@@ -164,13 +218,13 @@ void weir_lease_give_back(struct weir_lease *lease)
     pthread_mutex_unlock(&lease->lock);
     if (lease->running)
         pthread_join(lease->thread, NULL);
-    char text[512];
-    render(text, sizeof text, lease->lake, lease->duration_ms, true);
-    const struct weir_object_store *store = &lease->lake->store;
-    if (store->operations->put(store->self, lease->name, text, strlen(text), WEIR_PUT_IF_MATCH,
-                               lease->etag, NULL, NULL) != WEIR_OK) {
-        /* somebody took it over, or the store is away: it runs out by itself */
-    }
+    if (*lease->next) /* a renewal nobody knows of: settled first, so that the etag is right */
+        renew_once(lease);
+    char text[TEXT_SIZE], etag[WEIR_ETAG_SIZE];
+    bool written;
+    render(text, lease->lake, lease->duration_ms, true);
+    /* If it fails, somebody took it over, or the store is away: it runs out by itself. */
+    put_lease(lease->lake, lease->name, text, lease->text, lease->etag, etag, &written, NULL);
     pthread_mutex_destroy(&lease->lock);
     pthread_cond_destroy(&lease->wake);
     weir_free(lease);
