@@ -12,7 +12,7 @@ struct parse {
 };
 
 /* LogicalType's members that carry more than their name. */
-enum { MEMBER_DECIMAL = 5, MEMBER_TIME = 7, MEMBER_TIMESTAMP = 8 };
+enum { MEMBER_DECIMAL = 5, MEMBER_TIME = 7, MEMBER_TIMESTAMP = 8, MEMBER_INTEGER = 10 };
 
 static void parse_time(struct thrift_reader *thrift, struct file_node *node)
 {
@@ -33,6 +33,34 @@ static void parse_time(struct thrift_reader *thrift, struct file_node *node)
     }
 }
 
+static void parse_decimal(struct thrift_reader *thrift, struct file_node *node)
+{
+    int16_t id;
+    thrift_enter_struct(thrift);
+    while (thrift_next_field(thrift, &id)) {
+        if (id == 1)
+            node->scale = (int32_t)thrift_read_integer(thrift);
+        else if (id == 2)
+            node->precision = (int32_t)thrift_read_integer(thrift);
+        else
+            thrift_skip(thrift);
+    }
+}
+
+static void parse_integer(struct thrift_reader *thrift, struct file_node *node)
+{
+    int16_t id;
+    thrift_enter_struct(thrift);
+    while (thrift_next_field(thrift, &id)) {
+        if (id == 1)
+            node->integer_width = (uint8_t)thrift_read_integer(thrift);
+        else if (id == 2)
+            node->integer_unsigned = !thrift_read_bool(thrift);
+        else
+            thrift_skip(thrift);
+    }
+}
+
 static void parse_logical(struct thrift_reader *thrift, struct file_node *node)
 {
     int16_t id;
@@ -45,6 +73,10 @@ static void parse_logical(struct thrift_reader *thrift, struct file_node *node)
         node->logical = id;
         if ((id == MEMBER_TIME || id == MEMBER_TIMESTAMP) && thrift->type == THRIFT_STRUCT)
             parse_time(thrift, node);
+        else if (id == MEMBER_DECIMAL && thrift->type == THRIFT_STRUCT)
+            parse_decimal(thrift, node);
+        else if (id == MEMBER_INTEGER && thrift->type == THRIFT_STRUCT)
+            parse_integer(thrift, node);
         else
             thrift_skip(thrift);
     }
@@ -96,6 +128,31 @@ static weir_status parse_schema(struct parse *parse)
     return WEIR_OK;
 }
 
+static void parse_statistics(struct thrift_reader *thrift, struct file_chunk *chunk)
+{
+    int16_t id;
+    struct weir_bytes old_lower = {0}, old_upper = {0};
+    thrift_enter_struct(thrift);
+    while (thrift_next_field(thrift, &id)) {
+        switch (id) {
+        case 1: old_upper = thrift_read_binary(thrift); break;
+        case 2: old_lower = thrift_read_binary(thrift); break;
+        case 3:
+            chunk->null_count = (uint64_t)thrift_read_integer(thrift);
+            chunk->has_null_count = true;
+            break;
+        case 5: chunk->upper = thrift_read_binary(thrift); break;
+        case 6: chunk->lower = thrift_read_binary(thrift); break;
+        default: thrift_skip(thrift);
+        }
+    }
+    if (!chunk->lower.data && !chunk->upper.data) {
+        chunk->lower = old_lower;
+        chunk->upper = old_upper;
+        chunk->old_bounds = true;
+    }
+}
+
 static void parse_chunk_metadata(struct thrift_reader *thrift, struct file_chunk *chunk)
 {
     int16_t id;
@@ -108,7 +165,14 @@ static void parse_chunk_metadata(struct thrift_reader *thrift, struct file_chunk
         case 7: chunk->compressed_size = (uint64_t)thrift_read_integer(thrift); break;
         case 9: chunk->data_offset = (uint64_t)thrift_read_integer(thrift); break;
         case 11: chunk->dictionary_offset = (uint64_t)thrift_read_integer(thrift); break;
+        case 12:
+            if (thrift->type == THRIFT_STRUCT)
+                parse_statistics(thrift, chunk);
+            else
+                thrift_skip(thrift);
+            break;
         case 14: chunk->bloom_offset = (uint64_t)thrift_read_integer(thrift); break;
+        case 15: chunk->bloom_length = (uint64_t)thrift_read_integer(thrift); break;
         default: thrift_skip(thrift);
         }
     }
@@ -123,6 +187,14 @@ static void parse_chunk(struct thrift_reader *thrift, struct file_chunk *chunk)
         if (id == 3 && thrift->type == THRIFT_STRUCT) {
             parse_chunk_metadata(thrift, chunk);
             met = true;
+        } else if (id == 4) {
+            chunk->offset_index_offset = (uint64_t)thrift_read_integer(thrift);
+        } else if (id == 5) {
+            chunk->offset_index_length = (uint32_t)thrift_read_integer(thrift);
+        } else if (id == 6) {
+            chunk->column_index_offset = (uint64_t)thrift_read_integer(thrift);
+        } else if (id == 7) {
+            chunk->column_index_length = (uint32_t)thrift_read_integer(thrift);
         } else {
             if (id == 1)
                 thrift_fault(thrift, "a column chunk in another file");
@@ -242,9 +314,11 @@ weir_status parquet_meta_parse(struct weir_arena *arena, const uint8_t *data, si
         }
     }
     uint64_t rows = 0;
-    for (size_t i = 0; i < parse.meta.group_count && !thrift->failed; i++)
+    for (size_t i = 0; i < parse.meta.group_count && !thrift->failed; i++) {
+        parse.meta.groups[i].first_row = rows;
         if (__builtin_add_overflow(rows, parse.meta.groups[i].row_count, &rows))
             thrift_fault(thrift, "row counts that no file has");
+    }
     if (!parse.meta.leaf_nodes || (!thrift->failed && rows != parse.meta.row_count))
         thrift_fault(thrift, "no schema, or row groups that do not add up to the file's rows");
     if (thrift->failed)

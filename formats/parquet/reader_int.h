@@ -14,6 +14,8 @@ struct file_node {
     int32_t logical;    /* member of LogicalType; 0 = none */
     int32_t time_unit;  /* member of TimeUnit: 1 millis, 2 micros, 3 nanos; 0 = not said */
     bool adjusted_to_utc;
+    uint8_t integer_width; /* of logical INTEGER: 8, 16, 32, 64; 0 = not said */
+    bool integer_unsigned;
     int32_t scale, precision;
     int32_t field_id; /* 0 = none */
     uint32_t child_count;
@@ -26,12 +28,19 @@ struct file_node {
 struct file_chunk {
     int32_t physical, codec;
     uint64_t value_count, compressed_size;
-    uint64_t data_offset, dictionary_offset; /* 0 = no dictionary */
-    uint64_t bloom_offset;
+    uint64_t data_offset, dictionary_offset;           /* 0 = no dictionary */
+    uint64_t bloom_offset, bloom_length;               /* 0 = none; length 0 = not said */
+    uint64_t column_index_offset, offset_index_offset; /* 0 = none */
+    uint32_t column_index_length, offset_index_length;
+    struct weir_bytes lower, upper; /* PLAIN; data NULL = not said */
+    bool old_bounds;                /* from the fields whose order nobody defined */
+    bool has_null_count;
+    uint64_t null_count;
 };
 
 struct file_group {
     uint64_t row_count;
+    uint64_t first_row;        /* rows of the file before it */
     struct file_chunk *chunks; /* one a leaf */
 };
 
