@@ -23,7 +23,8 @@ struct weir_row_layout {
     uint32_t header_size; /* multiple of 8 */
     uint32_t key_offset;  /* = header_size: where comparison begins (size, nulls, slots, heap) */
     uint32_t null_offset;
-    uint32_t fixed_size; /* header, size, nulls and slots */
+    uint32_t fixed_size; /* header, size, nulls and slots, padded to 8: the heap begins here; the
+                            whole row if not variable */
     bool variable;
     bool canonical; /* -0.0 as 0.0, one NaN */
 };
@@ -67,6 +68,10 @@ void weir_row_store_done(struct weir_row_store *store);
 /* Room for one row of `size` bytes (multiple of 8). */
 weir_status weir_row_store_add(struct weir_row_store *store, uint32_t size, uint8_t **ret_row,
                                struct weir_error *reterr) WEIR_MUST_CHECK;
+/* The same for `count` rows at once. On failure some may have been added. */
+weir_status weir_row_store_add_all(struct weir_row_store *store, const uint32_t *sizes,
+                                   uint32_t count, uint8_t **ret_rows,
+                                   struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Walks rows in the order they were added: start with a zeroed cursor; NULL = the end. */
 struct weir_row_cursor {
     const struct weir_row_block *block;
