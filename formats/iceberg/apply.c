@@ -712,6 +712,10 @@ weir_status weir_metadata_apply(struct weir_account *account, const struct weir_
                               .last_spec = -1,
                               .last_order = -1,
                               .reterr = reterr};
+    if (base && base->format_version > 2)
+        return weir_fail(reterr, WEIR_UNSUPPORTED,
+                         "the table has format version %d: Weir reads it and writes version 2 only",
+                         base->format_version);
     applier.now_ms = base && base->last_updated_ms > now_ms ? base->last_updated_ms : now_ms;
     applier.document = base ? json_deep_copy(base->document) : blank_document();
     applier.added = json_object();

@@ -24,6 +24,7 @@ struct weir_data_file {
     /* One value per partition field, single-value binary of the transform's result type; data NULL
      * = null. */
     const struct weir_bytes *partition;
+    size_t partition_count; /* set by readers: a hostile manifest may hold fewer than its spec */
     int64_t record_count, file_size;
     const struct weir_id_count *column_sizes, *value_counts, *null_counts, *nan_counts;
     size_t column_size_count, value_count_count, null_count_count, nan_count_count;
@@ -38,6 +39,8 @@ struct weir_data_file {
     size_t equality_id_count;
     struct weir_bytes key_metadata;
     const char *referenced_data_file;
+    /* Where a deletion vector lies in its Puffin file (v3); only read. size 0 = absent. */
+    int64_t content_offset, content_size;
 };
 
 enum weir_entry_status { WEIR_ENTRY_EXISTING, WEIR_ENTRY_ADDED, WEIR_ENTRY_DELETED };
@@ -76,12 +79,17 @@ weir_status weir_manifest_write(struct weir_arena *arena, const struct weir_sche
                                 const struct weir_manifest_entry *entries, size_t count,
                                 struct weir_buffer *out, struct weir_manifest *ret_manifest,
                                 struct weir_error *reterr) WEIR_MUST_CHECK;
-/* Reads any writer's v1/v2 manifest; inherited numbers are filled from `manifest`. Entries and
+/* Reads any writer's v1/v2/v3 manifest; inherited numbers are filled from `manifest`. Entries and
  * texts in the arena. */
 weir_status weir_manifest_read(struct weir_arena *arena, const void *data, size_t size,
                                const struct weir_manifest *manifest,
                                struct weir_manifest_entry **ret_entries, size_t *ret_count,
                                struct weir_error *reterr) WEIR_MUST_CHECK;
+/* The partition spec's id that a manifest's header says; 0 when it says none. For v1 snapshots that
+ * list their manifests without a manifest list. */
+weir_status weir_manifest_header_spec(const void *data, size_t size, struct weir_arena *arena,
+                                      int32_t *ret_spec_id,
+                                      struct weir_error *reterr) WEIR_MUST_CHECK;
 weir_status weir_manifest_list_write(int64_t snapshot_id, int64_t parent_id /* -1 */,
                                      int64_t sequence_number, const struct weir_manifest *manifests,
                                      size_t count, struct weir_buffer *out,

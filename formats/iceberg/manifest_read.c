@@ -34,6 +34,8 @@ enum file_column {
     FILE_EQUALITY,
     FILE_SORT_ORDER,
     FILE_REFERENCED,
+    FILE_OFFSET,
+    FILE_LENGTH,
     FILE_COUNT
 };
 enum list_column {
@@ -86,6 +88,8 @@ static const struct column file_columns[FILE_COUNT] = {
     [FILE_EQUALITY] = {135, "equality_ids", NULL, false},
     [FILE_SORT_ORDER] = {140, "sort_order_id", NULL, false},
     [FILE_REFERENCED] = {143, "referenced_data_file", NULL, false},
+    [FILE_OFFSET] = {144, "content_offset", NULL, false},
+    [FILE_LENGTH] = {145, "content_size_in_bytes", NULL, false},
 };
 static const struct column list_columns[LIST_COUNT] = {
     [LIST_PATH] = {500, "manifest_path", NULL, true},
@@ -377,6 +381,7 @@ static weir_status get_partition(struct manifest_reader *reader,
         WEIR_TRY(copy_bytes(reader, &bytes, &values[i]));
     }
     file->partition = values;
+    file->partition_count = partition->as.list.count;
     return WEIR_OK;
 }
 
@@ -411,6 +416,12 @@ static weir_status read_file(struct manifest_reader *reader, const struct weir_a
     WEIR_TRY(get_equality_ids(reader, record, file));
     WEIR_TRY(get_text(reader, record, reader->file, file_columns, FILE_REFERENCED,
                       &file->referenced_data_file));
+    WEIR_TRY(get_long(reader, record, reader->file, file_columns, FILE_OFFSET, 0,
+                      &file->content_offset));
+    WEIR_TRY(
+        get_long(reader, record, reader->file, file_columns, FILE_LENGTH, 0, &file->content_size));
+    if (file->content_offset < 0 || file->content_size < 0)
+        return wrong(reader, &file_columns[FILE_OFFSET]);
     return get_int(reader, record, reader->file, file_columns, FILE_SORT_ORDER, -1,
                    &file->sort_order_id);
 }
@@ -513,6 +524,23 @@ out:
     if (status != WEIR_OK)
         weir_error_prefix(reterr, "manifest %.300s", manifest->path ? manifest->path : "");
     return status;
+}
+
+weir_status weir_manifest_header_spec(const void *data, size_t size, struct weir_arena *arena,
+                                      int32_t *ret_spec_id, struct weir_error *reterr)
+{
+    struct weir_avro_reader *file = NULL;
+    struct weir_bytes text = {0};
+    int64_t id = 0;
+    WEIR_TRY(weir_avro_reader_open(arena, data, size, &file, reterr));
+    bool good = !weir_avro_reader_metadata(file, "partition-spec-id", &text) ||
+                (weir_text_int64((const char *)text.data, text.size, &id) && id >= INT32_MIN &&
+                 id <= INT32_MAX);
+    weir_avro_reader_close(file);
+    if (!good)
+        return weir_fail(reterr, WEIR_CORRUPT, "a manifest's partition-spec-id is no number");
+    *ret_spec_id = (int32_t)id;
+    return WEIR_OK;
 }
 
 /* ---- manifest lists ------------------------------------------------------------------------- */

@@ -65,7 +65,11 @@ static weir_status read_schema(struct weir_metadata *metadata, struct weir_error
         if (!json)
             return weir_fail(reterr, WEIR_CORRUPT, "current-schema-id %d names no schema", current);
     }
-    return weir_schema_from_json(&metadata->arena, json, &metadata->schema, reterr);
+    struct weir_schema_refusal *refusals;
+    size_t count;
+    if (metadata->format_version < 3)
+        return weir_schema_from_json(&metadata->arena, json, &metadata->schema, reterr);
+    return weir_schema_read(&metadata->arena, json, &metadata->schema, &refusals, &count, reterr);
 }
 
 static weir_status read_spec_fields(struct weir_metadata *metadata, const json_t *fields,
@@ -81,12 +85,18 @@ static weir_status read_spec_fields(struct weir_metadata *metadata, const json_t
     WEIR_TRY(weir_arena_zero(&metadata->arena, count, sizeof *all, &all, reterr));
     for (size_t i = 0; i < count; i++) {
         const json_t *field = json_array_get(fields, i);
-        WEIR_TRY(metadata_int32(field, "source-id", &all[i].source_id, reterr));
+        const json_t *sources = json_object_get(field, "source-ids");
+        bool several = !json_object_get(field, "source-id") && json_array_size(sources) > 0;
+        if (!several)
+            WEIR_TRY(metadata_int32(field, "source-id", &all[i].source_id, reterr));
         all[i].field_id = 1000 + (int32_t)i; /* what v1 left unsaid */
         if (json_object_get(field, "field-id"))
             WEIR_TRY(metadata_int32(field, "field-id", &all[i].field_id, reterr));
         WEIR_TRY(metadata_text(field, "name", &all[i].name, reterr));
         WEIR_TRY(metadata_text(field, "transform", &all[i].transform, reterr));
+        if (several) /* v3: of several columns; no one's transform, so nothing is concluded from it
+                      */
+            all[i].transform = "several columns";
     }
     spec->fields = all;
     spec->field_count = count;
@@ -137,6 +147,8 @@ static weir_status read_snapshot(const json_t *json, struct weir_snapshot *snaps
     snapshot->manifest_list = json_string_value(json_object_get(json, "manifest-list"));
     snapshot->manifest_list = snapshot->manifest_list ? snapshot->manifest_list
                                                       : ""; /* v1 may list manifests instead */
+    const json_t *manifests = json_object_get(json, "manifests");
+    snapshot->manifests = *snapshot->manifest_list || !json_is_array(manifests) ? NULL : manifests;
     snapshot->summary = json_object_get(json, "summary");
     const char *operation = json_string_value(json_object_get(snapshot->summary, "operation"));
     snapshot->operation = operation ? operation : "";
@@ -202,9 +214,9 @@ static weir_status read_views(struct weir_metadata *metadata, struct weir_error 
     if (!json_is_object(document))
         return weir_fail(reterr, WEIR_CORRUPT, "the document is no object");
     WEIR_TRY(metadata_int32(document, "format-version", &metadata->format_version, reterr));
-    if (metadata->format_version < 1 || metadata->format_version > 2)
+    if (metadata->format_version < 1 || metadata->format_version > 3)
         return weir_fail(reterr, WEIR_UNSUPPORTED, "format version %d", metadata->format_version);
-    bool v2 = metadata->format_version == 2;
+    bool v2 = metadata->format_version >= 2;
     WEIR_TRY(metadata_text(document, "location", &metadata->location, reterr));
     metadata->uuid = "";
     if (v2 || json_object_get(document, "table-uuid"))
@@ -306,6 +318,34 @@ int32_t weir_metadata_last_column_id(const struct weir_metadata *metadata)
 const struct weir_schema *weir_metadata_schema(const struct weir_metadata *metadata)
 {
     return &metadata->schema;
+}
+
+int32_t weir_metadata_format_version(const struct weir_metadata *metadata)
+{
+    return metadata->format_version;
+}
+
+const json_t *weir_metadata_schema_json(const struct weir_metadata *metadata, int32_t id)
+{
+    const json_t *schemas = json_object_get(metadata->document, "schemas");
+    const json_t *current = json_object_get(metadata->document, "current-schema-id");
+    if (!json_is_array(schemas)) /* v1 */
+        return json_object_get(metadata->document, "schema");
+    return metadata_member(schemas, "schema-id", id == -1 ? json_integer_value(current) : id);
+}
+
+const struct weir_snapshot *weir_metadata_snapshots(const struct weir_metadata *metadata,
+                                                    size_t *ret_count)
+{
+    *ret_count = metadata->snapshot_count;
+    return metadata->snapshots;
+}
+
+const struct weir_partition_spec *weir_metadata_specs(const struct weir_metadata *metadata,
+                                                      size_t *ret_count)
+{
+    *ret_count = metadata->spec_count;
+    return metadata->specs;
 }
 
 const char *weir_metadata_property(const struct weir_metadata *metadata, const char *key)

@@ -112,6 +112,10 @@ struct reader {
     struct weir_arena *arena;
     struct weir_error *reterr;
     size_t fields;
+    bool lenient; /* types of v3 that are not ours are left out; their id is TYPE_COUNT meanwhile */
+    const char *refused; /* the type last left out */
+    struct weir_schema_refusal *refusals;
+    size_t refusal_count, refusal_capacity;
 };
 
 static weir_status type_from_json(struct reader *reader, const json_t *json, int depth,
@@ -170,6 +174,12 @@ static weir_status primitive_from_json(struct reader *reader, const char *name,
         *ret_type = type;
         return WEIR_OK;
     }
+    if (reader->lenient) {
+        bool unknown = strcmp(name, "unknown") == 0;
+        *ret_type = (struct weir_type){.id = unknown ? WEIR_STRING : WEIR_TYPE_COUNT};
+        reader->refused = name;
+        return WEIR_OK;
+    }
     return weir_fail(reader->reterr, WEIR_UNSUPPORTED, "schema: type \"%.100s\"", name);
 }
 
@@ -183,6 +193,19 @@ static weir_status child_from_json(struct reader *reader, const json_t *json, co
     snprintf(key, sizeof key, "%s-required", prefix);
     field->required = required || json_is_true(json_object_get(json, key));
     return type_from_json(reader, json_object_get(json, prefix), depth + 1, &field->type);
+}
+
+/* Refusals of fields inside of `field` get its name in front. */
+static weir_status prefix_refusals(struct reader *reader, const struct weir_field *field,
+                                   size_t first)
+{
+    for (size_t i = first; i < reader->refusal_count; i++) {
+        char *path;
+        WEIR_TRY(weir_arena_print(reader->arena, &path, reader->reterr, "%s.%s", field->name,
+                                  reader->refusals[i].path));
+        reader->refusals[i].path = path;
+    }
+    return WEIR_OK;
 }
 
 static weir_status field_from_json(struct reader *reader, const json_t *json, int depth,
@@ -200,11 +223,57 @@ static weir_status field_from_json(struct reader *reader, const json_t *json, in
         WEIR_TRY(weir_arena_copy(reader->arena, text, strlen(text), &copy, reader->reterr));
         field->doc = copy;
     }
+    size_t first = reader->refusal_count;
     weir_status status = type_from_json(reader, json_object_get(json, "type"), depth + 1,
                                         &field->type);
+    if (status == WEIR_OK)
+        status = prefix_refusals(reader, field, first);
     if (status != WEIR_OK)
         weir_error_prefix(reader->reterr, "field %.200s", field->name);
     return status;
+}
+
+static weir_status refuse(struct reader *reader, const struct weir_field *field)
+{
+    if (reader->refusal_count == reader->refusal_capacity) {
+        struct weir_schema_refusal *more;
+        size_t larger = reader->refusal_capacity ? 2 * reader->refusal_capacity : 8;
+        WEIR_TRY(weir_arena_zero(reader->arena, larger, sizeof *more, &more, reader->reterr));
+        if (reader->refusal_count)
+            memcpy(more, reader->refusals, reader->refusal_count * sizeof *more);
+        reader->refusals = more;
+        reader->refusal_capacity = larger;
+    }
+    char *type;
+    WEIR_TRY(weir_arena_copy(reader->arena, reader->refused, strlen(reader->refused), &type,
+                             reader->reterr));
+    reader->refusals[reader->refusal_count++] = (struct weir_schema_refusal){field->name, type,
+                                                                             field->id};
+    return WEIR_OK;
+}
+
+/* Takes the fields left out from a struct's children; a struct that is empty then, a list or a map
+ * without element or value, is left out itself. */
+static weir_status drop_refused(struct reader *reader, struct weir_type *type, int depth)
+{
+    uint32_t kept = 0;
+    size_t first = reader->refusal_count;
+    for (uint32_t i = 0; i < type->child_count; i++) {
+        if (type->children[i].type.id != WEIR_TYPE_COUNT) {
+            type->children[kept++] = type->children[i];
+        } else if (type->id != WEIR_STRUCT) {
+            type->id = WEIR_TYPE_COUNT;
+            return WEIR_OK;
+        } else {
+            WEIR_TRY(refuse(reader, &type->children[i]));
+        }
+    }
+    if (kept == 0 && type->child_count && depth > 0) {
+        reader->refusal_count = first; /* its own field is told of instead */
+        type->id = WEIR_TYPE_COUNT;
+    }
+    type->child_count = kept;
+    return WEIR_OK;
 }
 
 static weir_status children_from_json(struct reader *reader, const json_t *json, int depth,
@@ -249,6 +318,8 @@ static weir_status type_from_json(struct reader *reader, const json_t *json, int
         return weir_fail(reader->reterr, WEIR_CORRUPT,
                          "schema: a type is neither a name nor struct, list or map");
     WEIR_TRY(children_from_json(reader, json, depth, &type));
+    if (reader->lenient)
+        WEIR_TRY(drop_refused(reader, &type, depth));
     *ret_type = type;
     return WEIR_OK;
 }
@@ -283,19 +354,59 @@ static weir_status check_ids(struct reader *reader, const struct weir_type *root
     return WEIR_OK;
 }
 
-weir_status weir_schema_from_json(struct weir_arena *arena, const json_t *json,
-                                  struct weir_schema *ret_schema, struct weir_error *reterr)
+static weir_status read_schema(struct reader *reader, const json_t *json,
+                               struct weir_schema *ret_schema, struct weir_error *reterr)
 {
-    struct reader reader = {.arena = arena, .reterr = reterr};
     struct weir_schema schema = {0};
-    WEIR_TRY(type_from_json(&reader, json, 0, &schema.root));
+    WEIR_TRY(type_from_json(reader, json, 0, &schema.root));
     if (schema.root.id != WEIR_STRUCT)
         return weir_fail(reterr, WEIR_CORRUPT, "schema: the root is no struct");
     if (json_object_get(json, "schema-id"))
         WEIR_TRY(metadata_int32(json, "schema-id", &schema.id, reterr));
-    WEIR_TRY(check_ids(&reader, &schema.root));
+    WEIR_TRY(check_ids(reader, &schema.root));
     *ret_schema = schema;
     return WEIR_OK;
+}
+
+weir_status weir_schema_from_json(struct weir_arena *arena, const json_t *json,
+                                  struct weir_schema *ret_schema, struct weir_error *reterr)
+{
+    struct reader reader = {.arena = arena, .reterr = reterr};
+    return read_schema(&reader, json, ret_schema, reterr);
+}
+
+weir_status weir_schema_read(struct weir_arena *arena, const json_t *json,
+                             struct weir_schema *ret_schema,
+                             struct weir_schema_refusal **ret_refusals, size_t *ret_count,
+                             struct weir_error *reterr)
+{
+    struct reader reader = {.arena = arena, .reterr = reterr, .lenient = true};
+    WEIR_TRY(read_schema(&reader, json, ret_schema, reterr));
+    *ret_refusals = reader.refusals;
+    *ret_count = reader.refusal_count;
+    return WEIR_OK;
+}
+
+static const json_t *find_field(const json_t *type, int32_t id, int depth)
+{
+    static const char *const inner[] = {"element", "key", "value"};
+    const json_t *fields = json_object_get(type, "fields"), *found = NULL;
+    if (depth > WEIR_SCHEMA_DEPTH_MAX)
+        return NULL;
+    for (size_t i = 0; !found && i < json_array_size(fields); i++) {
+        const json_t *field = json_array_get(fields, i), *its = json_object_get(field, "id");
+        if (json_is_integer(its) && json_integer_value(its) == id)
+            return field;
+        found = find_field(json_object_get(field, "type"), id, depth + 1);
+    }
+    for (size_t i = 0; !found && i < 3; i++)
+        found = find_field(json_object_get(type, inner[i]), id, depth + 1);
+    return found;
+}
+
+const json_t *weir_schema_field_json(const json_t *schema, int32_t id)
+{
+    return find_field(schema, id, 0);
 }
 
 weir_status weir_partition_spec_to_json(const struct weir_partition_spec *spec, json_t **ret_json,
