@@ -1,0 +1,118 @@
+/* Binding one query: what names mean, and what its clauses gather. Private to the room. */
+#ifndef WEIR_ENGINE_SQL_QUERY_INT_H
+#define WEIR_ENGINE_SQL_QUERY_INT_H
+
+#include "engine/sql/logical_int.h"
+
+struct relation {
+    const char *schema, *alias; /* "" = none */
+    const char **names;
+    uint32_t *columns;
+    bool *hidden; /* merged by USING: only by its qualified name */
+    uint32_t count;
+    struct relation *next;
+};
+
+struct cte {
+    const char *name;
+    const PgQuery__CommonTableExpr *tree;
+    struct query *where; /* the query whose WITH it is in: what it may see */
+    struct cte *ctes;    /* those before it */
+    uint32_t references; /* in the text below */
+    struct shared *shared;
+    const char **names;
+    struct cte *next;
+};
+
+/* A subquery inside an expression: joined to the plan once that stands. */
+struct pending {
+    struct logical *plan;
+    enum weir_join_kind join; /* MARK or SINGLE */
+    struct nodes conditions;
+    uint32_t mark; /* MARK: its column */
+    struct pending *next;
+};
+
+struct query {
+    struct sql *sql;
+    struct query *outer; /* what a subquery may look at */
+    struct relation *relations, *last;
+    struct cte *ctes;
+    struct logical *plan;
+    struct weir_bind_scope scope;
+
+    /* gathered while expressions are bound */
+    bool aggregates_allowed, windows_allowed, unnests_allowed;
+    struct nodes unnests; /* of the list of SELECT */
+    struct numbers unnest_columns;
+    const char *clause; /* for errors: "WHERE" */
+    struct weir_aggregate_call *calls;
+    struct numbers call_columns;
+    uint32_t call_count, call_capacity;
+    struct window *windows, *last_window;
+    struct pending *pending;
+    const PgQuery__SelectStmt *select;
+
+    /* names that ORDER BY and GROUP BY may use */
+    const char **output_names;
+    struct weir_node **outputs;
+    uint32_t output_count;
+    bool outputs_first; /* ORDER BY: an output's name wins over a column's */
+    bool outputs_last;  /* GROUP BY: a column's name wins */
+
+    struct nodes groups;          /* expressions of GROUP BY */
+    struct numbers group_columns; /* and what they are called above */
+    uint64_t *sets;               /* bit k: key k is in the set */
+    uint32_t set_count;
+    struct nodes grouping_calls; /* GROUPING(): AGGREGATE nodes until the sets are known */
+};
+
+struct window {
+    struct weir_window_call call;
+    struct nodes partition;
+    struct sort_item *order;
+    uint32_t order_count;
+    uint32_t column;
+    bool placed;
+    struct window *next;
+};
+
+void query_init(struct query *query, struct sql *sql, struct query *outer);
+weir_status query_bind(struct query *query, const PgQuery__Node *node, struct weir_node **ret,
+                       struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Whole SELECT: columns and names of the result. */
+weir_status query_select(struct sql *sql, struct query *outer, struct cte *ctes,
+                         const PgQuery__SelectStmt *select, struct logical **ret_plan,
+                         struct numbers *ret_columns, const char ***ret_names,
+                         struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status query_from(struct query *query, PgQuery__Node *const *items, size_t count,
+                       struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status query_relation(struct query *query, const char *schema, const char *alias,
+                           const char *const *names, const uint32_t *columns, uint32_t count,
+                           struct weir_error *reterr) WEIR_MUST_CHECK;
+/* WHERE and ON: EXISTS and IN at the top become joins of `plan`. */
+weir_status query_conditions(struct query *query, struct logical **plan, const PgQuery__Node *node,
+                             const char *clause, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Joins what is pending to the plan. */
+weir_status query_attach(struct query *query, struct logical **plan,
+                         struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status query_special(struct weir_binder *binder, void *self, const PgQuery__Node *node,
+                          struct weir_node **ret, struct weir_error *reterr);
+weir_status query_function(struct weir_binder *binder, void *self, const PgQuery__FuncCall *call,
+                           const char *name, struct weir_node **ret, struct weir_error *reterr);
+weir_status query_column(struct weir_binder *binder, void *self, const char *const *names,
+                         size_t count, int location, struct weir_node **ret, size_t *ret_used,
+                         struct weir_error *reterr);
+const char *query_nearest(void *self, const char *name);
+weir_status query_order(struct query *query, PgQuery__Node *const *items, size_t count,
+                        struct sort_item **ret_items, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status query_sort_direction(const PgQuery__SortBy *sort, bool *ret_descending,
+                                 bool *ret_nulls_first);
+struct cte *query_find_cte(struct query *query, const char *name);
+/* In place: subtrees equal to keys[i] become column columns[i]. */
+weir_status swap_equal(struct sql *sql, struct weir_node **at, const struct nodes *keys,
+                       const uint32_t *columns, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status copy_text(struct sql *sql, const char *text, const char **ret,
+                      struct weir_error *reterr) WEIR_MUST_CHECK;
+
+#endif

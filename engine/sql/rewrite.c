@@ -1,0 +1,275 @@
+/* What PostgreSQL's grammar has no words for, put into words it has: FROM 'file' and FROM t FOR
+ * VERSION | TIMESTAMP AS OF x become names that stand for a struct weir_table_name. Every change is
+ * noted, so that places in the changed text lead back to the user's. */
+#include "engine/sql/rewrite_int.h"
+
+#include "engine/base/limits.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <pg_query.h>
+
+struct token {
+    int start, end;
+    int kind;
+};
+
+struct rewriter {
+    struct sql *sql;
+    struct rewritten *out;
+    const char *text;
+    struct token *tokens;
+    size_t count;
+    struct weir_buffer *buffer;
+    int copied; /* bytes of text that are in the buffer or replaced */
+};
+
+static bool is_word(const struct rewriter *rewriter, size_t at, const char *word)
+{
+    if (at >= rewriter->count)
+        return false;
+    const struct token *token = &rewriter->tokens[at];
+    size_t size = strlen(word);
+    return (size_t)(token->end - token->start) == size &&
+           strncasecmp(rewriter->text + token->start, word, size) == 0;
+}
+
+static char first_byte(const struct rewriter *rewriter, size_t at)
+{
+    return at < rewriter->count ? rewriter->text[rewriter->tokens[at].start] : 0;
+}
+
+static bool is_name(const struct rewriter *rewriter, size_t at)
+{
+    char first = first_byte(rewriter, at);
+    return first == '"' || first == '_' || isalpha((unsigned char)first) || (first & 0x80);
+}
+
+/* The text of a token without its quotes. */
+static weir_status token_text(struct rewriter *rewriter, size_t at, const char **ret,
+                              struct weir_error *reterr)
+{
+    const struct token *token = &rewriter->tokens[at];
+    const char *from = rewriter->text + token->start;
+    size_t size = (size_t)(token->end - token->start), used = 0;
+    char *copy, quote = *from;
+    WEIR_TRY(weir_arena_copy(rewriter->sql->arena, from, size, &copy, reterr));
+    *ret = copy;
+    if (quote != '\'' && quote != '"') {
+        for (size_t i = 0; i < size; i++)
+            copy[i] = (char)tolower((unsigned char)copy[i]);
+        return WEIR_OK;
+    }
+    for (size_t i = 1; i + 1 < size; i++) {
+        copy[used++] = from[i];
+        i += from[i] == quote; /* a doubled quote is one */
+    }
+    copy[used] = 0;
+    return WEIR_OK;
+}
+
+static weir_status replace(struct rewriter *rewriter, int start, int end,
+                           const struct weir_table_name *name, struct weir_error *reterr)
+{
+    struct rewritten *out = rewriter->out;
+    WEIR_TRY(weir_buffer_append(rewriter->buffer, rewriter->text + rewriter->copied,
+                                (size_t)(start - rewriter->copied), reterr));
+    struct edit *edit = &out->edits[out->edit_count++];
+    edit->made_start = (int)rewriter->buffer->size;
+    WEIR_TRY(weir_buffer_print(rewriter->buffer, reterr, "_weir_table_%zu", out->name_count));
+    edit->made_end = (int)rewriter->buffer->size;
+    edit->start = start;
+    edit->end = end;
+    out->names[out->name_count++] = *name;
+    rewriter->copied = end;
+    return WEIR_OK;
+}
+
+/* t FOR VERSION AS OF x at token `at` = FOR; 0 = it is not. */
+static size_t version_clause(const struct rewriter *rewriter, size_t at)
+{
+    bool form = is_word(rewriter, at, "for") &&
+                (is_word(rewriter, at + 1, "version") || is_word(rewriter, at + 1, "timestamp") ||
+                 is_word(rewriter, at + 1, "system_version") ||
+                 is_word(rewriter, at + 1, "system_time")) &&
+                is_word(rewriter, at + 2, "as") && is_word(rewriter, at + 3, "of");
+    char first = first_byte(rewriter, at + 4);
+    return form && (first == '\'' || isdigit((unsigned char)first) || is_name(rewriter, at + 4))
+               ? at + 5
+               : 0;
+}
+
+/* A table at token `at`: rewritten if it needs to be. Returns the token behind it. */
+static weir_status table_at(struct rewriter *rewriter, size_t at, size_t *ret_next,
+                            struct weir_error *reterr)
+{
+    struct weir_table_name name = {0};
+    size_t next = at;
+    if (first_byte(rewriter, at) == '\'') {
+        name.is_path = true;
+        WEIR_TRY(token_text(rewriter, at, &name.parts[name.part_count++], reterr));
+        next = at + 1;
+    } else {
+        while (is_name(rewriter, next) && name.part_count < 4) {
+            WEIR_TRY(token_text(rewriter, next, &name.parts[name.part_count++], reterr));
+            next++;
+            if (first_byte(rewriter, next) != '.')
+                break;
+            next++;
+        }
+    }
+    size_t behind = next > at ? version_clause(rewriter, next) : 0;
+    if (behind) {
+        const char *value;
+        WEIR_TRY(token_text(rewriter, behind - 1, &value, reterr));
+        bool version = is_word(rewriter, next + 1, "version") ||
+                       is_word(rewriter, next + 1, "system_version");
+        *(version ? &name.version : &name.timestamp) = value;
+        next = behind;
+    }
+    *ret_next = next > at ? next : at + 1;
+    if (!behind && !name.is_path)
+        return WEIR_OK;
+    return replace(rewriter, rewriter->tokens[at].start, rewriter->tokens[next - 1].end, &name,
+                   reterr);
+}
+
+#define DEPTH_MAX 4096
+
+/* FROM counts where a SELECT stands at the same depth of brackets (not in EXTRACT(x FROM y)); a
+ * comma is FROM's until the next clause begins. */
+static weir_status walk(struct rewriter *rewriter, struct weir_error *reterr)
+{
+    static const char *const clauses[] = {"where", "group",     "having", "order",  "limit",
+                                          "union", "intersect", "except", "window", "on",
+                                          "using", "offset",    "fetch"};
+    static bool none[2];
+    bool(*seen)[2], (*state)[2] = &none; /* by depth: SELECT seen, inside FROM */
+    size_t depth = 0;
+    WEIR_TRY(weir_arena_zero(rewriter->sql->arena, DEPTH_MAX + 1, sizeof *seen, &seen, reterr));
+    for (size_t at = 0; at < rewriter->count;) {
+        state = &seen[depth];
+        char first = first_byte(rewriter, at);
+        bool table = (*state)[0] &&
+                     (is_word(rewriter, at, "from") || is_word(rewriter, at, "join") ||
+                      (first == ',' && (*state)[1]));
+        if (first == '(' && depth < DEPTH_MAX) {
+            depth++;
+            seen[depth][0] = seen[depth][1] = false;
+        } else if (first == ')' && depth) {
+            depth--;
+        } else if (is_word(rewriter, at, "select")) {
+            (*state)[0] = true;
+            (*state)[1] = false;
+        } else if (table) {
+            (*state)[1] = true;
+            while (is_word(rewriter, at + 1, "lateral") || is_word(rewriter, at + 1, "only"))
+                at++;
+            WEIR_TRY(table_at(rewriter, at + 1, &at, reterr));
+            /* what is no table is looked at again: a bracket, a function's name */
+            continue;
+        }
+        for (size_t i = 0; i < sizeof clauses / sizeof *clauses; i++)
+            if (is_word(rewriter, at, clauses[i]))
+                (*state)[1] = false;
+        at++;
+    }
+    return WEIR_OK;
+}
+
+static weir_status take_tokens(struct rewriter *rewriter, const PgQuery__ScanResult *scan,
+                               struct weir_error *reterr)
+{
+    size_t operators = 0;
+    WEIR_TRY(weir_arena_zero(rewriter->sql->arena, scan->n_tokens + 1, sizeof *rewriter->tokens,
+                             &rewriter->tokens, reterr));
+    for (size_t i = 0; i < scan->n_tokens; i++) {
+        const PgQuery__ScanToken *token = scan->tokens[i];
+        if (token->token == PG_QUERY__TOKEN__SQL_COMMENT ||
+            token->token == PG_QUERY__TOKEN__C_COMMENT)
+            continue;
+        char first = rewriter->text[token->start];
+        operators += strchr("+-*/%<>=|&^~!([", first) != NULL || isalpha((unsigned char)first);
+        rewriter->tokens[rewriter->count++] = (struct token){token->start, token->end,
+                                                             (int)token->token};
+    }
+    if (operators > WEIR_SQL_OPERATORS_MAX)
+        return weir_fail(reterr, WEIR_USAGE, "more than %d words and operators in one statement",
+                         WEIR_SQL_OPERATORS_MAX);
+    return WEIR_OK;
+}
+
+weir_status sql_rewrite(struct sql *sql, const char *text, struct weir_buffer *buffer,
+                        struct rewritten *ret, struct weir_error *reterr)
+{
+    struct rewriter rewriter = {.sql = sql, .out = ret, .text = text, .buffer = buffer};
+    weir_status status = WEIR_OK;
+    if (strlen(text) > WEIR_SQL_SIZE_MAX)
+        return weir_fail(reterr, WEIR_USAGE, "%zu bytes; a statement may have %d", strlen(text),
+                         WEIR_SQL_SIZE_MAX);
+    PgQueryScanResult scanned = pg_query_scan(text);
+    PgQuery__ScanResult *scan = scanned.error ? NULL
+                                              : pg_query__scan_result__unpack(
+                                                    NULL, scanned.pbuf.len,
+                                                    (const uint8_t *)scanned.pbuf.data);
+    if (scan) {
+        status = take_tokens(&rewriter, scan, reterr);
+        size_t most = rewriter.count + 1;
+        if (status == WEIR_OK)
+            status = weir_arena_zero(sql->arena, most, sizeof *ret->names, &ret->names, reterr);
+        if (status == WEIR_OK)
+            status = weir_arena_zero(sql->arena, most, sizeof *ret->edits, &ret->edits, reterr);
+        if (status == WEIR_OK)
+            status = walk(&rewriter, reterr);
+        pg_query__scan_result__free_unpacked(scan, NULL);
+    }
+    pg_query_free_scan_result(scanned);
+    if (status != WEIR_OK)
+        return status;
+    return weir_buffer_append(buffer, text + rewriter.copied, strlen(text + rewriter.copied) + 1,
+                              reterr);
+}
+
+int sql_original(const struct rewritten *rewritten, int location)
+{
+    int shift = 0;
+    for (size_t i = 0; i < rewritten->edit_count; i++) {
+        const struct edit *edit = &rewritten->edits[i];
+        if (location < edit->made_start)
+            break;
+        if (location < edit->made_end)
+            return edit->start;
+        shift = edit->end - edit->made_end;
+    }
+    return location + shift;
+}
+
+size_t weir_sql_statement_size(const char *text, size_t size)
+{
+    char quote = 0;
+    bool something = false;
+    for (size_t i = 0; i < size; i++) {
+        char c = text[i];
+        if (quote) {
+            quote = c == quote ? 0 : quote;
+        } else if (c == '-' && i + 1 < size && text[i + 1] == '-') {
+            while (i < size && text[i] != '\n')
+                i++;
+        } else if (c == '/' && i + 1 < size && text[i + 1] == '*') {
+            for (i += 2; i + 1 < size && !(text[i] == '*' && text[i + 1] == '/'); i++)
+                ;
+            i++;
+        } else if (c == ';') {
+            if (something)
+                return i + 1;
+        } else {
+            quote = c == '\'' || c == '"' ? c : 0;
+            something = something || !isspace((unsigned char)c);
+        }
+    }
+    return something ? size : 0;
+}

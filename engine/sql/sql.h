@@ -1,0 +1,67 @@
+/* SQL text -> a physical plan. PostgreSQL's grammar (libpg_query) and semantics over Iceberg's
+ * types.
+ *
+ * The text is rewritten token by token, places kept, where the grammar lacks what a lake needs:
+ * FROM 'file' and FROM t FOR VERSION AS OF / FOR TIMESTAMP AS OF. */
+#ifndef WEIR_ENGINE_SQL_SQL_H
+#define WEIR_ENGINE_SQL_SQL_H
+
+#include "engine/exec/plan.h"
+
+/* How a table is named in FROM. */
+struct weir_table_name {
+    const char *parts[4]; /* "silver","device" or "t","snapshots"; or one path */
+    size_t part_count;
+    bool is_path;          /* FROM 'lake/x.parquet' */
+    const char *version;   /* FOR VERSION AS OF: a snapshot id, tag or branch; NULL = none */
+    const char *timestamp; /* FOR TIMESTAMP AS OF: text; NULL = none */
+};
+
+struct weir_sql_catalog {
+    /* *ret_source stays the catalog's. NOT_FOUND when there is no such table. */
+    weir_status (*table)(void *self, const struct weir_table_name *name,
+                         const struct weir_table_source **ret_source, struct weir_error *reterr);
+    /* The nearest name there is, for "did you mean", or NULL. May be NULL. */
+    const char *(*nearest)(void *self, const char *name);
+    void *self;
+};
+
+enum weir_sql_kind { WEIR_SQL_QUERY, WEIR_SQL_EXPLAIN, WEIR_SQL_EXPLAIN_ANALYZE };
+
+struct weir_sql_options {
+    const struct weir_sql_catalog *catalog;
+    int64_t now_micros;
+    bool unoptimized; /* tests: only what is needed to run at all */
+};
+
+struct weir_sql_plan {
+    enum weir_sql_kind kind;
+    struct weir_operator *root; /* type: the result's columns, names as SQL gives them */
+};
+
+/* One statement: SELECT, VALUES, WITH, TABLE, EXPLAIN [ANALYZE]. Anything that writes is refused.
+ * Plan in the arena. USAGE: *ret_location is the byte of `text` it is at, or -1. */
+weir_status weir_sql_plan(struct weir_arena *arena, const char *text,
+                          const struct weir_sql_options *options, struct weir_sql_plan *ret_plan,
+                          int *ret_location, struct weir_error *reterr) WEIR_MUST_CHECK;
+
+/* Tables a query reads, in order of first appearance, without binding it; for the graph of models.
+ */
+weir_status weir_sql_tables(struct weir_arena *arena, const char *text,
+                            struct weir_table_name **ret_names, size_t *ret_count,
+                            int *ret_location, struct weir_error *reterr) WEIR_MUST_CHECK;
+
+/* Length of the first statement of a script, its semicolon included; 0 when only blanks and
+ * comments are left. */
+size_t weir_sql_statement_size(const char *text, size_t size);
+
+/* The plan as a tree, one line an operator; with what it did, after a run (analyze). */
+weir_status weir_sql_explain(const struct weir_operator *root, bool analyze,
+                             struct weir_buffer *out, struct weir_error *reterr) WEIR_MUST_CHECK;
+
+/* The line of the text with a caret below the byte, as errors show it; "" when location < 0. */
+weir_status weir_sql_excerpt(const char *text, int location, struct weir_buffer *out,
+                             struct weir_error *reterr) WEIR_MUST_CHECK;
+void weir_sql_place(const char *text, int location, int *ret_line, int *ret_column);
+
+#endif
