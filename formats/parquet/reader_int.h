@@ -1,4 +1,4 @@
-/* What the reading half of this room shares: the footer as structs, decoded column chunks. */
+/* What the reading half of this room shares: the footer as structs. */
 #ifndef WEIR_FORMATS_PARQUET_READER_INT_H
 #define WEIR_FORMATS_PARQUET_READER_INT_H
 
@@ -58,45 +58,5 @@ struct file_meta {
 weir_status parquet_meta_parse(struct weir_arena *arena, const uint8_t *data, size_t size,
                                uint64_t offset, struct file_meta *ret_meta,
                                struct weir_error *reterr) WEIR_MUST_CHECK;
-
-/* A column chunk decoded: levels of every slot, dense values as Weir's vectors have them. */
-struct decoded_leaf {
-    struct weir_buffer definition,
-        repetition;            /* a byte a slot; empty when the leaf has no such level */
-    struct weir_buffer values; /* fixed width: weir_type_width each, booleans a byte each; strings:
-                                  uint32 lengths */
-    struct weir_buffer bytes;  /* strings */
-    uint64_t level_count, value_count;
-    /* where the next batch begins */
-    uint64_t level_at, value_at, byte_at;
-};
-
-struct leaf_target {
-    const struct file_node *node;
-    const struct weir_type *type; /* what values become; NULL: only the levels are wanted */
-};
-
-/* Decodes all pages of a chunk; `data` are its bytes, which lie at `offset` of the file. */
-weir_status parquet_chunk_decode(struct weir_account *account,
-                                 struct weir_decompressor *decompressor,
-                                 const struct file_chunk *chunk, const struct leaf_target *target,
-                                 const uint8_t *data, size_t size, uint64_t offset,
-                                 struct decoded_leaf *leaf,
-                                 struct weir_error *reterr) WEIR_MUST_CHECK;
-void parquet_decoded_done(struct decoded_leaf *leaf);
-/* Whether a leaf of the file can become values of that type. */
-bool parquet_leaf_fits(const struct file_node *node, const struct weir_type *type);
-
-/* ---- decoders: all read at most `size` bytes, and false means damaged
- * ---------------------------------------- */
-
-/* Exactly `count` values of the hybrid. */
-bool parquet_rle_decode8(const uint8_t *data, size_t size, unsigned width, uint8_t *values,
-                         size_t count);
-bool parquet_rle_decode32(const uint8_t *data, size_t size, unsigned width, uint32_t *values,
-                          size_t count);
-/* Exactly `count` integers; *ret_used = bytes taken. */
-bool parquet_delta_decode(const uint8_t *data, size_t size, int64_t *values, size_t count,
-                          size_t *ret_used);
 
 #endif

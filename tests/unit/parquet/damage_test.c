@@ -1,5 +1,5 @@
 /* Damaged files: every answer is a status, and page bodies are reached behind their checksums. */
-#include "formats/parquet/reader_int.h"
+#include "formats/parquet/scan_int.h"
 #include "tests/unit/parquet/file.h"
 
 #include <criterion/criterion.h>
@@ -192,6 +192,57 @@ Test(parquet_damage, random_bytes_in_page_bodies, .timeout = 120)
 /* ---- decoders by themselves
  * ------------------------------------------------------------------------------------- */
 
+/* Piece by piece, as readers do: every piece begins where the one before ended. */
+static bool read_runs32(const uint8_t *data, size_t size, unsigned width, uint32_t *values,
+                        size_t count, struct sample_random *random)
+{
+    struct parquet_runs runs;
+    if (width > 32)
+        return false;
+    parquet_runs_open(&runs, data, size, width);
+    for (size_t at = 0, here; at < count; at += here) {
+        here = 1 + sample_below(random, 70);
+        here = here < count - at ? here : count - at;
+        if (!parquet_runs_read32(&runs, values + at, here))
+            return false;
+    }
+    return true;
+}
+
+static bool read_runs8(const uint8_t *data, size_t size, unsigned width, uint8_t *values,
+                       size_t count)
+{
+    struct parquet_runs runs;
+    if (width > 8)
+        return false;
+    parquet_runs_open(&runs, data, size, width);
+    return parquet_runs_read8(&runs, values, count);
+}
+
+/* Bits read, skipped and counted in pieces, against a byte each. */
+static void check_bits(const uint8_t *data, size_t size, const uint8_t *bits, size_t count,
+                       struct sample_random *random)
+{
+    struct parquet_runs runs;
+    uint8_t made[3000 / 8 + 64] = {0};
+    parquet_runs_open(&runs, data, size, 1);
+    for (size_t at = 0, here; at < count; at += here) {
+        size_t ones = 0, want = 0;
+        here = 1 + sample_below(random, 200);
+        here = here < count - at ? here : count - at;
+        for (size_t i = 0; i < here; i++)
+            want += bits[at + i];
+        if (sample_below(random, 3) == 0) {
+            cr_assert(parquet_runs_skip(&runs, here, 1, &ones));
+        } else {
+            cr_assert(parquet_runs_bits(&runs, made, at, here, &ones));
+            for (size_t i = 0; i < here; i++)
+                cr_assert_eq(weir_bit_get(made, at + i), bits[at + i]);
+        }
+        cr_assert_eq(ones, want);
+    }
+}
+
 Test(parquet_damage, run_lengths_against_a_plain_reading)
 {
     struct sample_random random = {5};
@@ -209,13 +260,18 @@ Test(parquet_damage, run_lengths_against_a_plain_reading)
         }
         WEIR_AUTO(weir_buffer) out = {.account = &account};
         must(parquet_rle_encode32(values, count, width, &out, &error));
-        cr_assert(parquet_rle_decode32(out.data, out.size, width, back, count),
+        cr_assert(read_runs32(out.data, out.size, width, back, count, &random),
                   "width %u count %zu", width, count);
         cr_assert(memcmp(values, back, count * 4) == 0);
         weir_buffer_clear(&out);
         must(parquet_rle_encode8(small, count, 2, &out, &error));
-        cr_assert(parquet_rle_decode8(out.data, out.size, 2, small_back, count));
+        cr_assert(read_runs8(out.data, out.size, 2, small_back, count));
         cr_assert(memcmp(small, small_back, count) == 0);
+        for (size_t at = 0; at < count; at++)
+            small[at] &= 1;
+        weir_buffer_clear(&out);
+        must(parquet_rle_encode8(small, count, 1, &out, &error));
+        check_bits(out.data, out.size, small, count, &random);
     }
 }
 
@@ -236,16 +292,17 @@ Test(parquet_damage, deltas_at_every_width_and_overflow)
         }
         WEIR_AUTO(weir_buffer) out = {.account = &account};
         must(parquet_delta_encode(values, count, 8, &out, &error));
-        cr_assert(parquet_delta_decode(out.data, out.size, back, count, &used) && used == out.size,
+        cr_assert(parquet_delta_read(out.data, out.size, back, true, count, &used) &&
+                      used == out.size,
                   "bits %u count %zu", bits, count);
         cr_assert(memcmp(values, back, count * 8) == 0);
         cr_assert_geq(parquet_delta_size(values, count, 8) + 40, out.size);
         if (out.size > 8)
-            cr_assert(!parquet_delta_decode(out.data, out.size / 2, back, count, &used) ||
+            cr_assert(!parquet_delta_read(out.data, out.size / 2, back, true, count, &used) ||
                       count < 2 || bits == 0);
         weir_buffer_clear(&out);
         must(parquet_delta_encode(narrow, count, 4, &out, &error));
-        cr_assert(parquet_delta_decode(out.data, out.size, back, count, &used));
+        cr_assert(parquet_delta_read(out.data, out.size, back, true, count, &used));
         for (size_t at = 0; at < count; at++)
             cr_assert_eq((int32_t)back[at], narrow[at]);
     }
@@ -266,11 +323,11 @@ Test(parquet_damage, random_input_to_decoders)
             data[2] = 4;
             data[3] = (uint8_t)count;
         }
-        (void)parquet_delta_decode(data, size, values, count, &used);
-        (void)parquet_rle_decode32(data, size, (unsigned)sample_below(&random, 40),
-                                   (uint32_t *)(void *)values, count);
-        (void)parquet_rle_decode8(data, size, (unsigned)sample_below(&random, 10),
-                                  (uint8_t *)(void *)values, count);
+        (void)parquet_delta_read(data, size, values, true, count, &used);
+        (void)read_runs32(data, size, (unsigned)sample_below(&random, 40),
+                          (uint32_t *)(void *)values, count, &random);
+        (void)read_runs8(data, size, (unsigned)sample_below(&random, 10), (uint8_t *)(void *)values,
+                         count);
         struct thrift_reader thrift;
         int16_t id;
         thrift_reader_init(&thrift, data, size);
