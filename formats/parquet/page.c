@@ -23,9 +23,11 @@ weir_status parquet_leaf_damaged(const struct parquet_leaf_reader *leaf, const c
  * ------------------------------------------------------------------------------------------------
  */
 
+/* member: of PageHeader, 5 data page, 7 dictionary, 8 data page of version 2. */
 static void parse_data_header(struct thrift_reader *thrift, struct parquet_page_header *header,
-                              bool second)
+                              int16_t member)
 {
+    bool first = member == 5, second = member == 8;
     int16_t id;
     thrift_enter_struct(thrift);
     while (thrift_next_field(thrift, &id)) {
@@ -41,9 +43,9 @@ static void parse_data_header(struct thrift_reader *thrift, struct parquet_page_
             header->repetition_size = (int32_t)thrift_read_integer(thrift);
         else if (second && id == 7)
             header->packed = thrift_read_bool(thrift);
-        else if (!second && id == 3)
+        else if (first && id == 3)
             header->definition_encoding = (int32_t)thrift_read_integer(thrift);
-        else if (!second && id == 4)
+        else if (first && id == 4)
             header->repetition_encoding = (int32_t)thrift_read_integer(thrift);
         else
             thrift_skip(thrift);
@@ -74,7 +76,7 @@ bool parquet_page_header_parse(const uint8_t *data, size_t size,
             header.crc = (uint32_t)thrift_read_integer(&thrift);
             header.has_crc = true;
         } else if ((id == 5 || id == 7 || id == 8) && thrift.type == THRIFT_STRUCT) {
-            parse_data_header(&thrift, &header, id == 8);
+            parse_data_header(&thrift, &header, id);
         } else {
             thrift_skip(&thrift);
         }
