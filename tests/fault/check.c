@@ -90,8 +90,9 @@ static void check_offsets(struct seen *seen)
     }
 }
 
-/* Every snapshot's schema is there, and no column of an ancestor was lost or given another id. */
-static void check_schemas(struct seen *seen)
+/* Every snapshot landed in the epoch of its work, its schema is there, and no column of an ancestor
+ * was lost or given another id. */
+static void check_ancestry(struct seen *seen)
 {
     const struct weir_metadata *metadata = seen->table->metadata;
     const struct weir_type *current = &weir_metadata_schema(metadata)->root;
@@ -101,6 +102,11 @@ static void check_schemas(struct seen *seen)
     for (; weir_metadata_snapshot(metadata, at, &snapshot); at = snapshot.parent_id) {
         json_t *one, *field, *found = NULL;
         size_t i;
+        const char *of = json_string_value(json_object_get(snapshot.summary, "work.epoch")),
+                   *in = json_string_value(json_object_get(snapshot.summary, "weir.epoch"));
+        if (of && (!in || strcmp(of, in) != 0))
+            world_violated(seen->world, "snapshot %lld was computed in epoch %s and landed in %s",
+                           (long long)at, of, in ? in : "none");
         json_array_foreach(json_object_get(weir_metadata_document(metadata), "schemas"), i,
                            one) if (json_integer_value(json_object_get(one, "schema-id")) ==
                                     snapshot.schema_id) found = one;
@@ -187,7 +193,7 @@ static void check_table(struct seen *seen, bool final)
     }
     if (count_files(seen))
         check_offsets(seen);
-    check_schemas(seen);
+    check_ancestry(seen);
     check_verify(world, seen->table);
     if (final)
         check_quarantine(seen);

@@ -31,14 +31,14 @@ struct delayed {
 static struct fault ask(struct faults *faults, const char *kind, const char *name)
 {
     if (faults->around)
-        faults->around(faults->self, kind, name);
+        faults->around(faults->self, kind, name, true);
     return faults->next ? faults->next(faults->self, kind, name) : (struct fault){0};
 }
 
 static void leave(struct faults *faults, const char *kind, const char *name)
 {
     if (faults->around)
-        faults->around(faults->self, kind, name);
+        faults->around(faults->self, kind, name, false);
 }
 
 static weir_status told(const struct fault *fault, const char *kind, const char *name,

@@ -25,8 +25,8 @@ struct faults {
     /* What is to happen to this call. Kinds: put, settle, commit, create (writes) and get, head,
      * load (only BEFORE). NULL: nothing goes wrong. */
     struct fault (*next)(void *self, const char *kind, const char *name);
-    /* Before and after each call. May be NULL. */
-    void (*around)(void *self, const char *kind, const char *name);
+    /* Before each call, and after each load and write that was forwarded. May be NULL. */
+    void (*around)(void *self, const char *kind, const char *name, bool before);
     void *self;
     struct delayed *first;
     int waiting;

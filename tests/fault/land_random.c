@@ -32,9 +32,10 @@ static bool parse(int argc, char **argv, struct options *options)
 
 static void choose_manners(struct world *world)
 {
-    static const int rates[] = {0, 15, 50, 150};
+    static const int rates[] = {0, 10, 40, 120};
+    /* Reads fail seldom: they only end the work early. */
     world->manners = (struct manners){.fault = rates[world_below(world, 4)],
-                                      .fault_of_reads = rates[world_below(world, 3)],
+                                      .fault_of_reads = rates[world_below(world, 3)] / 4,
                                       .others = (int)world_below(world, 3) * 40,
                                       .foreign = world_chance(world, 500),
                                       .expiry = world_chance(world, 250),
@@ -47,7 +48,7 @@ static void act(struct world *world)
     struct writer *writer = &world->writers[world_below(world, (uint64_t)world->writer_count)];
     enum weir_landing landing;
     char column[16];
-    snprintf(column, sizeof column, "c%d", (int)world_below(world, 30));
+    snprintf(column, sizeof column, "c%lld", (long long)++world->objects);
     weir_status status = WEIR_OK;
     uint64_t what = world_below(world, 12);
     if (what == 0)
@@ -81,7 +82,7 @@ static void history(struct world *world)
 {
     choose_manners(world);
     int steps = 8 + (int)world_below(world, 25);
-    if (world_chance(world, 30))
+    if (world->partitions < 8 && world_chance(world, 40))
         pile_up(world);
     for (int i = 0; i < steps && !*world->violation; i++) {
         act(world);

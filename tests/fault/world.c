@@ -69,7 +69,12 @@ static struct fault next_fault(void *self, const char *kind, const char *name)
                                       WEIR_NO_SPACE};
     bool reads = strcmp(kind, "get") == 0 || strcmp(kind, "head") == 0 || strcmp(kind, "load") == 0;
     struct fault fault = {0};
-    if (!world_chance(world, reads ? world->manners.fault_of_reads : world->manners.fault))
+    int rate = reads ? world->manners.fault_of_reads : world->manners.fault;
+    if (strcmp(kind, "commit") == 0 || strcmp(kind, "create") == 0)
+        rate *= 4; /* what all else leads to */
+    else if (strcmp(kind, "settle") == 0)
+        rate /= 4; /* one way to fail is enough */
+    if (!world_chance(world, rate))
         return fault;
     if (reads || strcmp(kind, "settle") == 0) {
         fault = (struct fault){FAULT_BEFORE, reads ? WEIR_UNAVAILABLE : WEIR_NO_SPACE};
@@ -114,10 +119,12 @@ static void act_of_another(struct world *world)
     }
 }
 
-static void between(void *self, const char *kind, const char *name)
+static void between(void *self, const char *kind, const char *name, bool before)
 {
     struct world *world = self;
-    if (world->depth >= 3 || *world->violation || !world_chance(world, world->manners.others))
+    /* Less often the deeper it is, or every act would bring another one along. */
+    int rate = world->manners.others >> 2 * world->depth;
+    if (world->depth >= 3 || *world->violation || !world_chance(world, rate))
         return;
     world->depth++;
     world->tallies[T_NESTED]++;

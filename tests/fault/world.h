@@ -22,6 +22,10 @@ struct writer {
     struct weir_catalog inner_catalog, catalog;
     struct weir_lake lake;
     struct weir_table *stale; /* what it loaded last time */
+    /* 0: everything by chance. Else a set of partitions, of which a window takes exactly as many
+     * records as it is told, from the table as it is; syncs: with the quarantine after it. */
+    uint64_t partitions;
+    bool syncs;
 };
 
 /* How often things go wrong, of 1000 calls; and who else acts. */

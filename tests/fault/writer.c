@@ -21,7 +21,7 @@ struct window {
     int count;
     struct weir_data_file file, letters;
     char path[512], letters_path[512];
-    json_t *receipt;
+    json_t *receipt, *summary;
     const char *letter_file; /* a retry's */
     json_t *offsets;         /* a retry's: key -> [offset...] */
 };
@@ -61,8 +61,7 @@ static weir_status put_lines(struct writer *writer, const char *folder, const ch
     char name[300];
     snprintf(name, sizeof name, "%s/%06lld-%d.txt", folder, (long long)++writer->world->objects,
              writer->number);
-    WEIR_TRY(writer->store.operations->put(writer->store.self, name, text, strlen(text),
-                                           WEIR_PUT_IF_ABSENT, NULL, NULL, reterr));
+    WEIR_TRY(weir_put_own(&writer->lake, name, text, strlen(text), reterr));
     snprintf(path, 512, "%.200s/%s", writer->store.root_uri, name);
     *ret_file = (struct weir_data_file){.path = path,
                                         .format = "PARQUET",
@@ -98,8 +97,13 @@ static weir_status write_files(struct window *window, struct weir_error *reterr)
     return WEIR_OK;
 }
 
-static void make_receipt(struct window *window)
+/* The summary says what epoch the work was computed in: check.c looks whether it landed in it. */
+static void make_receipt(struct window *window, const json_t *state)
 {
+    char epoch[24];
+    snprintf(epoch, sizeof epoch, "%lld",
+             (long long)json_integer_value(json_object_get(state, "epoch")));
+    window->summary = json_pack("{s:s}", "work.epoch", epoch);
     json_t *ranges = json_object();
     for (int i = 0; i < window->count; i++) {
         const struct part *part = &window->parts[i];
@@ -182,7 +186,7 @@ static weir_status table_of(struct writer *writer, struct weir_table **ret_table
                             struct weir_error *reterr)
 {
     const struct weir_catalog *catalog = &writer->lake.catalog;
-    if (writer->stale && world_chance(writer->world, 200)) {
+    if (writer->stale && !writer->partitions && world_chance(writer->world, 200)) {
         *ret_table = writer->stale;
         writer->stale = NULL;
         return WEIR_OK;
@@ -194,15 +198,19 @@ static weir_status table_of(struct writer *writer, struct weir_table **ret_table
 static void plan(struct window *window, const json_t *state, int64_t records)
 {
     struct world *world = window->writer->world;
-    bool all = world->partitions > 8 || world_chance(world, 400);
+    const struct writer *writer = window->writer;
+    bool all = world->partitions > 8 || writer->partitions || world_chance(world, 400);
     for (int i = 0; i < world->partitions && window->count < PARTS_MAX; i++) {
-        if (!all && !world_chance(world, 600))
+        bool wanted = i < 64 ? writer->partitions >> i & 1 : writer->partitions == UINT64_MAX;
+        if (writer->partitions ? !wanted : !all && !world_chance(world, 600))
             continue;
         struct part *part = &window->parts[window->count++];
         part->partition = i;
         key_of(part->key, i);
         part->from = weir_position_get(state, part->key, "next");
-        part->to = part->from + (int64_t)world_below(world, (uint64_t)records + 1);
+        part->to = part->from + (writer->partitions
+                                     ? records
+                                     : (int64_t)world_below(world, (uint64_t)records + 1));
     }
 }
 
@@ -239,7 +247,7 @@ static weir_status land(struct window *window, struct weir_table **table, const 
                         enum weir_landing *ret_landing, struct weir_error *reterr)
 {
     struct world *world = window->writer->world;
-    make_receipt(window);
+    make_receipt(window, state);
     struct weir_work work = {.kind = kind,
                              .operation = "append",
                              .epoch = json_integer_value(json_object_get(state, "epoch")),
@@ -248,6 +256,7 @@ static weir_status land(struct window *window, struct weir_table **table, const 
                              .self = window,
                              .files = &window->file,
                              .file_count = window->file.path ? 1 : 0,
+                             .summary = window->summary,
                              .receipt = window->receipt,
                              .schema = schema};
     int64_t id = 0;
@@ -264,7 +273,7 @@ static weir_status land(struct window *window, struct weir_table **table, const 
         printf(", landing %d, snapshot %lld\n", (int)*ret_landing, (long long)id);
     }
     json_decref(window->receipt);
-    window->receipt = NULL;
+    json_decref(window->summary);
     return status;
 }
 
@@ -338,7 +347,7 @@ static weir_status window_with(struct writer *writer, int64_t records, const cha
         schema.root = *wider;
     }
     status = land(window, &table, state, "window", column ? &schema : NULL, ret_landing, reterr);
-    if (status == WEIR_OK && world_chance(world, 700))
+    if (status == WEIR_OK && (writer->partitions ? writer->syncs : world_chance(world, 700)))
         status = sync_quarantine(writer, table, reterr);
 out:
     weir_table_free(writer->stale);
@@ -502,8 +511,9 @@ static weir_status land_retry(struct window *window, struct weir_table **table, 
                              .file_count = 1};
     enum weir_landing landing;
     WEIR_TRY(take_letters(window, reterr));
-    make_receipt(window);
+    make_receipt(window, state);
     work.receipt = window->receipt;
+    work.summary = window->summary;
     weir_status status = weir_land(&window->writer->lake, table, &work, &landing, NULL, reterr);
     window->writer->world->tallies[T_RETRIED] += status == WEIR_OK && landing == WEIR_LANDED;
     return status;
@@ -528,6 +538,7 @@ static weir_status act_retry(struct writer *writer, struct weir_table **table,
     status = land_retry(window, table, state, reterr);
 out:
     json_decref(window->receipt);
+    json_decref(window->summary);
     json_decref(window->offsets);
     json_decref(state);
     json_decref(list);
