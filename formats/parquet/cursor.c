@@ -645,6 +645,8 @@ weir_status weir_parquet_cursor_next(struct weir_parquet_cursor *cursor, struct 
         return WEIR_OK;
     }
     batch.count = 0;
+    for (uint32_t i = 0; i < cursor->column_count; i++)
+        batch.columns[i] = (struct weir_vector){.type = &batch.type->children[i].type};
     *ret_batch = batch;
     *ret_end = true;
     return WEIR_OK;
