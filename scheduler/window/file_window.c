@@ -4,6 +4,7 @@
 
 #include "connectors/file/file_source.h"
 #include "connectors/s3/s3.h"
+#include "engine/base/text.h"
 #include "formats/codec/codec.h"
 
 #include <inttypes.h>
@@ -35,6 +36,7 @@ struct file_window {
     size_t count, first, last;       /* the window is [first, last) */
     json_t *ledger;                  /* object: path -> [size, etag], of the base */
     json_t *changed;                 /* array of paths whose version differs from the one landed */
+    json_t *unnamable;               /* array of paths that are not UTF-8, bad bytes as \xNN */
     json_t *done;                    /* array of what this window landed, for the receipt */
     struct weir_ingest *ingest;
     struct lines *lines;
@@ -136,6 +138,20 @@ static bool is_ours(const struct weir_window_options *options, const struct weir
            (unsigned)options->shard_index;
 }
 
+/* The ledger, the receipt and _source_file hold paths as text. A path that is none could not be
+ * recorded as landed, and would be landed again and again. */
+static weir_status note_unnamable(struct file_window *window, const char *path,
+                                  struct weir_error *reterr)
+{
+    WEIR_AUTO(weir_buffer) shown = {.account = window->arena.account};
+    for (const char *at = path; *at; at++)
+        WEIR_TRY((unsigned char)*at < 0x80
+                     ? weir_buffer_append(&shown, at, 1, reterr)
+                     : weir_buffer_print(&shown, reterr, "\\x%02x", (unsigned char)*at));
+    json_array_append_new(window->unnamable, json_stringn((const char *)shown.data, shown.size));
+    return WEIR_OK;
+}
+
 static weir_status find_due(struct file_window *window, struct weir_error *reterr)
 {
     char pattern[4096];
@@ -144,8 +160,14 @@ static weir_status find_due(struct file_window *window, struct weir_error *reter
     WEIR_TRY(open_source(window, pattern, sizeof pattern, reterr));
     WEIR_TRY(weir_file_list(&window->source, pattern, &window->arena, &all, &count, reterr));
     window->changed = json_array();
+    window->unnamable = json_array();
     window->entries = all;
     for (size_t i = 0; i < count; i++) {
+        size_t size = strlen(all[i].path);
+        if (weir_utf8_invalid((const uint8_t *)all[i].path, size) < size) {
+            WEIR_TRY(note_unnamable(window, all[i].path, reterr));
+            continue;
+        }
         if (is_landed(window->ledger, &all[i]) || !is_ours(window->options, &all[i]))
             continue;
         if (json_object_get(window->ledger, all[i].path)) {
@@ -179,6 +201,7 @@ static void window_close(struct file_window *window)
         window->store.operations->free(window->store.self);
     json_decref(window->ledger);
     json_decref(window->changed);
+    json_decref(window->unnamable);
     json_decref(window->done);
     weir_arena_done(&window->arena);
 }
@@ -469,6 +492,19 @@ static void take_files(struct file_window *window)
     }
 }
 
+static weir_status report_unnamable(const json_t *unnamable, struct weir_error *reterr)
+{
+    size_t count = json_array_size(unnamable);
+    if (count == 0)
+        return WEIR_OK;
+    weir_status status = weir_fail(
+        reterr, WEIR_DECISION,
+        "%zu files have names that are not UTF-8, first %s: they were not read", count,
+        json_string_value(json_array_get(unnamable, 0)));
+    weir_error_hint(reterr, "rename them; a landed file is remembered by its name, which is text");
+    return status;
+}
+
 static weir_status report_changed(const json_t *changed, struct weir_error *reterr)
 {
     size_t count = json_array_size(changed);
@@ -509,6 +545,8 @@ weir_status file_windows_run(const struct weir_window_options *options, struct t
             status = table_sync_quarantine(options, table, reterr);
         if (status == WEIR_OK && !due)
             status = report_changed(window.changed, reterr);
+        if (status == WEIR_OK && !due)
+            status = report_unnamable(window.unnamable, reterr);
         window_close(&window);
         if (!due)
             break;
@@ -532,6 +570,8 @@ weir_status file_windows_plan(const struct weir_window_options *options, struct 
     json_object_set_new(plan, "records", json_null());
     if (status == WEIR_OK)
         json_object_set(plan, "changed", window.changed);
+    if (status == WEIR_OK)
+        json_object_set(plan, "unnamable", window.unnamable);
     window_close(&window);
     return status;
 }
