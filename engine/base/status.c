@@ -88,4 +88,6 @@ void weir_error_prefix(struct weir_error *reterr, const char *format, ...)
     memcpy(reterr->text, prefix, prefix_size);
     memcpy(reterr->text + prefix_size, ": ", 2);
     reterr->text[prefix_size + 2 + kept] = '\0';
+    if (kept < text_size && kept >= 3)
+        memcpy(reterr->text + prefix_size + 2 + kept - 3, "...", 3);
 }
