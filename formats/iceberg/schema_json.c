@@ -162,7 +162,7 @@ static bool parse_fixed(const char *text, struct weir_type *type)
 static weir_status primitive_from_json(struct reader *reader, const char *name,
                                        struct weir_type *ret_type)
 {
-    for (int id = 0; id < WEIR_TYPE_COUNT; id++)
+    for (int id = 0; id <= WEIR_MAP; id++)
         if (id != WEIR_DECIMAL && id != WEIR_FIXED && !weir_type_is_nested((enum weir_type_id)id) &&
             strcmp(name, weir_type_name((enum weir_type_id)id)) == 0) {
             *ret_type = (struct weir_type){.id = (enum weir_type_id)id};
