@@ -140,7 +140,7 @@ static void random_case(uint64_t seed)
     struct weir_buffer wanted = {.account = &own};
     for (int run = 0; run < 4; run++) {
         struct rig rig;
-        rig_up(&rig, run & 1 ? 2 : 1, run & 1 ? 64 : 2048, run >= 2 ? 3u << 20 : 0);
+        rig_up(&rig, run & 1 ? 2 : 1, run & 1 ? 64 : 2048, run >= 2 ? 7u << 20 : 0);
         rig.operator.type = type;
         rig.operator.sort_keys = keys;
         rig.operator.sort_key_count = key_count;
@@ -212,7 +212,7 @@ static void large_case(int pattern, uint32_t key, int64_t limit)
     large_morsels(&arena, &type, pattern, &morsels);
     for (int run = 0; run < 4; run++) {
         struct rig rig;
-        rig_up(&rig, run & 1 ? 2 : 1, 2048, run >= 2 ? 4u << 20 : 0);
+        rig_up(&rig, run & 1 ? 2 : 1, 2048, run >= 2 ? 7u << 20 : 0);
         rig.operator.type = type;
         rig.operator.sort_keys = keys;
         rig.operator.sort_key_count = 1;
@@ -221,7 +221,7 @@ static void large_case(int pattern, uint32_t key, int64_t limit)
             naive(&morsels, &rig.operator, & wanted);
         same(&rig, &morsels, &wanted, &own, (uint64_t)pattern);
         if (run >= 2 && limit < 0)
-            cr_expect_gt(atomic_load(&rig.operator.counters.bytes_spilled), 4u << 20);
+            cr_expect_gt(atomic_load(&rig.operator.counters.bytes_spilled), 3u << 20);
         rig_down(&rig);
     }
     weir_buffer_done(&wanted);
@@ -290,7 +290,7 @@ Test(sort, a_full_spill_is_no_space_and_nothing_leaks)
     weir_arena_init(&arena, &own);
     OK(weir_type_parse(&arena, "struct<a:long, b:string, number:long>", &type, error));
     large_morsels(&arena, &type, 0, &morsels);
-    rig_up(&rig, 2, 2048, 4u << 20);
+    rig_up(&rig, 2, 2048, 7u << 20);
     weir_spill_free(rig.options.spill);
     OK(weir_spill_new(&rig.account, rig.folder, 2u << 20, &rig.options.spill, error));
     rig.operator.type = type;
