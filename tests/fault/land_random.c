@@ -47,7 +47,7 @@ static void act(struct world *world)
 {
     struct writer *writer = &world->writers[world_below(world, (uint64_t)world->writer_count)];
     enum weir_landing landing;
-    char column[16];
+    char column[24];
     snprintf(column, sizeof column, "c%lld", (long long)++world->objects);
     weir_status status = WEIR_OK;
     uint64_t what = world_below(world, 12);
@@ -57,9 +57,9 @@ static void act(struct world *world)
         status = writer_retry(writer);
     else if (what == 2)
         status = writer_epoch(writer);
-    else if (what == 3 && world->manners.schemas)
+    else if (what >= 3 && what <= 5 && world->manners.schemas)
         status = writer_column(writer, column, &landing);
-    else if (what == 4 && world->manners.foreign)
+    else if (what == 6 && world->manners.foreign)
         foreign_compact(world);
     else
         status = writer_window(writer, 8, &landing);

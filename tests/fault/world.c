@@ -111,10 +111,14 @@ static void act_of_another(struct world *world)
     } else if (what == 5 && world->manners.expiry) {
         foreign_expire(world, world_chance(world, 800));
     } else if (!writer->busy) {
+        char column[24];
+        snprintf(column, sizeof column, "c%lld", (long long)++world->objects);
         weir_status status = what == 6   ? writer_sync(writer)
                              : what == 7 ? writer_epoch(writer)
                              : what == 8 ? writer_retry(writer)
-                                         : writer_window(writer, 6, &ignored);
+                             : what < 12 && world->manners.schemas
+                                 ? writer_column(writer, column, &ignored)
+                                 : writer_window(writer, 6, &ignored);
         (void)status; /* what a writer may end with was looked at there */
     }
 }

@@ -69,10 +69,11 @@ struct world {
     struct writer writers[WRITERS_MAX];
     struct writer observer; /* nothing of its own ever fails */
     long tallies[T_COUNT];
-    int64_t objects;      /* names data files */
-    bool rewound, cut;    /* main was set back; snapshots were removed */
-    char violation[1024]; /* the first one; "" = none */
-    const char *scene;    /* what the violation is named by */
+    int64_t objects;               /* names data files */
+    int64_t epoch, epoch_sequence; /* the highest raised, and by which sequence number */
+    bool rewound, cut;             /* main was set back; snapshots were removed */
+    char violation[1024];          /* the first one; "" = none */
+    const char *scene;             /* what the violation is named by */
     bool trace;
 };
 

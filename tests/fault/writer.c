@@ -214,9 +214,20 @@ static void plan(struct window *window, const json_t *state, int64_t records)
     }
 }
 
+/* An epoch once raised holds, also when the snapshot that raised it was rolled back. */
+static void believe_epoch(struct window *window, const struct weir_table *table, int64_t id)
+{
+    struct world *world = window->writer->world;
+    struct weir_snapshot snapshot;
+    int64_t of = atoll(json_string_value(json_object_get(window->summary, "work.epoch")));
+    if (weir_metadata_snapshot(table->metadata, id, &snapshot) && of < world->epoch &&
+        snapshot.sequence_number > world->epoch_sequence)
+        world_violated(world, "writer %d landed work of epoch %lld after epoch %lld was raised",
+                       window->writer->number, (long long)of, (long long)world->epoch);
+}
+
 /* Was what weir_land said true? */
-static void believe(struct window *window, enum weir_landing landing, int64_t id, bool rewound,
-                    bool cut)
+static void believe(struct window *window, enum weir_landing landing, int64_t id, bool moved)
 {
     struct world *world = window->writer->world;
     struct weir_table *table;
@@ -224,15 +235,17 @@ static void believe(struct window *window, enum weir_landing landing, int64_t id
     int64_t head;
     static const enum tally tallies[] = {T_LANDED, T_SUPERSEDED, T_ABANDONED};
     world->tallies[tallies[landing]]++;
-    if (rewound || cut || world->rewound || world->cut || landing == WEIR_ABANDONED)
+    if (landing == WEIR_ABANDONED || world_load(world, TABLE_NAME, &table) != WEIR_OK)
         return;
-    if (world_load(world, TABLE_NAME, &table) != WEIR_OK)
-        return;
-    if (landing == WEIR_LANDED && (!weir_metadata_ref(table->metadata, "main", &head) ||
-                                   !weir_metadata_is_ancestor(table->metadata, id, head)))
+    bool still = !moved && !world->rewound && !world->cut;
+    if (landing == WEIR_LANDED)
+        believe_epoch(window, table, id);
+    if (still && landing == WEIR_LANDED &&
+        (!weir_metadata_ref(table->metadata, "main", &head) ||
+         !weir_metadata_is_ancestor(table->metadata, id, head)))
         world_violated(world, "writer %d was told that snapshot %lld landed; it did not",
                        window->writer->number, (long long)id);
-    if (landing == WEIR_SUPERSEDED &&
+    if (still && landing == WEIR_SUPERSEDED &&
         weir_truth(&world->observer.store, &world->context.memory, table->metadata, "main", &state,
                    NULL) == WEIR_OK &&
         window_test(window, state) != WEIR_TEST_DONE)
@@ -260,10 +273,10 @@ static weir_status land(struct window *window, struct weir_table **table, const 
                              .receipt = window->receipt,
                              .schema = schema};
     int64_t id = 0;
-    bool rewound = world->rewound, cut = world->cut;
+    bool moved = world->rewound || world->cut;
     weir_status status = weir_land(&window->writer->lake, table, &work, ret_landing, &id, reterr);
     if (status == WEIR_OK)
-        believe(window, *ret_landing, id, rewound, cut);
+        believe(window, *ret_landing, id, moved);
     if (world->trace) {
         printf("%*swriter %d, %s of %s:", 2 * world->depth, "", window->writer->number, kind,
                window->file.path ? window->file.path + strlen(window->file.path) - 12 : "nothing");
@@ -431,8 +444,18 @@ static weir_status act_epoch(struct writer *writer, struct weir_table **table,
                              .epoch = json_integer_value(json_object_get(state, "epoch")),
                              .overlay = raise_epoch};
     json_decref(state);
-    weir_status status = weir_land(&writer->lake, table, &work, &landing, NULL, reterr);
-    writer->world->tallies[T_EPOCHS] += status == WEIR_OK && landing == WEIR_LANDED;
+    int64_t id = 0;
+    weir_status status = weir_land(&writer->lake, table, &work, &landing, &id, reterr);
+    struct world *world = writer->world;
+    struct weir_snapshot snapshot;
+    if (status != WEIR_OK || landing != WEIR_LANDED)
+        return status;
+    world->tallies[T_EPOCHS]++;
+    if (work.epoch + 1 > world->epoch &&
+        weir_metadata_snapshot((*table)->metadata, id, &snapshot)) {
+        world->epoch = work.epoch + 1;
+        world->epoch_sequence = snapshot.sequence_number;
+    }
     return status;
 }
 
