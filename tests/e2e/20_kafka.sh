@@ -47,7 +47,7 @@ check "plain: validate" "$WEIR" validate -p plain.yaml
 check "plain: run" "$WEIR" run -p plain.yaml
 equal "plain: nothing to do" "$("$WEIR" run -p plain.yaml)" "bronze.plain: nothing to do"
 check "plain: verify --deep" "$WEIR" verify --deep -p plain.yaml
-judged judge bronze.plain --catalog lake/catalog.db --expect "p.csv,p.ndjson,plain"
+judged judge bronze.plain --catalog lake/catalog.db --expect "p.csv,p.ndjson,plain" ${WEIR_FULL:+--spark}
 next=$("$WEIR" offsets show plain -p plain.yaml -o json | python3 -c 'import json,sys; print(sum(r["next"] for r in json.load(sys.stdin)))')
 equal "plain: offsets in the table" "$next" 50000
 mirrored=$(service topic kafka committed plain weir-plain-plain | python3 -c 'import re,sys; print(sum(int(n) for n in re.findall(r"(\d+)\s*$", sys.stdin.read(), re.M)))')
@@ -57,7 +57,7 @@ equal "plain: mirrored offsets" "$mirrored" 50000
 service topic kafka add plain 6
 "$WEIR_GEN" --kafka "$BROKERS" --topic plain --first 50000 --count 5000 --manifest p2.csv --values p2.ndjson
 check "added partitions: run" "$WEIR" run -p plain.yaml
-judged judge bronze.plain --catalog lake/catalog.db --expect "p.csv,p.ndjson,plain" --expect "p2.csv,p2.ndjson,plain"
+judged judge bronze.plain --catalog lake/catalog.db --expect "p.csv,p.ndjson,plain" --expect "p2.csv,p2.ndjson,plain" ${WEIR_FULL:+--spark}
 
 # --- transactions, some aborted; markers take up offsets
 service topic kafka create tx 4
@@ -66,7 +66,7 @@ sleep 1
 pipeline tx.yaml tx "      transactional: true" ""
 check "transactions: run" "$WEIR" run -p tx.yaml
 check "transactions: verify --deep" "$WEIR" verify --deep -p tx.yaml
-judged judge bronze.tx --catalog lake/catalog.db --expect "t.csv,t.ndjson,tx"
+judged judge bronze.tx --catalog lake/catalog.db --expect "t.csv,t.ndjson,tx" ${WEIR_FULL:+--spark}
 
 # --- tombstones skipped and counted
 service topic kafka create dead 2 cleanup.policy=compact
@@ -74,7 +74,7 @@ service topic kafka create dead 2 cleanup.policy=compact
 pipeline dead.yaml dead "" "    tombstones: skip"
 check "tombstones: run" "$WEIR" run -p dead.yaml
 check "tombstones: verify" "$WEIR" verify -p dead.yaml
-judged judge bronze.dead --catalog lake/catalog.db --expect "d.csv,d.ndjson,dead"
+judged judge bronze.dead --catalog lake/catalog.db --expect "d.csv,d.ndjson,dead" ${WEIR_FULL:+--spark}
 
 # --- two tables from one topic, each record to the one whose `where` holds
 cat >two.yaml <<EOF
@@ -99,7 +99,7 @@ sed 's/name: plain/name: sharded/; s/bronze.plain/bronze.sharded/' plain.yaml >s
 wait $first
 equal "shards: both ended well" "$? $second" "0 0"
 check "shards: verify --deep" "$WEIR" verify --deep -p sharded.yaml
-judged judge bronze.sharded --catalog lake/catalog.db --expect "p.csv,p.ndjson,plain" --expect "p2.csv,p2.ndjson,plain"
+judged judge bronze.sharded --catalog lake/catalog.db --expect "p.csv,p.ndjson,plain" --expect "p2.csv,p2.ndjson,plain" ${WEIR_FULL:+--spark}
 
 # --- the same from a `start: latest` table: nothing, then what comes
 pipeline late.yaml plain "      start: latest" ""

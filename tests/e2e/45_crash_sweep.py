@@ -1,8 +1,8 @@
 """Stops a run at its 1st, 2nd, ... n-th outside effect, before it, after it, and with the answer lost; runs again; every record once.
 
-Every effect of a run is tried on a local lake (SQLite catalog) and on S3 (object-store catalog). The short form takes a sample that
+Every effect of a run is tried on a local lake (SQLite catalog) and on S3 (object-store catalog), from files and from Kafka. The short form takes a sample that
 rotates with WEIR_SEED; WEIR_FULL takes all.
-    45_crash_sweep.py [--count N] [--seed S] [--only local|kafka|s3]
+    45_crash_sweep.py [--count N] [--seed S] [--only local|kafka|s3|kafka-s3]
 """
 import argparse, json, os, random, shutil, subprocess, sys, tempfile, time
 from pathlib import Path
@@ -101,7 +101,7 @@ def one(base, warehouse, lake, n, mode):
 
 KAFKA = """version: 1
 name: sweep
-lake: {{warehouse: {folder}/lake}}
+lake: {{warehouse: "{warehouse}"{lake}}}
 run: {{window: {{max_records: 1200}}}}
 sources:
   readings: {{kafka: {{topics: [readings], transactional: true, properties: {{bootstrap.servers: "{brokers}"}}}}, format: json}}
@@ -123,8 +123,9 @@ def kafka_counts(folder):
     return report["rows"], report["letters"], sum(row["next"] for row in offsets)
 
 
-def sweep_kafka(base, options):
-    """Windows of offsets, some aborted: two windows a run; what a plain run lands is what each killed and repeated one must."""
+def sweep_kafka(base, options, endpoint=None):
+    """With endpoint: into S3. Windows of offsets, some aborted: two windows a run; what a plain run lands is what each killed and repeated one must."""
+    name = "kafka-s3" if endpoint else "kafka"
     service = str(root / "tests/harness/service")
     environment = {**os.environ, "WEIR_SERVICES": str(base / "services"), "WEIR_SERVICES_OWNER": str(os.getpid())}
     brokers = subprocess.run([service, "start", "kafka"], capture_output=True, text=True, env=environment, check=True).stdout.split()[-1]
@@ -135,21 +136,24 @@ def sweep_kafka(base, options):
 
     def fresh():
         folder = Path(tempfile.mkdtemp(dir=base))
-        (folder / "weir.yaml").write_text(KAFKA.format(folder=folder, brokers=brokers))
+        warehouse = f"s3://lake/{folder.name}" if endpoint else folder / "lake"
+        lake = f', region: us-east-1, s3: {{endpoint: "{endpoint}", path_style: true}}' if endpoint else ""
+        (folder / "weir.yaml").write_text(KAFKA.format(warehouse=warehouse, lake=lake, brokers=brokers))
         return folder
 
-    bad, trace = 0, base / "kafka.effects"
+    bad, trace = 0, base / f"{name}.effects"
     try:
         plain = fresh()
         first = weir(plain, "run", WEIR_TEST_EFFECTS=str(trace))
         wanted = kafka_counts(plain)
         if first.returncode != 0 or isinstance(wanted, str) or wanted[0] < 1000 or wanted[1] == 0:
-            print(f"FAIL kafka: plain run: {first.stderr} {wanted}")
+            print(f"FAIL {name}: plain run: {first.stderr} {wanted}")
             return 1
         effects = len(trace.read_text().splitlines())
+        count = options.count // 2 if endpoint else options.count  # a run into S3 takes longer
         cases = [(n, mode) for n in range(1, effects + 1) for mode in ("before", "after", "lost")]
-        if options.count and options.count < len(cases):
-            cases = sorted(random.Random(options.seed).sample(cases, options.count))
+        if count and count < len(cases):
+            cases = sorted(random.Random(options.seed).sample(cases, count))
         for n, mode in cases:
             folder = fresh()
             killed = weir(folder, "run", WEIR_TEST_KILL=f"{n}:{mode}")
@@ -157,10 +161,10 @@ def sweep_kafka(base, options):
             got = kafka_counts(folder) if again.returncode == 0 else f"the run after it ended with {again.returncode}: {again.stderr[-300:]}"
             if got != wanted or (mode != "lost" and killed.returncode not in (0, -9)):
                 bad += 1
-                print(f"FAIL kafka effect {n} {mode}: killed run {killed.returncode}; {got}, wanted {wanted}", flush=True)
+                print(f"FAIL {name} effect {n} {mode}: killed run {killed.returncode}; {got}, wanted {wanted}", flush=True)
             shutil.rmtree(folder, ignore_errors=True)
         if not bad:
-            print(f"ok kafka: {len(cases)} of {effects * 3} places to die, (rows, refused, offsets) {wanted} each time", flush=True)
+            print(f"ok {name}: {len(cases)} of {effects * 3} places to die, (rows, refused, offsets) {wanted} each time", flush=True)
         return bad
     finally:
         subprocess.run([service, "stop", "--all"], env=environment, stdout=subprocess.DEVNULL)
@@ -182,12 +186,15 @@ def main():
         if options.only in ("", "s3"):
             sys.path.insert(0, str(root / "tests/harness"))
             bad += sweep_s3(base, options)
+        if options.only in ("", "kafka-s3"):
+            bad += sweep_s3(base, options, sweep_kafka)
     finally:
         shutil.rmtree(base, ignore_errors=True)
     return bad > 0
 
 
-def sweep_s3(base, options):
+def sweep_s3(base, options, into=None):
+    """`into`: a sweep of its own, given the endpoint; None: files."""
     service = str(root / "tests/harness/service")
     environment = {**os.environ, "WEIR_SERVICES": str(base / "services"), "WEIR_SERVICES_OWNER": str(os.getpid())}
     endpoint = subprocess.run([service, "start", "s3proxy"], capture_output=True, text=True, env=environment, check=True).stdout.split()[-1]
@@ -195,6 +202,8 @@ def sweep_s3(base, options):
     os.environ.update(AWS_ACCESS_KEY_ID="testkey", AWS_SECRET_ACCESS_KEY="testsecret123")
     lake = f"  region: us-east-1\n  s3: {{endpoint: \"{endpoint}\", path_style: true}}"
     try:
+        if into:
+            return into(base, options, endpoint)
         return sweep("s3", base, lambda folder: f"s3://lake/{folder.name}", lake, options.count, options.seed)
     finally:
         subprocess.run([service, "stop", "--all"], env=environment, stdout=subprocess.DEVNULL)

@@ -47,7 +47,7 @@ for server in s3proxy versitygw; do
   check "$server: run" "$WEIR" run -p $server.yaml
   equal "$server: nothing to do" "$("$WEIR" run -p $server.yaml)" "bronze.readings: nothing to do"
   check "$server: verify --deep" "$WEIR" verify --deep -p $server.yaml
-  judged judge s3://acme-us-east-1-datalake/wh/bronze/readings --s3 "$endpoint" --expect "m.csv,v.ndjson,readings" --quarantine s3://acme-us-east-1-datalake/wh/bronze/readings__quarantine
+  judged judge s3://acme-us-east-1-datalake/wh/bronze/readings --s3 "$endpoint" --expect "m.csv,v.ndjson,readings" --quarantine s3://acme-us-east-1-datalake/wh/bronze/readings__quarantine ${WEIR_FULL:+--spark}
   AWS_SECRET_ACCESS_KEY=wrong expect_exit 1 "$server: a wrong key is told" "$WEIR" run -p $server.yaml
   service stop $server
 done
