@@ -2,6 +2,9 @@
 import json, os, shutil, subprocess, sys, tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "interop"))
+import engines
+
 WEIR, bad = os.environ["WEIR"], 0
 top = Path(tempfile.mkdtemp(prefix="weir-quarantine."))
 
@@ -45,6 +48,21 @@ def counts(folder):
     return report["rows"], report["refused"]
 
 
+def iceberg(folder, table):
+    """Rows of a table by DuckDB, from Iceberg's own metadata."""
+    place = engines.Place(catalog=str(folder / "lake/catalog.db"))
+    return engines.read_duckdb(place, engines.load_table(place, table)).to_pylist()
+
+
+def judged(folder):
+    """Refused records by reason, as the quarantine table has them."""
+    found = {}
+    for row in iceberg(folder, "bronze.mend__quarantine"):
+        found.setdefault(row["reason"], []).append(bytes(row["raw"]))
+    return {reason: sorted(raws) for reason, raws in found.items()}
+
+
+WIDE = sorted(json.dumps({"id": n, "value": 2**40 + n}).encode() for n in range(20, 25))
 try:
     one = make("one")
     pipeline(one, "int", "    max_invalid: {share: 5%, of_at_least: 10}")
@@ -56,15 +74,24 @@ try:
     say(run.returncode == 0 and counts(one) == (20, 6), "without the limit the good land", f"{run.stderr[-400:]} {counts(one)}")
     shown = weir(one, "quarantine", "show", "mend")
     say("secret-raw-text" not in shown.stdout and "range" in shown.stdout, "show masks raw values", shown.stdout + shown.stderr)
+    say(judged(one) == {"range": WIDE, "syntax": [b"secret-raw-text"]}, "DuckDB reads the same in the quarantine table", judged(one))
     shutil.copytree(one, top / "kept")
     pipeline(one, "long")
     run = weir(one, "quarantine", "retry", "mend", "--yes")
     say(run.returncode == 0 and counts(one)[0] == 25, "retry lands what is good now", f"{run.stderr[-400:]} {counts(one)}")
+    shown = weir(one, "quarantine", "show", "mend").stdout
+    say("range" not in shown and "syntax" in shown, "the retried ones are shown no more", shown)
+    ids = sorted(row["id"] for row in iceberg(one, "bronze.mend"))
+    say(ids == list(range(25)), "DuckDB reads each good record once", ids)
     before = counts(one)
     run = weir(one, "quarantine", "retry", "mend", "--yes")
     say(run.returncode == 0 and counts(one) == before, "a second retry does nothing", f"{run.stderr[-400:]} {counts(one)}")
     say(weir(one, "quarantine", "discard", "mend", "--yes").returncode == 2, "discard wants a reason")
-    run = weir(one, "quarantine", "discard", "mend", "--yes", "--reason", "no value in it")
+    run = weir(one, "quarantine", "discard", "mend", "--why", "range", "--yes", "--reason", "none is left of these")
+    say(run.returncode == 0 and counts(one) == before and "syntax" in weir(one, "quarantine", "show", "mend").stdout, "discard --why of another reason leaves it", f"{run.stderr[-300:]} {counts(one)}")
+    run = weir(one, "quarantine", "discard", "mend", "--why", "syntax", "--yes", "--reason", "no value in it")
+    shown = weir(one, "quarantine", "show", "mend").stdout
+    say(run.returncode == 0 and "syntax" not in shown, "discard --why of its reason takes it away", run.stderr[-300:] + shown)
     say(run.returncode == 0 and counts(one)[0] == 25, "discard", run.stderr[-400:])
     run = weir(one, "verify", "--deep")
     say(run.returncode == 0, "verify --deep", run.stdout[-400:] + run.stderr[-400:])
@@ -76,18 +103,26 @@ try:
     weir(one, "quarantine", "retry", "mend", "--yes", WEIR_TEST_EFFECTS=str(counted))
     effects = len(counted.read_text().splitlines()) if counted.exists() else 0
     say(effects > 0, "effects are counted", "none")
-    wrong = []
+    shutil.rmtree(one)
+    shutil.copytree(top / "kept", one)
+    pipeline(one, "long")
+    run = weir(one, "quarantine", "retry", "mend", "--why", "syntax", "--yes")
+    say(run.returncode == 0 and counts(one)[0] == 20, "retry --why of one reason leaves the others", f"{run.stderr[-300:]} {counts(one)}")
+    wrong, unfired = [], []
     full = os.environ.get("WEIR_FULL")
     for n in range(1, effects + 1):
         for how in ("before", "after", "lost") if full else (("before", "after", "lost")[n % 3],):
             shutil.rmtree(one)
             shutil.copytree(top / "kept", one)
             pipeline(one, "long")
-            weir(one, "quarantine", "retry", "mend", "--yes", WEIR_TEST_KILL=f"{n}:{how}")
+            killed = weir(one, "quarantine", "retry", "mend", "--yes", WEIR_TEST_KILL=f"{n}:{how}")
+            if how != "lost" and killed.returncode != -9:
+                unfired.append(f"{n}:{how} ended with {killed.returncode}")
             run = weir(one, "quarantine", "retry", "mend", "--yes")
             check = weir(one, "verify", "--deep")
             if run.returncode or check.returncode or counts(one) != before:
                 wrong.append(f"{n}:{how} {run.returncode} {check.returncode} {counts(one)} {run.stderr[-200:]}{check.stdout[-200:]}")
+    say(not unfired, "each kill fires", unfired[:5])
     say(not wrong, f"retry killed at {effects} effects: every record once", "\n".join(wrong[:3]))
 finally:
     shutil.rmtree(top, ignore_errors=True)
