@@ -99,6 +99,11 @@ static void check_ancestry(struct seen *seen)
     struct weir_snapshot snapshot;
     int64_t at;
     weir_metadata_ref(metadata, "main", &at);
+    for (int i = 0; i < seen->world->landed_count && !seen->world->rewound && !seen->world->cut;
+         i++)
+        if (!weir_metadata_is_ancestor(metadata, seen->world->landed[i], at))
+            world_violated(seen->world, "snapshot %lld had landed and is gone",
+                           (long long)seen->world->landed[i]);
     for (; weir_metadata_snapshot(metadata, at, &snapshot); at = snapshot.parent_id) {
         json_t *one, *field, *found = NULL;
         size_t i;

@@ -71,9 +71,12 @@ struct world {
     long tallies[T_COUNT];
     int64_t objects;               /* names data files */
     int64_t epoch, epoch_sequence; /* the highest raised, and by which sequence number */
-    bool rewound, cut;             /* main was set back; snapshots were removed */
-    char violation[1024];          /* the first one; "" = none */
-    const char *scene;             /* what the violation is named by */
+    int64_t
+        landed[4096]; /* what was told to have landed: it stays, unless somebody sets main back */
+    int landed_count;
+    bool rewound, cut;    /* main was set back; snapshots were removed */
+    char violation[1024]; /* the first one; "" = none */
+    const char *scene;    /* what the violation is named by */
     bool trace;
 };
 

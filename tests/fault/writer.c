@@ -237,6 +237,8 @@ static void believe(struct window *window, enum weir_landing landing, int64_t id
     world->tallies[tallies[landing]]++;
     if (landing == WEIR_ABANDONED || world_load(world, TABLE_NAME, &table) != WEIR_OK)
         return;
+    if (landing == WEIR_LANDED && world->landed_count < 4096)
+        world->landed[world->landed_count++] = id;
     bool still = !moved && !world->rewound && !world->cut;
     if (landing == WEIR_LANDED)
         believe_epoch(window, table, id);
