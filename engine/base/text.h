@@ -34,6 +34,7 @@ bool weir_text_size(const char *text, size_t size, uint64_t *ret_bytes);
 
 /* Printing: return the length written without NUL; buffers as large as said always suffice. */
 size_t weir_print_int64(char *out /* 21 */, int64_t value);
+size_t weir_print_float(char *out /* 32 */, float value); /* shortest that reads back as a float */
 size_t weir_print_double(char *out /* 32 */,
                          double value); /* shortest that reads back; nan, inf, -inf */
 size_t weir_print_decimal(char *out /* 48 */, weir_int128 unscaled, int scale);

@@ -456,6 +456,27 @@ size_t weir_print_double(char *out, double value)
     return size;
 }
 
+size_t weir_print_float(char *out, float value)
+{
+    size_t size = 0;
+    if (isnan(value) || isinf(value))
+        return weir_print_double(out, (double)value);
+    if (signbit(value)) {
+        out[size++] = '-';
+        value = -value;
+    }
+    for (int precision = 6;; precision++) {
+        char digits[20];
+        int exponent;
+        float back;
+        size_t count = double_digits((double)value, precision, digits, &exponent);
+        size_t end = size + place_point(out + size, digits, count, exponent);
+        out[end] = 0;
+        if (precision == 9 || (weir_text_float(out + size, end - size, &back) && back == value))
+            return end;
+    }
+}
+
 size_t weir_print_decimal(char *out, weir_int128 unscaled, int scale)
 {
     unsigned __int128 left = unscaled < 0 ? 0 - (unsigned __int128)unscaled

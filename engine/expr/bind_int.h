@@ -17,8 +17,8 @@ weir_status bind_call(struct weir_binder *binder, const char *name, struct weir_
                       struct weir_error *reterr);
 /* An expression that names a lambda, `x -> ...`: bound with parameters of these types. */
 weir_status bind_lambda(struct weir_binder *binder, PgQuery__Node *node,
-                        const struct weir_type *types, uint32_t type_count,
-                        struct weir_node **ret, struct weir_error *reterr);
+                        const struct weir_type *types, uint32_t type_count, struct weir_node **ret,
+                        struct weir_error *reterr);
 weir_status bind_now(struct weir_binder *binder, struct weir_node **ret, struct weir_error *reterr);
 weir_status bind_list(struct weir_binder *binder, PgQuery__Node *const *items, size_t count,
                       int location, struct weir_node **ret, struct weir_error *reterr);

@@ -5,7 +5,7 @@
 
 static const char *const type_names[WEIR_TYPE_COUNT] = {
     "boolean",     "int",    "long", "float", "double", "decimal", "date", "time", "timestamp",
-    "timestamptz", "string", "uuid", "fixed", "binary", "struct",  "list", "map",
+    "timestamptz", "string", "uuid", "fixed", "binary", "struct",  "list", "map", "interval",
 };
 
 const char *weir_type_name(enum weir_type_id id)
@@ -30,6 +30,7 @@ uint32_t weir_type_width(const struct weir_type *type)
     case WEIR_TIMESTAMP:
     case WEIR_TIMESTAMPTZ: return 8;
     case WEIR_DECIMAL:
+    case WEIR_INTERVAL:
     case WEIR_UUID: return 16;
     case WEIR_FIXED: return type->length;
     default: return 0;

@@ -26,6 +26,7 @@ enum weir_type_id {
     WEIR_STRUCT,
     WEIR_LIST,
     WEIR_MAP,
+    WEIR_INTERVAL, /* int32 months, int32 days, int64 microseconds; in expressions only, never stored */
     WEIR_TYPE_COUNT
 };
 

@@ -386,6 +386,7 @@ static weir_status value_text(struct weir_arena *arena, const struct weir_vector
     case WEIR_STRUCT:
     case WEIR_LIST:
     case WEIR_MAP:
+    case WEIR_INTERVAL:
         return weir_fail(reterr, WEIR_USAGE, "a %s has no place in a partition path",
                          weir_type_name(values->type->id));
     default: return encode_path(arena, text, print_value(values, row, text), ret_text, reterr);

@@ -140,6 +140,7 @@ weir_status weir_value_binary(struct weir_arena *arena, const struct weir_vector
     case WEIR_STRUCT:
     case WEIR_LIST:
     case WEIR_MAP:
+    case WEIR_INTERVAL:
         return weir_fail(reterr, WEIR_USAGE, "a %s has no single-value form",
                          weir_type_name(flat->type->id));
     default: from = (const uint8_t *)flat->values + (size_t)row * size;
