@@ -20,7 +20,7 @@ static size_t memory_limit(const struct exec *exec)
 size_t join_chunk_bytes(const struct exec *exec)
 {
     size_t limit = memory_limit(exec);
-    size_t share = limit ? limit / 16 : SIZE_MAX / 2;
+    size_t share = limit ? limit / 32 : SIZE_MAX / 2;
     return share < CHUNK_LEAST ? CHUNK_LEAST : share;
 }
 
