@@ -8,13 +8,15 @@
 #define PIECE_GROUPS (32u << 10)
 #define PIECE_ROWS   (64u << 10) /* of a piece whose rows are groups */
 #define PIECE_BYTES  (8u << 20)
+#define SAMPLE_ROWS  (8u << 10)
 
 struct local {
     struct aggregate *aggregate;
     size_t morsel;
     struct weir_arena arena; /* of the batch */
     struct groups groups;
-    uint64_t rows; /* that went into the groups */
+    uint64_t rows; /* that went into these groups */
+    bool sampled;  /* the question was asked of them */
     bool each_row; /* rows are made groups without looking */
 };
 
@@ -99,6 +101,8 @@ static void aggregate_free(struct exec_sink *sink)
     if (!aggregate)
         return;
     aggregate_pieces_done(aggregate);
+    while (aggregate->spare_count)
+        weir_free(aggregate->spare[--aggregate->spare_count]);
     for (uint32_t p = 0; p < AGGREGATE_PARTITIONS; p++) {
         struct aggregate_partition *partition = &aggregate->partitions[p];
         groups_done(&partition->groups);
@@ -111,6 +115,27 @@ static void aggregate_free(struct exec_sink *sink)
 }
 
 /* ---- a morsel ---- */
+
+/* Slots grown by one morsel serve the next: they are empty once its groups were handed over. */
+static void take_slots(struct aggregate *aggregate, struct groups *groups)
+{
+    pthread_mutex_lock(&aggregate->lock);
+    if (aggregate->spare_count) {
+        groups->slots = aggregate->spare[--aggregate->spare_count];
+        groups->slot_count = (uint32_t)(weir_block_size(groups->slots) / sizeof *groups->slots);
+    }
+    pthread_mutex_unlock(&aggregate->lock);
+}
+
+static void give_slots(struct aggregate *aggregate, struct groups *groups)
+{
+    pthread_mutex_lock(&aggregate->lock);
+    if (groups->slots && aggregate->spare_count < AGGREGATE_SPARE) {
+        aggregate->spare[aggregate->spare_count++] = groups->slots;
+        groups->slots = NULL;
+    }
+    pthread_mutex_unlock(&aggregate->lock);
+}
 
 static weir_status aggregate_begin(struct exec_sink *sink, size_t morsel, void **ret_local,
                                    struct weir_error *reterr)
@@ -125,6 +150,8 @@ static weir_status aggregate_begin(struct exec_sink *sink, size_t morsel, void *
         *ret_local = local;
     else
         weir_free(local);
+    if (status == WEIR_OK)
+        take_slots(local->aggregate, &local->groups);
     return status;
 }
 
@@ -226,6 +253,25 @@ static weir_status update_call(struct local *local, const struct aggregate_call 
                                                 call->offset, reterr));
 }
 
+/* Whether the groups are to be handed over; decided by what came in alone. */
+static bool piece_full(struct local *local)
+{
+    const struct groups *groups = &local->groups;
+    if (groups->store.byte_count + groups->arena->used >= PIECE_BYTES)
+        return true;
+    if (local->each_row) {
+        if (groups->count < PIECE_ROWS)
+            return false;
+        local->each_row = false;
+        return true;
+    }
+    if (!local->sampled && local->rows >= SAMPLE_ROWS) {
+        local->sampled = true;
+        local->each_row = groups->count > local->rows / 4 * 3;
+    }
+    return groups->count >= PIECE_GROUPS;
+}
+
 static weir_status consume(struct local *local, const struct weir_vector *keys,
                            const struct weir_vector *arguments, const struct weir_batch *batch,
                            struct weir_error *reterr)
@@ -238,13 +284,10 @@ static weir_status consume(struct local *local, const struct weir_vector *keys,
     for (uint32_t c = 0; c < aggregate->call_count; c++)
         WEIR_TRY(update_call(local, &aggregate->calls[c], arguments, batch, rows, reterr));
     local->rows += batch->count;
-    uint64_t bytes = local->groups.store.byte_count + local->groups.arena->used;
-    uint32_t most = local->each_row ? PIECE_ROWS : PIECE_GROUPS;
-    if (aggregate->key_count == 0 || (local->groups.count < most && bytes < PIECE_BYTES))
+    if (aggregate->key_count == 0 || !piece_full(local))
         return WEIR_OK;
-    if (!local->each_row && local->groups.count > local->rows / 2)
-        local->each_row = true;
     local->rows = 0;
+    local->sampled = false;
     return aggregate_hand_over(aggregate, local->morsel, &local->groups, reterr);
 }
 
@@ -327,6 +370,8 @@ static weir_status aggregate_end(struct exec_sink *sink, void *opaque, struct we
     struct aggregate *aggregate = (struct aggregate *)sink;
     weir_status status = aggregate_hand_over(aggregate, local->morsel, &local->groups, reterr);
     if (status == WEIR_OK)
+        give_slots(aggregate, &local->groups);
+    if (status == WEIR_OK)
         status = aggregate_morsel_done(aggregate, local->morsel, reterr);
     aggregate_abandon(sink, local);
     return status;
@@ -368,6 +413,8 @@ static weir_status aggregate_finish(struct exec_sink *sink, struct exec_source *
     WEIR_AUTO(weir_arena) arena;
     weir_arena_init(&arena, sink->exec->account);
     WEIR_TRY(aggregate_merge_all(aggregate, reterr));
+    while (aggregate->spare_count)
+        weir_free(aggregate->spare[--aggregate->spare_count]);
     WEIR_TRY(add_empty_sets(aggregate, &arena, reterr));
     return aggregate_source_new(aggregate, ret_source, reterr);
 }

@@ -20,6 +20,7 @@
 
 #define AGGREGATE_PARTITIONS 64
 #define AGGREGATE_BUCKETS    256
+#define AGGREGATE_SPARE      8
 
 static inline uint32_t hash_partition(uint64_t hash)
 {
@@ -113,6 +114,8 @@ struct aggregate {
     pthread_mutex_t lock;
     struct aggregate_morsel *morsels;
     size_t morsel_count;
+    uint64_t *spare[AGGREGATE_SPARE]; /* empty slots, for the next morsel's table */
+    uint32_t spare_count;
     struct aggregate_partition partitions[AGGREGATE_PARTITIONS];
 };
 

@@ -122,6 +122,12 @@ static inline __attribute__((always_inline)) bool keys_equal(const struct weir_r
     return weir_rows_equal(layout, a, b);
 }
 
+/* What the first slot looked at will lead to, most of the time. */
+static inline void prefetch_row(uint64_t slot)
+{
+    __builtin_prefetch((const void *)(uintptr_t)(slot & ADDRESS_MASK));
+}
+
 /* The slot that holds the key, or the empty one where it belongs. */
 static inline __attribute__((always_inline)) uint64_t *find_slot(
     const struct weir_row_layout *layout, struct groups *groups, uint64_t hash, const uint8_t *row,
@@ -159,8 +165,10 @@ static inline __attribute__((always_inline)) weir_status find_all(
 {
     uint64_t mask = groups->slot_count - 1;
     for (uint32_t i = 0; i < keys->count; i++) {
+        if (i + 2 * PREFETCH < keys->count)
+            __builtin_prefetch(&groups->slots[keys->hashes[i + 2 * PREFETCH] & mask]);
         if (i + PREFETCH < keys->count)
-            __builtin_prefetch(&groups->slots[keys->hashes[i + PREFETCH] & mask]);
+            prefetch_row(groups->slots[keys->hashes[i + PREFETCH] & mask]);
         uint64_t *slot = find_slot(&aggregate->layout, groups, keys->hashes[i], keys->places[i],
                                    words);
         if (!*slot)
@@ -226,10 +234,12 @@ static inline __attribute__((always_inline)) weir_status merge_chunk(
     const struct weir_row_layout *layout = &aggregate->layout;
     uint64_t mask = groups->slot_count - 1;
     for (uint32_t i = 0; i < count; i++) {
+        if (i + 3 * PREFETCH < count)
+            __builtin_prefetch(rows[i + 3 * PREFETCH]);
         if (i + 2 * PREFETCH < count)
-            __builtin_prefetch(rows[i + 2 * PREFETCH]);
+            __builtin_prefetch(&groups->slots[group_hash(rows[i + 2 * PREFETCH]) & mask]);
         if (i + PREFETCH < count)
-            __builtin_prefetch(&groups->slots[group_hash(rows[i + PREFETCH]) & mask]);
+            prefetch_row(groups->slots[group_hash(rows[i + PREFETCH]) & mask]);
         uint64_t hash = group_hash(rows[i]);
         uint64_t *slot = find_slot(layout, groups, hash, rows[i], words);
         bool fresh = !*slot;
