@@ -1,10 +1,10 @@
 /* Subqueries that look outside become joins (Neumann and Kemper, "Unnesting Arbitrary Queries").
  *
  * A join whose right side uses columns C of its left side is dependent. The right side is rewritten
- * so that it gives, beside its rows, the values of C they belong to: its copies C'. Then an ordinary
- * join on C = C' does the work. Pushing C down ends where a subplan no longer uses C: there a filter
- * `c = inner expression` makes the copy for nothing, and only without one the distinct values of C
- * are joined in. */
+ * so that it gives, beside its rows, the values of C they belong to: its copies C'. Then an
+ * ordinary join on C = C' does the work. Pushing C down ends where a subplan no longer uses C:
+ * there a filter `c = inner expression` makes the copy for nothing, and only without one the
+ * distinct values of C are joined in. */
 #include "engine/sql/logical_int.h"
 
 #include <string.h>
@@ -14,9 +14,9 @@ struct push {
     const struct columns *wanted; /* C as a set */
     struct numbers from;          /* C in order */
     struct numbers copies;        /* C', in the same order; valid once pushed */
-    bool by_equality;             /* all copies came from equalities: never null, no domain joined */
-    struct logical *left;         /* what gives the values of C */
-    struct shared *domain;        /* left, kept: read for the join and for its values */
+    bool by_equality;      /* all copies came from equalities: never null, no domain joined */
+    struct logical *left;  /* what gives the values of C */
+    struct shared *domain; /* left, kept: read for the join and for its values */
 };
 
 static weir_status push_down(struct push *push, struct logical **plan, bool lost_is_null,
@@ -261,8 +261,8 @@ static weir_status through_project(struct push *push, struct logical *plan, bool
 
 static bool null_when_empty(const struct weir_aggregate_call *call)
 {
-    static const char *const names[] = {"sum", "min", "max", "avg", "median", "any_value",
-                                        "first", "last", "arg_min", "arg_max"};
+    static const char *const names[] = {"sum",       "min",   "max",  "avg",     "median",
+                                        "any_value", "first", "last", "arg_min", "arg_max"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(call->function->name, names[i]) == 0)
             return true;
@@ -292,8 +292,7 @@ static weir_status empty_groups(struct push *push, struct logical **plan, struct
         uint32_t column = grouped->columns.items[i], made = column;
         struct weir_node *node;
         const struct weir_aggregate_call *call =
-            i >= grouped->expressions.count &&
-                    i - grouped->expressions.count < grouped->call_count
+            i >= grouped->expressions.count && i - grouped->expressions.count < grouped->call_count
                 ? &grouped->calls[i - grouped->expressions.count]
                 : NULL;
         if (numbers_have(&inner, column))
@@ -311,7 +310,8 @@ static weir_status empty_groups(struct push *push, struct logical **plan, struct
             both->type = call->type;
             node = both;
         } else if (call && !null_when_empty(call)) {
-            /* others: null of nothing (array_agg, string_agg, bool_and, ...) as PostgreSQL has it */
+            /* others: null of nothing (array_agg, string_agg, bool_and, ...) as PostgreSQL has it
+             */
         }
         WEIR_TRY(nodes_add(sql, &project->expressions, node, reterr));
         WEIR_TRY(numbers_add(sql, &project->columns, column, reterr));
@@ -362,8 +362,7 @@ static weir_status join_copies(struct push *push, struct logical *plan, const st
         struct weir_node *a, *b, *same;
         WEIR_TRY(sql_column_node(push->sql, left->items[i], -1, &a, reterr));
         WEIR_TRY(sql_column_node(push->sql, right->items[i], -1, &b, reterr));
-        WEIR_TRY(
-            weir_node_compare(push->sql->arena, WEIR_NOT_DISTINCT, a, b, -1, &same, reterr));
+        WEIR_TRY(weir_node_compare(push->sql->arena, WEIR_NOT_DISTINCT, a, b, -1, &same, reterr));
         WEIR_TRY(nodes_add(push->sql, &plan->conditions, same, reterr));
     }
     return WEIR_OK;
@@ -416,11 +415,10 @@ static weir_status through_limit(struct push *push, struct logical **at, struct 
     }
     WEIR_TRY(logical_new(sql, LOGICAL_WINDOW, plan->children[0], NULL, &window, reterr));
     WEIR_TRY(weir_arena_zero(sql->arena, 1, sizeof *window->windows, &window->windows, reterr));
-    window->windows[0] =
-        (struct weir_window_call){.name = "row_number",
-                                  .aggregate = {.type = number, .location = -1},
-                                  .unit = WEIR_FRAME_ROWS,
-                                  .end = WEIR_CURRENT_ROW};
+    window->windows[0] = (struct weir_window_call){.name = "row_number",
+                                                   .aggregate = {.type = number, .location = -1},
+                                                   .unit = WEIR_FRAME_ROWS,
+                                                   .end = WEIR_CURRENT_ROW};
     window->window_count = 1;
     window->sort = plan->sort;
     window->sort_count = plan->sort_count;
@@ -466,8 +464,7 @@ static weir_status through_union(struct push *push, struct logical *plan, struct
         /* sides without C too: all of them must give the copies */
         WEIR_TRY(push_down(push, &plan->children[side], false, reterr));
         for (uint32_t i = 0; i < push->copies.count; i++)
-            WEIR_TRY(
-                numbers_add(sql, &plan->child_columns[side], push->copies.items[i], reterr));
+            WEIR_TRY(numbers_add(sql, &plan->child_columns[side], push->copies.items[i], reterr));
     }
     for (uint32_t i = 0; i < push->from.count; i++) {
         uint32_t column, of = push->from.items[i];
@@ -540,8 +537,7 @@ static weir_status lift_conditions(struct sql *sql, struct logical *join, const 
                (join->join == WEIR_JOIN_MARK && join->conditions.count == 0);
     while (any && (*at)->kind == LOGICAL_PROJECT)
         at = &(*at)->children[0]; /* what EXISTS selects does not matter */
-    if ((*at)->kind != LOGICAL_FILTER ||
-        (at != &join->children[1] && join->conditions.count))
+    if ((*at)->kind != LOGICAL_FILTER || (at != &join->children[1] && join->conditions.count))
         return WEIR_OK;
     if (!any && join->join != WEIR_JOIN_INNER && join->join != WEIR_JOIN_LEFT)
         return WEIR_OK;

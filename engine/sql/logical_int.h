@@ -51,7 +51,7 @@ struct sort_item {
 
 struct shared { /* a plan that is read more than once */
     struct logical *plan;
-    struct numbers columns;         /* of plan, in order */
+    struct numbers columns; /* of plan, in order */
     bool decorrelated, optimized;
     struct weir_operator *operator; /* once made */
     struct numbers positions;       /* columns of operator */

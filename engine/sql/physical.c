@@ -63,8 +63,8 @@ static weir_status place_all(struct physical *physical, const struct numbers *co
                              struct weir_error *reterr)
 {
     struct weir_node **placed;
-    WEIR_TRY(weir_arena_zero(physical->sql->arena, nodes->count + 1, sizeof *placed, &placed,
-                             reterr));
+    WEIR_TRY(
+        weir_arena_zero(physical->sql->arena, nodes->count + 1, sizeof *placed, &placed, reterr));
     for (uint32_t i = 0; i < nodes->count; i++)
         WEIR_TRY(place_node(physical, columns, nodes->items[i], &placed[i], reterr));
     *ret = placed;
@@ -93,9 +93,9 @@ weir_status operator_new(struct physical *physical, enum weir_operator_kind kind
 {
     struct weir_arena *arena = physical->sql->arena;
     struct weir_operator *operator;
-    WEIR_TRY(weir_arena_zero(arena, 1, sizeof *operator, &operator, reterr));
+    WEIR_TRY(weir_arena_zero(arena, 1, sizeof *operator, & operator, reterr));
     operator->kind = kind;
-    operator->limit = -1;
+    operator->limit = - 1;
     operator->estimated_rows = rows;
     operator->type.id = WEIR_STRUCT;
     operator->type.child_count = columns->count;
@@ -114,7 +114,7 @@ weir_status operator_new(struct physical *physical, enum weir_operator_kind kind
 
 /* The child's columns in this order, if they are not so already. */
 weir_status arrange(struct physical *physical, struct weir_operator **operator,
-                    const struct numbers *from, const struct numbers *to,
+                    const struct numbers * from, const struct numbers *to,
                     struct weir_error *reterr)
 {
     struct weir_operator *project;
@@ -138,7 +138,7 @@ weir_status arrange(struct physical *physical, struct weir_operator **operator,
 
 /* Drops columns that nobody above asks for: before rows are kept. */
 static weir_status narrow(struct physical *physical, struct weir_operator **operator,
-                          struct numbers *columns, const struct columns *needed,
+                          struct numbers * columns, const struct columns *needed,
                           struct weir_error *reterr)
 {
     struct numbers kept = {0};
@@ -170,7 +170,7 @@ static weir_status copy_set(struct physical *physical, const struct columns *set
 
 /* Expressions that must be columns below: those that are not are projected first. */
 static weir_status as_columns(struct physical *physical, struct weir_operator **operator,
-                              struct numbers *columns, struct weir_node *const *nodes,
+                              struct numbers * columns, struct weir_node *const *nodes,
                               uint32_t count, uint32_t *ret_positions, struct weir_error *reterr)
 {
     struct sql *sql = physical->sql;
@@ -274,8 +274,8 @@ static weir_status make_project(struct physical *physical, struct logical *plan,
     WEIR_TRY(place_all(physical, &child.columns, &nodes, &placed, reterr));
     for (uint32_t i = 0; i < nodes.count; i++)
         physical->types[columns.items[i]] = placed[i]->type;
-    WEIR_TRY(operator_new(physical, WEIR_OP_PROJECT, &columns, 1, plan->rows, &ret->operator,
-                          reterr));
+    WEIR_TRY(
+        operator_new(physical, WEIR_OP_PROJECT, &columns, 1, plan->rows, &ret->operator, reterr));
     ret->operator->expressions = placed;
     ret->operator->expression_count = nodes.count;
     ret->operator->children[0] = child.operator;
@@ -338,15 +338,14 @@ static weir_status make_aggregate(struct physical *physical, struct logical *pla
         WEIR_TRY(numbers_add(sql, &columns, column, reterr));
     }
     if (plan->set_count > 1)
-        WEIR_TRY(
-            numbers_add(sql, &columns, plan->columns.items[keys + plan->call_count], reterr));
+        WEIR_TRY(numbers_add(sql, &columns, plan->columns.items[keys + plan->call_count], reterr));
     WEIR_TRY(physical_make(physical, plan->children[0], &below, &child, reterr));
-    WEIR_TRY(operator_new(physical, WEIR_OP_AGGREGATE, &columns, 1, plan->rows, &ret->operator,
-                          reterr));
+    WEIR_TRY(
+        operator_new(physical, WEIR_OP_AGGREGATE, &columns, 1, plan->rows, &ret->operator, reterr));
     struct weir_operator *operator= ret->operator;
     operator->children[0] = child.operator;
-    WEIR_TRY(place_all(physical, &child.columns, &plan->expressions, &operator->expressions,
-                       reterr));
+    WEIR_TRY(
+        place_all(physical, &child.columns, &plan->expressions, &operator->expressions, reterr));
     operator->expression_count = keys;
     for (uint32_t i = 0; i < count; i++)
         WEIR_TRY(place_call(physical, &child.columns, &calls[i], reterr));
@@ -379,14 +378,13 @@ static weir_status make_sort(struct physical *physical, struct logical *plan,
         WEIR_TRY(columns_of_node(sql, nodes[i], &below, reterr));
     }
     WEIR_TRY(physical_make(physical, plan->children[0], &below, &child, reterr));
-    WEIR_TRY(narrow(physical, &child.operator, &child.columns, &below, reterr));
-    WEIR_TRY(as_columns(physical, &child.operator, &child.columns, nodes, count, positions,
-                        reterr));
+    WEIR_TRY(narrow(physical, &child.operator, & child.columns, &below, reterr));
+    WEIR_TRY(
+        as_columns(physical, &child.operator, & child.columns, nodes, count, positions, reterr));
     for (uint32_t i = 0; i < count; i++)
         keys[i] = (struct weir_sort_key){positions[i], plan->sort[i].descending,
                                          plan->sort[i].nulls_first};
-    WEIR_TRY(operator_new(physical,
-                          plan->kind == LOGICAL_LIMIT ? WEIR_OP_LIMIT : WEIR_OP_SORT,
+    WEIR_TRY(operator_new(physical, plan->kind == LOGICAL_LIMIT ? WEIR_OP_LIMIT : WEIR_OP_SORT,
                           &child.columns, 1, plan->rows, &ret->operator, reterr));
     ret->operator->children[0] = child.operator;
     ret->operator->sort_keys = keys;
@@ -416,10 +414,10 @@ static weir_status make_window(struct physical *physical, struct logical *plan,
     for (uint32_t i = 0; i < plan->window_count; i++)
         WEIR_TRY(need_call(physical, &plan->windows[i].aggregate, &below, reterr));
     WEIR_TRY(physical_make(physical, plan->children[0], &below, &child, reterr));
-    WEIR_TRY(narrow(physical, &child.operator, &child.columns, &below, reterr));
+    WEIR_TRY(narrow(physical, &child.operator, & child.columns, &below, reterr));
     WEIR_TRY(weir_arena_zero(sql->arena, all.count + 1, sizeof *positions, &positions, reterr));
     WEIR_TRY(weir_arena_zero(sql->arena, plan->sort_count + 1, sizeof *order, &order, reterr));
-    WEIR_TRY(as_columns(physical, &child.operator, &child.columns, all.items, all.count, positions,
+    WEIR_TRY(as_columns(physical, &child.operator, & child.columns, all.items, all.count, positions,
                         reterr));
     struct numbers columns = {0};
     for (uint32_t i = 0; i < child.columns.count; i++)
@@ -471,7 +469,7 @@ static weir_status make_union(struct physical *physical, struct logical *plan,
                 WEIR_TRY(numbers_add(sql, &wanted, column, reterr));
             }
         WEIR_TRY(physical_make(physical, plan->children[side], &below, &child, reterr));
-        WEIR_TRY(arrange(physical, &child.operator, &child.columns, &wanted, reterr));
+        WEIR_TRY(arrange(physical, &child.operator, & child.columns, &wanted, reterr));
         ret->operator->children[side] = child.operator;
     }
     ret->operator->except = plan->except;
@@ -531,7 +529,7 @@ static weir_status make_shared(struct physical *physical, struct logical *plan, 
         for (uint32_t i = 0; i < shared->columns.count; i++)
             WEIR_TRY(columns_add(physical->sql, &needed, shared->columns.items[i], reterr));
         WEIR_TRY(physical_make(physical, shared->plan, &needed, &child, reterr));
-        WEIR_TRY(narrow(physical, &child.operator, &child.columns, &needed, reterr));
+        WEIR_TRY(narrow(physical, &child.operator, & child.columns, &needed, reterr));
         WEIR_TRY(operator_new(physical, WEIR_OP_SHARED, &child.columns, 1,
                               child.operator->estimated_rows, &shared->operator, reterr));
         shared->operator->children[0] = child.operator;
@@ -542,10 +540,8 @@ static weir_status make_shared(struct physical *physical, struct logical *plan, 
     for (uint32_t i = 0; i < shared->positions.count; i++)
         for (uint32_t k = 0; k < shared->columns.count; k++)
             if (shared->columns.items[k] == shared->positions.items[i]) {
-                physical->types[plan->columns.items[k]] =
-                    physical->types[shared->columns.items[k]];
-                WEIR_TRY(numbers_add(physical->sql, &ret->columns, plan->columns.items[k],
-                                     reterr));
+                physical->types[plan->columns.items[k]] = physical->types[shared->columns.items[k]];
+                WEIR_TRY(numbers_add(physical->sql, &ret->columns, plan->columns.items[k], reterr));
                 break;
             }
     return WEIR_OK;
@@ -604,7 +600,8 @@ static bool drops_unmatched_probe(enum weir_join_kind kind)
            kind == WEIR_JOIN_RIGHT_SEMI || kind == WEIR_JOIN_RIGHT_ANTI;
 }
 
-/* The scan below whose column this is, if dropping its rows early is the same as dropping them here.
+/* The scan below whose column this is, if dropping its rows early is the same as dropping them
+ * here.
  */
 static bool reaches_scan(const struct logical *plan, uint32_t column)
 {
@@ -612,8 +609,8 @@ static bool reaches_scan(const struct logical *plan, uint32_t column)
     case LOGICAL_SCAN: return numbers_have(&plan->columns, column);
     case LOGICAL_FILTER:
     case LOGICAL_UNNEST: return reaches_scan(plan->children[0], column);
-    case LOGICAL_SORT: return plan->limit < 0 && plan->offset == 0 &&
-                              reaches_scan(plan->children[0], column);
+    case LOGICAL_SORT:
+        return plan->limit < 0 && plan->offset == 0 && reaches_scan(plan->children[0], column);
     case LOGICAL_PROJECT:
         for (uint32_t i = 0; i < plan->columns.count; i++)
             if (plan->columns.items[i] == column)
@@ -653,8 +650,8 @@ static weir_status add_runtime(struct physical *physical, struct weir_operator *
             if (!operator->runtime)
                 WEIR_TRY(weir_arena_zero(physical->sql->arena, 8, sizeof *operator->runtime,
                                          &operator->runtime, reterr));
-            operator->runtime[operator->runtime_count++] =
-                (struct weir_runtime_filter){join, k, (uint32_t)at};
+            operator->runtime[operator->runtime_count++] =(struct weir_runtime_filter){
+                join, k, (uint32_t)at};
         }
     }
     return WEIR_OK;
@@ -677,12 +674,11 @@ static weir_status make_join(struct physical *physical, struct logical *plan,
     WEIR_TRY(need_nodes(physical, &parts.right, &above, reterr));
     for (int i = 0; i < 2; i++) {
         WEIR_TRY(physical_make(physical, plan->children[i], &below, &sides[i], reterr));
-        WEIR_TRY(narrow(physical, &sides[i].operator, &sides[i].columns, &above, reterr));
+        WEIR_TRY(narrow(physical, &sides[i].operator, & sides[i].columns, &above, reterr));
     }
     /* the build side is the second: the smaller one, where the kind of join leaves the choice */
     bool swap = plan->join != WEIR_JOIN_MARK && plan->join != WEIR_JOIN_SINGLE &&
-                plan->children[0]->rows >= 0 &&
-                plan->children[0]->rows < plan->children[1]->rows;
+                plan->children[0]->rows >= 0 && plan->children[0]->rows < plan->children[1]->rows;
     enum weir_join_kind kind = swap ? swapped_kind(plan->join) : plan->join;
     const struct made *probe = &sides[swap], *build = &sides[!swap];
     struct numbers both = {0}, columns = {0};
@@ -711,20 +707,18 @@ static weir_status make_join(struct physical *physical, struct logical *plan,
     WEIR_TRY(place_all(physical, &build->columns, build_keys, &operator->right_keys, reterr));
     operator->null_safe = parts.null_safe;
     operator->key_count = probe_keys->count;
-    WEIR_TRY(
-        place_conjunction(physical, &both, &parts.residual, &operator->filter, reterr));
+    WEIR_TRY(place_conjunction(physical, &both, &parts.residual, &operator->filter, reterr));
     ret->columns = columns;
     if (drops_unmatched_probe(kind) && !sql->options->unoptimized)
         WEIR_TRY(add_runtime(physical, operator, plan->children[swap], probe_keys, parts.null_safe,
                              reterr));
-    return narrow(physical, &ret->operator, &ret->columns, &below, reterr);
+    return narrow(physical, &ret->operator, & ret->columns, &below, reterr);
 }
 
 /* ---- all of them ---- */
 
 weir_status physical_make(struct physical *physical, struct logical *plan,
-                          const struct columns *needed, struct made *ret,
-                          struct weir_error *reterr)
+                          const struct columns *needed, struct made *ret, struct weir_error *reterr)
 {
     *ret = (struct made){0};
     switch (plan->kind) {
@@ -761,7 +755,7 @@ weir_status sql_physical(struct sql *sql, struct logical *plan, const struct num
     for (uint32_t i = 0; i < columns->count; i++)
         WEIR_TRY(columns_add(sql, &needed, columns->items[i], reterr));
     WEIR_TRY(physical_make(&physical, plan, &needed, &made, reterr));
-    WEIR_TRY(arrange(&physical, &made.operator, &made.columns, columns, reterr));
+    WEIR_TRY(arrange(&physical, &made.operator, & made.columns, columns, reterr));
     /* the result's names are the statement's: on a type of its own, the operator may be shared */
     struct weir_operator *root = made.operator;
     if (root->kind == WEIR_OP_SHARED || root->kind == WEIR_OP_SCAN) {

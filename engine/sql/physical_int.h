@@ -51,7 +51,7 @@ weir_status operator_new(struct physical *physical, enum weir_operator_kind kind
                          const struct numbers *columns, uint32_t child_count, double rows,
                          struct weir_operator **ret, struct weir_error *reterr) WEIR_MUST_CHECK;
 weir_status arrange(struct physical *physical, struct weir_operator **operator,
-                    const struct numbers *from, const struct numbers *to,
+                    const struct numbers * from, const struct numbers *to,
                     struct weir_error *reterr) WEIR_MUST_CHECK;
 
 #endif

@@ -22,8 +22,8 @@ static weir_status use_path(struct physical *physical, struct use *use,
         return WEIR_OK;
     }
     if (!use->children)
-        WEIR_TRY(weir_arena_zero(physical->sql->arena, type->child_count + 1,
-                                 sizeof *use->children, &use->children, reterr));
+        WEIR_TRY(weir_arena_zero(physical->sql->arena, type->child_count + 1, sizeof *use->children,
+                                 &use->children, reterr));
     uint32_t child = path[depth - 1]->index;
     return use_path(physical, &use->children[child], &type->children[child].type, path, depth - 1,
                     reterr);
@@ -82,8 +82,8 @@ weir_status physical_uses(struct physical *physical, struct logical *plan,
                           const struct numbers *result, struct weir_error *reterr)
 {
     physical->use_count = physical->sql->column_count;
-    WEIR_TRY(weir_arena_zero(physical->sql->arena, physical->use_count + 1,
-                             sizeof *physical->uses, &physical->uses, reterr));
+    WEIR_TRY(weir_arena_zero(physical->sql->arena, physical->use_count + 1, sizeof *physical->uses,
+                             &physical->uses, reterr));
     for (uint32_t i = 0; i < result->count; i++)
         physical->uses[result->items[i]].whole = true;
     return use_plan(physical, plan, reterr);
@@ -104,8 +104,7 @@ static weir_status prune(struct physical *physical, const struct use *use,
             continue;
         struct weir_field *field = &ret->children[ret->child_count++];
         *field = type->children[i];
-        WEIR_TRY(
-            prune(physical, &use->children[i], &type->children[i].type, &field->type, reterr));
+        WEIR_TRY(prune(physical, &use->children[i], &type->children[i].type, &field->type, reterr));
     }
     return WEIR_OK;
 }
@@ -147,17 +146,20 @@ static bool usable(const struct weir_node *column, const struct weir_node *const
 
 static bool compare_predicate(const struct weir_node *node, struct weir_predicate *ret)
 {
-    static const enum weir_predicate_kind kinds[] = {
-        [WEIR_EQ] = WEIR_PREDICATE_EQ, [WEIR_LT] = WEIR_PREDICATE_LT,
-        [WEIR_LE] = WEIR_PREDICATE_LE, [WEIR_GT] = WEIR_PREDICATE_GT,
-        [WEIR_GE] = WEIR_PREDICATE_GE};
+    static const enum weir_predicate_kind kinds[] = {[WEIR_EQ] = WEIR_PREDICATE_EQ,
+                                                     [WEIR_LT] = WEIR_PREDICATE_LT,
+                                                     [WEIR_LE] = WEIR_PREDICATE_LE,
+                                                     [WEIR_GT] = WEIR_PREDICATE_GT,
+                                                     [WEIR_GE] = WEIR_PREDICATE_GE};
     enum weir_compare compare = node->compare;
     const struct weir_node *column = node->arguments[0], *constant = node->arguments[1];
     if (compare == WEIR_NE || compare == WEIR_DISTINCT || compare == WEIR_NOT_DISTINCT)
         return false;
     if (column->kind == WEIR_NODE_CONSTANT) {
-        static const enum weir_compare turned[] = {[WEIR_EQ] = WEIR_EQ, [WEIR_LT] = WEIR_GT,
-                                                   [WEIR_LE] = WEIR_GE, [WEIR_GT] = WEIR_LT,
+        static const enum weir_compare turned[] = {[WEIR_EQ] = WEIR_EQ,
+                                                   [WEIR_LT] = WEIR_GT,
+                                                   [WEIR_LE] = WEIR_GE,
+                                                   [WEIR_GT] = WEIR_LT,
                                                    [WEIR_GE] = WEIR_LE};
         column = node->arguments[1];
         constant = node->arguments[0];
@@ -231,8 +233,7 @@ static weir_status add_predicate(struct physical *physical, struct weir_operator
 /* ---- the scan ---- */
 
 weir_status physical_scan(struct physical *physical, struct logical *plan,
-                          const struct columns *needed, struct made *ret,
-                          struct weir_error *reterr)
+                          const struct columns *needed, struct made *ret, struct weir_error *reterr)
 {
     struct sql *sql = physical->sql;
     const struct weir_type *schema = plan->source->operations->schema(plan->source->self);
