@@ -644,10 +644,7 @@ weir_status weir_parquet_cursor_next(struct weir_parquet_cursor *cursor, struct 
         *ret_end = false;
         return WEIR_OK;
     }
-    batch.count = 0;
-    for (uint32_t i = 0; i < cursor->column_count; i++)
-        batch.columns[i] = (struct weir_vector){.type = &batch.type->children[i].type};
-    *ret_batch = batch;
+    WEIR_TRY(weir_batch_make(arena, batch.type, 0, ret_batch, reterr));
     *ret_end = true;
     return WEIR_OK;
 }
