@@ -81,6 +81,7 @@ static void pile_up(struct world *world)
 static void history(struct world *world)
 {
     choose_manners(world);
+    world->lying = world_chance(world, 300);
     int steps = 8 + (int)world_below(world, 25);
     if (world->partitions < 8 && world_chance(world, 40))
         pile_up(world);

@@ -74,6 +74,7 @@ struct world {
     int64_t
         landed[4096]; /* what was told to have landed: it stays, unless somebody sets main back */
     int landed_count;
+    bool lying;           /* other engines' manifest lists count nothing, as those of v1 may */
     bool rewound, cut;    /* main was set back; snapshots were removed */
     char violation[1024]; /* the first one; "" = none */
     const char *scene;    /* what the violation is named by */
