@@ -9,6 +9,7 @@
 #define PIECE_ROWS   (64u << 10) /* of a piece whose rows are groups */
 #define PIECE_BYTES  (8u << 20)
 #define SAMPLE_ROWS  (8u << 10)
+#define CODES_A_ROW  8 /* as many codes there may be as this times the rows of a batch */
 
 struct local {
     struct aggregate *aggregate;
@@ -210,7 +211,7 @@ static weir_status find_groups(struct local *local, const struct weir_vector *ke
     if (local->each_row)
         return groups_append(aggregate, &local->groups, keys, count, &local->arena, rows, reterr);
     WEIR_TRY(weir_arena_alloc(&local->arena, ((size_t)count + 1) * sizeof *codes, &codes, reterr));
-    if (aggregate_codes(keys, aggregate->key_count, count, count, codes, &code_count))
+    if (aggregate_codes(keys, aggregate->key_count, count, count * CODES_A_ROW, codes, &code_count))
         return find_by_codes(local, keys, count, codes, code_count, rows, reterr);
     WEIR_TRY(aggregate_keys_make(aggregate, keys, NULL, count, &local->arena, &made, reterr));
     return groups_find(aggregate, &local->groups, &made, rows, reterr);
