@@ -417,6 +417,10 @@ static weir_status aggregate_finish(struct exec_sink *sink, struct exec_source *
     while (aggregate->spare_count)
         weir_free(aggregate->spare[--aggregate->spare_count]);
     WEIR_TRY(add_empty_sets(aggregate, &arena, reterr));
+    uint64_t bytes = 0;
+    for (uint32_t p = 0; p < AGGREGATE_PARTITIONS; p++)
+        bytes += groups_bytes(&aggregate->partitions[p].groups);
+    atomic_store(&sink->operator->counters.memory_peak, bytes);
     return aggregate_source_new(aggregate, ret_source, reterr);
 }
 

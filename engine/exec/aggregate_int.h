@@ -62,6 +62,12 @@ struct groups {
     struct weir_aggregate_memory memory;
 };
 
+static inline uint64_t groups_bytes(const struct groups *groups)
+{
+    uint64_t slots = (uint64_t)groups->slot_count * sizeof *groups->slots;
+    return groups->arena ? groups->store.byte_count + groups->arena->used + slots : 0;
+}
+
 struct aggregate_call {
     struct weir_aggregate_call call; /* as in the plan, or wrapped (aggregate_collect.c) */
     uint32_t first_argument;         /* among aggregate->expressions */

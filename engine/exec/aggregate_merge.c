@@ -1,7 +1,7 @@
 /* Pieces on their way from morsels into partitions, in order of morsels. */
 #include "engine/exec/aggregate_int.h"
 
-#define SPILL_WORTH (64u << 10) /* bytes of a partition below which a file would not help */
+#define SPILL_WORTH (48u << 10) /* bytes of a partition below which a file would not help */
 
 /* ---- pieces ---- */
 

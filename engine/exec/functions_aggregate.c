@@ -5,7 +5,7 @@
 
 /* ---- shared ---- */
 
-bool fold_is_run(const struct fold *fold)
+bool aggregate_fold_is_run(const struct fold *fold)
 {
     const struct weir_lane *lane = &fold->lane;
     if (lane->validity || lane->indices || !lane->mask || fold->rows || !fold->count ||
@@ -17,16 +17,16 @@ bool fold_is_run(const struct fold *fold)
     return differs == 0;
 }
 
-weir_status result_make(struct weir_arena *arena, const struct weir_type *type, uint32_t count,
-                        struct weir_vector *ret_vector, struct weir_error *reterr)
+weir_status aggregate_result(struct weir_arena *arena, const struct weir_type *type, uint32_t count,
+                             struct weir_vector *ret_vector, struct weir_error *reterr)
 {
     WEIR_TRY(weir_vector_make(arena, type, count, 0, ret_vector, reterr));
     ret_vector->count = count;
     return WEIR_OK;
 }
 
-weir_status result_null(struct weir_arena *arena, struct weir_vector *vector, uint32_t row,
-                        struct weir_error *reterr)
+weir_status aggregate_result_null(struct weir_arena *arena, struct weir_vector *vector,
+                                  uint32_t row, struct weir_error *reterr)
 {
     uint32_t width = weir_type_width(vector->type);
     if (!vector->validity) {
@@ -42,7 +42,7 @@ weir_status result_null(struct weir_arena *arena, struct weir_vector *vector, ui
     return WEIR_OK;
 }
 
-weir_status overflow(const struct weir_aggregate_call *call, struct weir_error *reterr)
+weir_status aggregate_overflow(const struct weir_aggregate_call *call, struct weir_error *reterr)
 {
     return weir_fail(reterr, WEIR_FAILED, "%s: value out of range of %s", call->function->name,
                      weir_type_name(call->type.id));
@@ -50,14 +50,14 @@ weir_status overflow(const struct weir_aggregate_call *call, struct weir_error *
 
 /* ---- binding ---- */
 
-bool type_is_number(const struct weir_type *type)
+bool aggregate_is_number(const struct weir_type *type)
 {
     return type->id == WEIR_INT || type->id == WEIR_LONG || type->id == WEIR_FLOAT ||
            type->id == WEIR_DOUBLE || type->id == WEIR_DECIMAL;
 }
 
-weir_status refuse_argument(const struct weir_aggregate_call *call, uint32_t argument,
-                            struct weir_error *reterr)
+weir_status aggregate_refuse_argument(const struct weir_aggregate_call *call, uint32_t argument,
+                                      struct weir_error *reterr)
 {
     weir_status status = weir_fail(reterr, WEIR_USAGE, "%s does not take a value of type %s",
                                    call->function->name,
@@ -66,14 +66,14 @@ weir_status refuse_argument(const struct weir_aggregate_call *call, uint32_t arg
     return status;
 }
 
-weir_status bind_doubles(struct weir_arena *arena, struct weir_aggregate_call *call,
-                         struct weir_error *reterr)
+weir_status aggregate_bind_doubles(struct weir_arena *arena, struct weir_aggregate_call *call,
+                                   struct weir_error *reterr)
 {
     static const struct weir_type type = {.id = WEIR_DOUBLE};
     for (uint32_t i = 0; i < call->argument_count; i++) {
         struct weir_node **argument = &call->arguments[i];
-        if (!type_is_number(&(*argument)->type) && !(*argument)->unknown)
-            return refuse_argument(call, i, reterr);
+        if (!aggregate_is_number(&(*argument)->type) && !(*argument)->unknown)
+            return aggregate_refuse_argument(call, i, reterr);
         if ((*argument)->type.id != WEIR_DOUBLE || (*argument)->unknown)
             WEIR_TRY(weir_node_cast(arena, *argument, &type, false, false, argument, reterr));
     }
@@ -81,8 +81,8 @@ weir_status bind_doubles(struct weir_arena *arena, struct weir_aggregate_call *c
     return WEIR_OK;
 }
 
-weir_status bind_known(struct weir_arena *arena, struct weir_aggregate_call *call,
-                       uint32_t argument, struct weir_error *reterr)
+weir_status aggregate_bind_known(struct weir_arena *arena, struct weir_aggregate_call *call,
+                                 uint32_t argument, struct weir_error *reterr)
 {
     static const struct weir_type type = {.id = WEIR_STRING};
     if (!call->arguments[argument]->unknown)
@@ -91,8 +91,8 @@ weir_status bind_known(struct weir_arena *arena, struct weir_aggregate_call *cal
                           &call->arguments[argument], reterr);
 }
 
-weir_status bind_layout(struct weir_arena *arena, struct weir_aggregate_call *call, bool canonical,
-                        struct weir_error *reterr)
+weir_status aggregate_bind_layout(struct weir_arena *arena, struct weir_aggregate_call *call,
+                                  bool canonical, struct weir_error *reterr)
 {
     struct weir_row_layout *layout;
     struct weir_type *types;
@@ -183,7 +183,7 @@ static weir_status count_finalize(const struct weir_aggregate_call *call, uint8_
                                   struct weir_vector *ret_vector, struct weir_error *reterr)
 {
     struct weir_vector made;
-    WEIR_TRY(result_make(arena, &call->type, count, &made, reterr));
+    WEIR_TRY(aggregate_result(arena, &call->type, count, &made, reterr));
     for (uint32_t i = 0; i < count; i++)
         ((int64_t *)made.values)[i] = *long_at(states[i] + offset);
     *ret_vector = made;
@@ -208,7 +208,7 @@ static weir_status count_if_bind(struct weir_arena *arena, struct weir_aggregate
 {
     (void)arena;
     if (call->arguments[0]->type.id != WEIR_BOOLEAN)
-        return refuse_argument(call, 0, reterr);
+        return aggregate_refuse_argument(call, 0, reterr);
     call->type = (struct weir_type){.id = WEIR_LONG};
     return WEIR_OK;
 }
@@ -253,7 +253,7 @@ static weir_status boolean_bind(struct weir_arena *arena, struct weir_aggregate_
 {
     (void)arena;
     if (call->arguments[0]->type.id != WEIR_BOOLEAN)
-        return refuse_argument(call, 0, reterr);
+        return aggregate_refuse_argument(call, 0, reterr);
     call->type = (struct weir_type){.id = WEIR_BOOLEAN};
     return WEIR_OK;
 }
@@ -346,11 +346,11 @@ static weir_status boolean_finalize(const struct weir_aggregate_call *call, uint
                                     struct weir_vector *ret_vector, struct weir_error *reterr)
 {
     struct weir_vector made;
-    WEIR_TRY(result_make(arena, &call->type, count, &made, reterr));
+    WEIR_TRY(aggregate_result(arena, &call->type, count, &made, reterr));
     for (uint32_t i = 0; i < count; i++) {
         int64_t state = *long_at(states[i] + offset);
         if (!(state & 1))
-            WEIR_TRY(result_null(arena, &made, i, reterr));
+            WEIR_TRY(aggregate_result_null(arena, &made, i, reterr));
         else if (state & 2)
             weir_bit_set(made.values, i);
     }

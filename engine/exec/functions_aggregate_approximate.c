@@ -35,8 +35,8 @@ static void sketch_init(const struct weir_aggregate_call *call, uint8_t *state)
 static weir_status sketch_bind(struct weir_arena *arena, struct weir_aggregate_call *call,
                                struct weir_error *reterr)
 {
-    WEIR_TRY(bind_known(arena, call, 0, reterr));
-    WEIR_TRY(bind_layout(arena, call, true, reterr));
+    WEIR_TRY(aggregate_bind_known(arena, call, 0, reterr));
+    WEIR_TRY(aggregate_bind_layout(arena, call, true, reterr));
     call->type = (struct weir_type){.id = WEIR_LONG};
     return WEIR_OK;
 }
@@ -147,7 +147,7 @@ static weir_status sketch_finalize(const struct weir_aggregate_call *call, uint8
                                    struct weir_vector *ret_vector, struct weir_error *reterr)
 {
     struct weir_vector made;
-    WEIR_TRY(result_make(arena, &call->type, count, &made, reterr));
+    WEIR_TRY(aggregate_result(arena, &call->type, count, &made, reterr));
     for (uint32_t i = 0; i < count; i++)
         ((int64_t *)made.values)[i] = estimate(sketch_at(states[i] + offset));
     *ret_vector = made;

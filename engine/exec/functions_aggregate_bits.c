@@ -29,7 +29,7 @@ static weir_status bits_bind(struct weir_arena *arena, struct weir_aggregate_cal
     (void)arena;
     call->type = call->arguments[0]->type;
     if (call->type.id != WEIR_INT && call->type.id != WEIR_LONG)
-        return refuse_argument(call, 0, reterr);
+        return aggregate_refuse_argument(call, 0, reterr);
     return WEIR_OK;
 }
 
@@ -85,11 +85,11 @@ static weir_status bits_finalize(const struct weir_aggregate_call *call, uint8_t
                                  struct weir_vector *ret_vector, struct weir_error *reterr)
 {
     struct weir_vector made;
-    WEIR_TRY(result_make(arena, &call->type, count, &made, reterr));
+    WEIR_TRY(aggregate_result(arena, &call->type, count, &made, reterr));
     for (uint32_t i = 0; i < count; i++) {
         const struct bits *bits = bits_at(states[i] + offset);
         if (!bits->found)
-            WEIR_TRY(result_null(arena, &made, i, reterr));
+            WEIR_TRY(aggregate_result_null(arena, &made, i, reterr));
         else if (call->type.id == WEIR_INT)
             ((int32_t *)made.values)[i] = (int32_t)bits->bits;
         else

@@ -141,11 +141,11 @@ static weir_status fixed_finalize(const struct weir_aggregate_call *call, uint8_
 {
     struct weir_vector made;
     enum weir_type_id id = call->type.id;
-    WEIR_TRY(result_make(arena, &call->type, count, &made, reterr));
+    WEIR_TRY(aggregate_result(arena, &call->type, count, &made, reterr));
     for (uint32_t i = 0; i < count; i++) {
         const struct extreme *extreme = extreme_at(states[i] + offset);
         if (!extreme->found) {
-            WEIR_TRY(result_null(arena, &made, i, reterr));
+            WEIR_TRY(aggregate_result_null(arena, &made, i, reterr));
             continue;
         }
         if (id == WEIR_BOOLEAN && extreme->number)
@@ -387,7 +387,7 @@ static const struct weir_aggregate_function min_of_bytes, max_of_bytes;
 static weir_status min_bind(struct weir_arena *arena, struct weir_aggregate_call *call,
                             struct weir_error *reterr)
 {
-    WEIR_TRY(bind_known(arena, call, 0, reterr));
+    WEIR_TRY(aggregate_bind_known(arena, call, 0, reterr));
     call->type = call->arguments[0]->type;
     if (kept_in_state(&call->type))
         return WEIR_OK;
@@ -398,7 +398,7 @@ static weir_status min_bind(struct weir_arena *arena, struct weir_aggregate_call
 static weir_status max_bind(struct weir_arena *arena, struct weir_aggregate_call *call,
                             struct weir_error *reterr)
 {
-    WEIR_TRY(bind_known(arena, call, 0, reterr));
+    WEIR_TRY(aggregate_bind_known(arena, call, 0, reterr));
     call->type = call->arguments[0]->type;
     if (kept_in_state(&call->type))
         return WEIR_OK;
@@ -409,16 +409,16 @@ static weir_status max_bind(struct weir_arena *arena, struct weir_aggregate_call
 static weir_status arg_min_bind(struct weir_arena *arena, struct weir_aggregate_call *call,
                                 struct weir_error *reterr)
 {
-    WEIR_TRY(bind_known(arena, call, 0, reterr));
-    WEIR_TRY(bind_known(arena, call, 1, reterr));
+    WEIR_TRY(aggregate_bind_known(arena, call, 0, reterr));
+    WEIR_TRY(aggregate_bind_known(arena, call, 1, reterr));
     return bind_chooser(arena, call, false, reterr);
 }
 
 static weir_status arg_max_bind(struct weir_arena *arena, struct weir_aggregate_call *call,
                                 struct weir_error *reterr)
 {
-    WEIR_TRY(bind_known(arena, call, 0, reterr));
-    WEIR_TRY(bind_known(arena, call, 1, reterr));
+    WEIR_TRY(aggregate_bind_known(arena, call, 0, reterr));
+    WEIR_TRY(aggregate_bind_known(arena, call, 1, reterr));
     return bind_chooser(arena, call, true, reterr);
 }
 
@@ -480,8 +480,8 @@ const struct weir_aggregate_function aggregate_arg_max = {
 static weir_status place_bind(struct weir_arena *arena, struct weir_aggregate_call *call,
                               struct weir_error *reterr)
 {
-    WEIR_TRY(bind_known(arena, call, 0, reterr));
-    WEIR_TRY(bind_layout(arena, call, false, reterr));
+    WEIR_TRY(aggregate_bind_known(arena, call, 0, reterr));
+    WEIR_TRY(aggregate_bind_layout(arena, call, false, reterr));
     call->type = call->arguments[0]->type;
     return WEIR_OK;
 }

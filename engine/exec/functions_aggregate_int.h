@@ -47,7 +47,7 @@ ALWAYS_INLINE bool fold_each(const struct fold *fold,
     return fits;
 }
 /* All rows go to one state, there is a row, and the values are flat and without nulls. */
-bool fold_is_run(const struct fold *fold);
+bool aggregate_fold_is_run(const struct fold *fold);
 
 /* combine for states that need no more than this. */
 ALWAYS_INLINE bool fold_pairs(uint8_t *const *into, uint8_t *const *from, uint32_t count,
@@ -59,29 +59,31 @@ ALWAYS_INLINE bool fold_pairs(uint8_t *const *into, uint8_t *const *from, uint32
     return fits;
 }
 
-/* A flat vector for `count` results (fixed width or boolean), all valid; nulls by result_null. */
-weir_status result_make(struct weir_arena *arena, const struct weir_type *type, uint32_t count,
-                        struct weir_vector *ret_vector, struct weir_error *reterr) WEIR_MUST_CHECK;
-weir_status result_null(struct weir_arena *arena, struct weir_vector *vector, uint32_t row,
-                        struct weir_error *reterr) WEIR_MUST_CHECK;
+/* A flat vector for `count` results (fixed width or boolean), all valid; nulls by
+ * aggregate_result_null. */
+weir_status aggregate_result(struct weir_arena *arena, const struct weir_type *type, uint32_t count,
+                             struct weir_vector *ret_vector,
+                             struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status aggregate_result_null(struct weir_arena *arena, struct weir_vector *vector,
+                                  uint32_t row, struct weir_error *reterr) WEIR_MUST_CHECK;
 
-weir_status overflow(const struct weir_aggregate_call *call,
-                     struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status aggregate_overflow(const struct weir_aggregate_call *call,
+                               struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* ---- binding ---- */
-bool type_is_number(const struct weir_type *type);
+bool aggregate_is_number(const struct weir_type *type);
 /* USAGE: the function does not take such an argument. */
-weir_status refuse_argument(const struct weir_aggregate_call *call, uint32_t argument,
-                            struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status aggregate_refuse_argument(const struct weir_aggregate_call *call, uint32_t argument,
+                                      struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Arguments [0, call->argument_count) are cast to double; the result is one. */
-weir_status bind_doubles(struct weir_arena *arena, struct weir_aggregate_call *call,
-                         struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status aggregate_bind_doubles(struct weir_arena *arena, struct weir_aggregate_call *call,
+                                   struct weir_error *reterr) WEIR_MUST_CHECK;
 /* An unknown literal becomes a string. */
-weir_status bind_known(struct weir_arena *arena, struct weir_aggregate_call *call,
-                       uint32_t argument, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status aggregate_bind_known(struct weir_arena *arena, struct weir_aggregate_call *call,
+                                 uint32_t argument, struct weir_error *reterr) WEIR_MUST_CHECK;
 /* call->prepared = the layout (no header) of the arguments as rows. */
-weir_status bind_layout(struct weir_arena *arena, struct weir_aggregate_call *call, bool canonical,
-                        struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status aggregate_bind_layout(struct weir_arena *arena, struct weir_aggregate_call *call,
+                                  bool canonical, struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* ---- all there are ---- */
 #define AGGREGATE(name) extern const struct weir_aggregate_function aggregate_##name;

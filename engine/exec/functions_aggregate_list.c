@@ -66,7 +66,7 @@ static weir_status null_empty(struct weir_arena *arena, struct weir_vector *vect
 {
     for (uint32_t i = 0; i < vector->count; i++)
         if (vector->offsets[i] == vector->offsets[i + 1])
-            WEIR_TRY(result_null(arena, vector, i, reterr));
+            WEIR_TRY(aggregate_result_null(arena, vector, i, reterr));
     return WEIR_OK;
 }
 
@@ -77,8 +77,8 @@ static weir_status array_bind(struct weir_arena *arena, struct weir_aggregate_ca
 {
     static const char *const names[] = {"element"};
     const struct weir_type *types[] = {NULL};
-    WEIR_TRY(bind_known(arena, call, 0, reterr));
-    WEIR_TRY(bind_layout(arena, call, false, reterr));
+    WEIR_TRY(aggregate_bind_known(arena, call, 0, reterr));
+    WEIR_TRY(aggregate_bind_layout(arena, call, false, reterr));
     types[0] = &call->arguments[0]->type;
     call->type = (struct weir_type){.id = WEIR_LIST, .child_count = 1};
     return make_field(arena, names, types, 1, &call->type.children, reterr);
@@ -154,8 +154,8 @@ const struct weir_aggregate_function aggregate_array_agg = {
 static weir_status mode_bind(struct weir_arena *arena, struct weir_aggregate_call *call,
                              struct weir_error *reterr)
 {
-    WEIR_TRY(bind_known(arena, call, 0, reterr));
-    WEIR_TRY(bind_layout(arena, call, true, reterr));
+    WEIR_TRY(aggregate_bind_known(arena, call, 0, reterr));
+    WEIR_TRY(aggregate_bind_layout(arena, call, true, reterr));
     call->type = call->arguments[0]->type;
     return WEIR_OK;
 }
@@ -261,8 +261,8 @@ static weir_status histogram_finalize(const struct weir_aggregate_call *call,
     WEIR_TRY(weir_rows_read(layout_of(call), 0, places, (uint32_t)made.offsets[count], arena,
                             &made.children[0], reterr));
     made.children[0].type = &call->type.children[0].type;
-    WEIR_TRY(result_make(arena, &call->type.children[1].type, (uint32_t)made.offsets[count],
-                         &made.children[1], reterr));
+    WEIR_TRY(aggregate_result(arena, &call->type.children[1].type, (uint32_t)made.offsets[count],
+                              &made.children[1], reterr));
     for (uint32_t i = 0; i < count; i++) {
         const struct values *values = values_at(states[i] + offset);
         for (uint32_t r = 0; r < values->count; r++)
@@ -425,7 +425,7 @@ static weir_status string_finalize(const struct weir_aggregate_call *call, uint8
                    joined->bytes + joined->first_separator, size);
         made.offsets[i + 1] = made.offsets[i] + (int32_t)size;
         if (!joined->found)
-            WEIR_TRY(result_null(arena, &made, i, reterr));
+            WEIR_TRY(aggregate_result_null(arena, &made, i, reterr));
     }
     *ret_vector = made;
     return WEIR_OK;

@@ -63,7 +63,7 @@ static weir_status between_bind(struct weir_arena *arena, struct weir_aggregate_
     if (quantile->integers)
         call->type = call->arguments[0]->type;
     else
-        WEIR_TRY(bind_doubles(arena, call, reterr));
+        WEIR_TRY(aggregate_bind_doubles(arena, call, reterr));
     call->prepared = quantile;
     return WEIR_OK;
 }
@@ -74,7 +74,7 @@ static weir_status one_bind(struct weir_arena *arena, struct weir_aggregate_call
     struct quantile *quantile;
     WEIR_TRY(weir_arena_zero(arena, 1, sizeof *quantile, &quantile, reterr));
     WEIR_TRY(read_fraction(arena, call, quantile, reterr));
-    WEIR_TRY(bind_known(arena, call, 0, reterr));
+    WEIR_TRY(aggregate_bind_known(arena, call, 0, reterr));
     WEIR_TRY(weir_row_layout_init(arena, &call->arguments[0]->type, 1, 0, false, &quantile->layout,
                                   reterr));
     call->type = call->arguments[0]->type;
@@ -132,7 +132,7 @@ static weir_status numbers_update(const struct weir_aggregate_call *call,
     struct fold fold = fold_of(&arguments[0], rows, count, states, offset);
     const uint64_t *values = fold.lane.flat->values;
     (void)call;
-    if (fold_is_run(&fold))
+    if (aggregate_fold_is_run(&fold))
         return numbers_add(memory->arena, numbers_at(states[0] + offset), values, count, reterr);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t row = rows ? rows[i] : i;
@@ -266,11 +266,11 @@ static weir_status between_finalize(const struct weir_aggregate_call *call, uint
                                     struct weir_vector *ret_vector, struct weir_error *reterr)
 {
     struct weir_vector made;
-    WEIR_TRY(result_make(arena, &call->type, count, &made, reterr));
+    WEIR_TRY(aggregate_result(arena, &call->type, count, &made, reterr));
     for (uint32_t i = 0; i < count; i++) {
         struct numbers *numbers = numbers_at(states[i] + offset);
         if (numbers->count == 0)
-            WEIR_TRY(result_null(arena, &made, i, reterr));
+            WEIR_TRY(aggregate_result_null(arena, &made, i, reterr));
         else
             ((uint64_t *)made.values)[i] = quantile_between(quantile_of(call), numbers);
     }

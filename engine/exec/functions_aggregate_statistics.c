@@ -88,12 +88,12 @@ static inline __attribute__((always_inline)) weir_status moments_results(
     struct weir_error *reterr)
 {
     struct weir_vector made;
-    WEIR_TRY(result_make(arena, &call->type, count, &made, reterr));
+    WEIR_TRY(aggregate_result(arena, &call->type, count, &made, reterr));
     for (uint32_t i = 0; i < count; i++) {
         const struct moments *moments = moments_at(states[i] + offset);
         double divisor = moments->count - (sample ? 1 : 0);
         if (divisor <= 0) {
-            WEIR_TRY(result_null(arena, &made, i, reterr));
+            WEIR_TRY(aggregate_result_null(arena, &made, i, reterr));
             continue;
         }
         double variance = moments->squares / divisor;
@@ -129,18 +129,18 @@ static weir_status stddev_pop(const struct weir_aggregate_call *call, uint8_t *c
 }
 
 #define ONE_VARIABLE(function_name, result, text)                                                  \
-    const struct weir_aggregate_function aggregate_##function_name = {.name = #function_name,      \
-                                                                      .signature = #function_name  \
-                                                                      "(number) -> double",        \
-                                                                      .doc = text,                 \
-                                                                      .argument_min = 1,           \
-                                                                      .argument_max = 1,           \
-                                                                      .bind = bind_doubles,        \
-                                                                      .state_size = moments_size,  \
-                                                                      .init = moments_init,        \
-                                                                      .update = moments_update,    \
-                                                                      .combine = moments_combine,  \
-                                                                      .finalize = result}
+    const struct weir_aggregate_function aggregate_##function_name = {                             \
+        .name = #function_name,                                                                    \
+        .signature = #function_name "(number) -> double",                                          \
+        .doc = text,                                                                               \
+        .argument_min = 1,                                                                         \
+        .argument_max = 1,                                                                         \
+        .bind = aggregate_bind_doubles,                                                            \
+        .state_size = moments_size,                                                                \
+        .init = moments_init,                                                                      \
+        .update = moments_update,                                                                  \
+        .combine = moments_combine,                                                                \
+        .finalize = result}
 ONE_VARIABLE(variance, var_samp, "The same as var_samp.");
 ONE_VARIABLE(var_samp, var_samp, "Variance of a sample (divided by n - 1); null below two values.");
 ONE_VARIABLE(var_pop, var_pop, "Variance (divided by n); null without values.");
@@ -300,10 +300,10 @@ static weir_status measure_all(const struct weir_aggregate_call *call, uint8_t *
                                struct weir_error *reterr)
 {
     struct weir_vector made;
-    WEIR_TRY(result_make(arena, &call->type, count, &made, reterr));
+    WEIR_TRY(aggregate_result(arena, &call->type, count, &made, reterr));
     for (uint32_t i = 0; i < count; i++)
         if (!measured(pairs_at(states[i] + offset), &((double *)made.values)[i]))
-            WEIR_TRY(result_null(arena, &made, i, reterr));
+            WEIR_TRY(aggregate_result_null(arena, &made, i, reterr));
     *ret_vector = made;
     return WEIR_OK;
 }
@@ -322,7 +322,7 @@ static weir_status measure_all(const struct weir_aggregate_call *call, uint8_t *
         .doc = text,                                                                               \
         .argument_min = 2,                                                                         \
         .argument_max = 2,                                                                         \
-        .bind = bind_doubles,                                                                      \
+        .bind = aggregate_bind_doubles,                                                            \
         .state_size = pairs_size,                                                                  \
         .init = pairs_init,                                                                        \
         .update = pairs_update,                                                                    \
@@ -345,7 +345,7 @@ TWO_VARIABLES(regr_sxy, measure_sxy,
 static weir_status regr_count_bind(struct weir_arena *arena, struct weir_aggregate_call *call,
                                    struct weir_error *reterr)
 {
-    WEIR_TRY(bind_doubles(arena, call, reterr));
+    WEIR_TRY(aggregate_bind_doubles(arena, call, reterr));
     call->type = (struct weir_type){.id = WEIR_LONG};
     return WEIR_OK;
 }
@@ -356,7 +356,7 @@ static weir_status regr_count_finalize(const struct weir_aggregate_call *call,
                                        struct weir_error *reterr)
 {
     struct weir_vector made;
-    WEIR_TRY(result_make(arena, &call->type, count, &made, reterr));
+    WEIR_TRY(aggregate_result(arena, &call->type, count, &made, reterr));
     for (uint32_t i = 0; i < count; i++)
         ((int64_t *)made.values)[i] = (int64_t)pairs_at(states[i] + offset)->count;
     *ret_vector = made;

@@ -131,7 +131,7 @@ static weir_status sum_update(const struct weir_aggregate_call *call,
 {
     struct fold fold = fold_of(&arguments[0], rows, count, states, offset);
     const void *values = fold.lane.flat->values;
-    struct sum *one = fold_is_run(&fold) ? sum_at(states[0] + offset) : NULL;
+    struct sum *one = aggregate_fold_is_run(&fold) ? sum_at(states[0] + offset) : NULL;
     bool fits = true;
     (void)memory;
     switch (call->arguments[0]->type.id) {
@@ -143,7 +143,7 @@ static weir_status sum_update(const struct weir_aggregate_call *call,
     case WEIR_FLOAT: fits = fold_each(&fold, take_float); break;
     default: fits = one ? run_double(one, values, count) : fold_each(&fold, take_double);
     }
-    return fits ? WEIR_OK : overflow(call, reterr);
+    return fits ? WEIR_OK : aggregate_overflow(call, reterr);
 }
 
 static bool join_number(uint8_t *into, const uint8_t *from)
@@ -182,7 +182,7 @@ static weir_status sum_combine(const struct weir_aggregate_call *call,
     case WEIR_DECIMAL: fits = fold_pairs(into, from, count, offset, join_wide); break;
     default: fits = fold_pairs(into, from, count, offset, join_real);
     }
-    return fits ? WEIR_OK : overflow(call, reterr);
+    return fits ? WEIR_OK : aggregate_overflow(call, reterr);
 }
 
 /* ---- sum ---- */
@@ -192,8 +192,8 @@ static weir_status sum_bind(struct weir_arena *arena, struct weir_aggregate_call
 {
     const struct weir_type *type = &call->arguments[0]->type;
     (void)arena;
-    if (!type_is_number(type) || call->arguments[0]->unknown)
-        return refuse_argument(call, 0, reterr);
+    if (!aggregate_is_number(type) || call->arguments[0]->unknown)
+        return aggregate_refuse_argument(call, 0, reterr);
     if (type->id == WEIR_INT)
         call->type = (struct weir_type){.id = WEIR_LONG};
     else if (type->id == WEIR_LONG || type->id == WEIR_DECIMAL)
@@ -215,17 +215,17 @@ static weir_status sum_finalize(const struct weir_aggregate_call *call, uint8_t 
 {
     struct weir_vector made;
     weir_int128 limit = decimal_limit();
-    WEIR_TRY(result_make(arena, &call->type, count, &made, reterr));
+    WEIR_TRY(aggregate_result(arena, &call->type, count, &made, reterr));
     for (uint32_t i = 0; i < count; i++) {
         const struct sum *sum = sum_at(states[i] + offset);
         if (sum->count == 0)
-            WEIR_TRY(result_null(arena, &made, i, reterr));
+            WEIR_TRY(aggregate_result_null(arena, &made, i, reterr));
         else if (call->type.id == WEIR_LONG)
             ((int64_t *)made.values)[i] = sum->number;
         else if (call->type.id == WEIR_DOUBLE)
             ((double *)made.values)[i] = sum->real;
         else if (sum->wide >= limit || sum->wide <= -limit)
-            return overflow(call, reterr);
+            return aggregate_overflow(call, reterr);
         else
             ((weir_int128 *)made.values)[i] = sum->wide;
     }
@@ -254,8 +254,8 @@ static weir_status avg_bind(struct weir_arena *arena, struct weir_aggregate_call
                             struct weir_error *reterr)
 {
     (void)arena;
-    if (!type_is_number(&call->arguments[0]->type) || call->arguments[0]->unknown)
-        return refuse_argument(call, 0, reterr);
+    if (!aggregate_is_number(&call->arguments[0]->type) || call->arguments[0]->unknown)
+        return aggregate_refuse_argument(call, 0, reterr);
     call->type = (struct weir_type){.id = WEIR_DOUBLE};
     return WEIR_OK;
 }
@@ -279,11 +279,11 @@ static weir_status avg_finalize(const struct weir_aggregate_call *call, uint8_t 
     const struct weir_type *type = &call->arguments[0]->type;
     bool exact = type->id != WEIR_FLOAT && type->id != WEIR_DOUBLE;
     struct weir_vector made;
-    WEIR_TRY(result_make(arena, &call->type, count, &made, reterr));
+    WEIR_TRY(aggregate_result(arena, &call->type, count, &made, reterr));
     for (uint32_t i = 0; i < count; i++) {
         const struct sum *sum = sum_at(states[i] + offset);
         if (sum->count == 0)
-            WEIR_TRY(result_null(arena, &made, i, reterr));
+            WEIR_TRY(aggregate_result_null(arena, &made, i, reterr));
         else
             ((double *)made.values)[i] = exact ? exact_average(sum, type)
                                                : sum->real / (double)sum->count;
@@ -361,7 +361,7 @@ const struct weir_aggregate_function aggregate_product = {
     .doc = "Product of the values that are not null; null without any.",
     .argument_min = 1,
     .argument_max = 1,
-    .bind = bind_doubles,
+    .bind = aggregate_bind_doubles,
     .state_size = sum_size,
     .init = product_init,
     .update = product_update,
