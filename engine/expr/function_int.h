@@ -14,9 +14,6 @@ struct weir_interval {
 /* One null: a CONSTANT of the type, nested children empty but there. */
 weir_status weir_vector_null(struct weir_arena *arena, const struct weir_type *type,
                              struct weir_vector *ret, struct weir_error *reterr) WEIR_MUST_CHECK;
-/* The value as text, as CAST(... AS string) and the prompt print it; appended. */
-weir_status weir_value_print(const struct weir_vector *vector, uint32_t row,
-                             struct weir_buffer *out, struct weir_error *reterr) WEIR_MUST_CHECK;
 /* A bitmap of `count` bits, all zero or all one. */
 weir_status expr_bitmap(struct weir_arena *arena, uint32_t count, bool ones, uint8_t **ret,
                         struct weir_error *reterr) WEIR_MUST_CHECK;

@@ -269,6 +269,9 @@ int weir_value_order(const struct weir_vector *a, uint32_t row_a, const struct w
 void weir_vector_hash(const struct weir_vector *vector, uint32_t count, bool mix, uint64_t *hashes);
 
 /* ---- vectors of any kind ---- */
+/* The value as text, as CAST(... AS string) and the prompt print it; appended. */
+weir_status weir_value_print(const struct weir_vector *vector, uint32_t row,
+                             struct weir_buffer *out, struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Rows picked: a DICTIONARY over the same values for strings, a copy for fixed width, a deep gather
  * for nested. Cheap; the result points into the source where it can. */
 weir_status weir_vector_slice(struct weir_arena *arena, const struct weir_vector *vector,

@@ -5,7 +5,14 @@
 
 #include "scheduler/window/window.h"
 
-enum output_format { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_NDJSON, OUTPUT_CSV, OUTPUT_MARKDOWN };
+enum output_format {
+    OUTPUT_TABLE,
+    OUTPUT_JSON,
+    OUTPUT_NDJSON,
+    OUTPUT_CSV,
+    OUTPUT_MARKDOWN,
+    OUTPUT_PARQUET
+};
 
 #define CLI_FILES_MAX     16
 #define CLI_ARGUMENTS_MAX 64
@@ -22,6 +29,9 @@ struct cli {
     const char *reason, *from, *template_name, *why, *at;
     int64_t for_ms;
     int shard_index, shard_count;
+    const char *sql_file;
+    uint64_t memory_limit;
+    int threads;
     const char *arguments[CLI_ARGUMENTS_MAX];
     size_t argument_count;
 };
@@ -71,6 +81,7 @@ weir_status verb_config(struct cli *cli, struct weir_error *reterr);
 weir_status verb_plan(struct cli *cli, struct weir_error *reterr);
 weir_status verb_run(struct cli *cli, struct weir_error *reterr);
 weir_status verb_status(struct cli *cli, struct weir_error *reterr);
+weir_status verb_query(struct cli *cli, struct weir_error *reterr);
 weir_status verb_history(struct cli *cli, struct weir_error *reterr);
 weir_status verb_runs(struct cli *cli, struct weir_error *reterr);
 weir_status verb_verify(struct cli *cli, struct weir_error *reterr);

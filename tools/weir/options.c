@@ -34,6 +34,9 @@ static const struct option_row options[] = {
     {'w', "why", 0, "CODE", "only refused records with this reason code"},
     {'c', "schema", 0, NULL, "print the JSON Schema of the pipeline file"},
     {'q', "quiet", 'q', NULL, "no progress"},
+    {'i', "file", 'f', "FILE", "read the SQL from a file; - is standard input"},
+    {'l', "memory-limit", 0, "SIZE", "spill beyond this much memory, e.g. 256MiB"},
+    {'T', "threads", 0, "N", "threads, default one a core"},
 };
 #define OPTION_COUNT (sizeof options / sizeof *options)
 
@@ -60,8 +63,9 @@ static const char *nearest_option(const struct verb *verb, const char *name)
 
 static weir_status parse_output(struct cli *cli, const char *text, struct weir_error *reterr)
 {
-    static const char *const names[] = {"table", "json", "ndjson", "csv", "markdown"};
-    for (int i = 0; i < 5; i++)
+    static const char *const names[] = {"table", "json", "ndjson", "csv", "markdown", "parquet"};
+    int count = strchr(cli->verb->options, 'i') ? 6 : 5; /* parquet: of queries only */
+    for (int i = 0; i < count; i++)
         if (strcmp(names[i], text) == 0) {
             cli->output = (enum output_format)i;
             cli->output_given = true;
@@ -107,6 +111,17 @@ static weir_status option_set(struct cli *cli, const struct option_row *row, con
     case 'w': cli->why = value; break;
     case 'c': cli->schema = true; break;
     case 'q': cli->quiet = true; break;
+    case 'i': cli->sql_file = value; break;
+    case 'l':
+        if (!weir_text_size(value, strlen(value), &cli->memory_limit) || !cli->memory_limit)
+            return weir_fail(reterr, WEIR_USAGE, "--memory-limit %s: give a size such as 256MiB",
+                             value);
+        break;
+    case 'T':
+        cli->threads = atoi(value);
+        if (cli->threads < 1 || cli->threads > 64)
+            return weir_fail(reterr, WEIR_USAGE, "--threads %s: give 1 to 64", value);
+        break;
     }
     return WEIR_OK;
 }

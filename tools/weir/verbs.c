@@ -1,5 +1,6 @@
 /* The table of verbs. Options by letter: p file, s select, o output, d dry-run, y yes, r reason, f
- * for, h shard, e deep, m from, t template, w why (quarantine reason), a at, c schema, q quiet. */
+ * for, h shard, i sql file, l memory limit, T threads, e deep, m from, t template, w why
+ * (quarantine reason), a at, c schema, q quiet. */
 #include "tools/weir/cli.h"
 
 #include <string.h>
@@ -33,6 +34,15 @@ const struct verb verbs[] = {
      "Kind, time, rows added, ranges, run and receipt of each snapshot.", verb_history},
     {"runs", "Look", "", "runs kept in the lake, newest first", "po",
      "What each run did to which table, and how it ended.", verb_runs},
+    {"query", "Look", "[SQL]", "SQL over the lake's tables and over files; never writes", "poqilT",
+     "PostgreSQL's grammar over tables of the lake (silver.device, bronze.inventory.snapshots, t "
+     "FOR "
+     "VERSION AS OF 'tag')\nand Parquet files (FROM 'data/*.parquet'). Without SQL it reads "
+     "standard "
+     "input, or prompts on a terminal.\nFunctions and syntax: docs/sql.md. Exit 2: the SQL is "
+     "wrong, 1: "
+     "it failed.",
+     verb_query},
     {"verify", "Look", "[TABLE...]", "check receipts, offsets, counts and files of tables", "pseo",
      "Walks the chain of receipts: digests, ranges that follow each other, landed + refused + "
      "filtered + gaps = to - from,\nfiles there with their size. --deep reads every file and "

@@ -1,0 +1,188 @@
+/* FROM 'path': Parquet files as one table. */
+#include "scheduler/query/files_int.h"
+
+#include "connectors/file/file_source.h"
+#include "formats/parquet/scan.h"
+
+#include <string.h>
+
+#define FILES_MAX 100000 /* of one path */
+
+struct opened {
+    struct weir_file_source source;
+    struct weir_file **files;
+    size_t count;
+    struct weir_table_source inner;
+};
+
+static weir_status read_range(void *self, uint64_t offset, uint64_t size, struct weir_buffer *out,
+                              struct weir_error *reterr)
+{
+    return weir_file_read_at(self, offset, (size_t)size, out, reterr);
+}
+
+static bool ends_with(const char *path, const char *end)
+{
+    size_t size = strlen(path), length = strlen(end);
+    return size >= length && strcmp(path + size - length, end) == 0;
+}
+
+/* ---- a source that closes its files behind the one of the format ---- */
+
+static void opened_free(struct opened *opened)
+{
+    if (!opened)
+        return;
+    if (opened->inner.operations)
+        opened->inner.operations->free(opened->inner.self);
+    for (size_t i = 0; i < opened->count; i++)
+        weir_file_close(opened->files[i]);
+    weir_free(opened->files);
+    weir_free(opened);
+}
+
+static const struct weir_type *files_schema(void *self)
+{
+    struct opened *opened = self;
+    return opened->inner.operations->schema(opened->inner.self);
+}
+
+static uint64_t files_rows(void *self, bool *ret_exact)
+{
+    struct opened *opened = self;
+    return opened->inner.operations->row_count(opened->inner.self, ret_exact);
+}
+
+static bool files_bounds(void *self, uint32_t column, struct weir_arena *arena,
+                         struct weir_vector *ret_lower, struct weir_vector *ret_upper,
+                         uint64_t *ret_null_count)
+{
+    struct opened *opened = self;
+    return opened->inner.operations->bounds &&
+           opened->inner.operations->bounds(opened->inner.self, column, arena, ret_lower, ret_upper,
+                                            ret_null_count);
+}
+
+static weir_status files_open(void *self, struct weir_context *context,
+                              struct weir_account *account, const struct weir_scan_request *request,
+                              struct weir_scan **ret_scan, struct weir_error *reterr)
+{
+    struct opened *opened = self;
+    return opened->inner.operations->open(opened->inner.self, context, account, request, ret_scan,
+                                          reterr);
+}
+
+static void files_free(void *self)
+{
+    opened_free(self);
+}
+
+static const struct weir_table_source_operations *wrapped(
+    const struct weir_table_source_operations *inner, struct weir_table_source_operations *made)
+{
+    *made = *inner;
+    made->schema = files_schema;
+    made->row_count = files_rows;
+    made->bounds = files_bounds;
+    made->open = files_open;
+    made->free = files_free;
+    return made;
+}
+
+/* ---- Parquet ---- */
+
+static weir_status open_parquet(struct weir_context *context, struct weir_account *account,
+                                const struct weir_file_entry *entries, struct opened *opened,
+                                struct weir_error *reterr)
+{
+    struct weir_parquet_file **parsed;
+    size_t count = opened->count, done = 0;
+    weir_status status;
+    WEIR_TRY(weir_alloc_zero(account, count + 1, sizeof *parsed, &parsed, reterr));
+    for (; done < count; done++) {
+        struct weir_parquet_source source = {read_range, opened->files[done],
+                                             weir_file_size(opened->files[done])};
+        status = weir_parquet_file_open(account, source, &parsed[done], reterr);
+        if (status != WEIR_OK) {
+            weir_error_prefix(reterr, "%s", entries[done].path);
+            goto out;
+        }
+    }
+    status = weir_parquet_table_source(context, account, parsed, count, &opened->inner, reterr);
+    if (status == WEIR_OK)
+        done = 0; /* the source's now */
+out:
+    for (size_t i = 0; i < done; i++)
+        weir_parquet_file_free(parsed[i]);
+    weir_free(parsed);
+    return status;
+}
+
+/* ---- any ---- */
+
+static weir_status open_files(struct opened *opened, struct weir_account *account,
+                              const struct weir_file_entry *entries, size_t count,
+                              struct weir_error *reterr)
+{
+    WEIR_TRY(weir_alloc_zero(account, count + 1, sizeof *opened->files, &opened->files, reterr));
+    for (; opened->count < count; opened->count++)
+        WEIR_TRY(weir_file_open(&opened->source, &entries[opened->count],
+                                &opened->files[opened->count], reterr));
+    return WEIR_OK;
+}
+
+static weir_status place(const struct weir_object_store *store, const char *path,
+                         struct weir_file_source *source, const char **ret_pattern,
+                         struct weir_error *reterr)
+{
+    *ret_pattern = path;
+    if (strncmp(path, "s3://", 5) != 0)
+        return WEIR_OK;
+    size_t root = store && store->operations ? strlen(store->root_uri) : 0;
+    if (!root || strncmp(path, store->root_uri, root) != 0 || path[root] != '/')
+        return weir_fail(reterr, WEIR_UNSUPPORTED,
+                         "%s is outside of the lake%s%s; only objects below it can be read", path,
+                         root ? " " : "", root ? store->root_uri : "");
+    source->store = store;
+    *ret_pattern = path + root + 1;
+    return WEIR_OK;
+}
+
+weir_status weir_query_files(struct weir_context *context, struct weir_account *account,
+                             const struct weir_object_store *store, const char *path,
+                             struct weir_table_source *ret_source, struct weir_error *reterr)
+{
+    struct weir_table_source_operations *operations;
+    struct weir_file_entry *entries;
+    struct opened *opened;
+    struct weir_arena arena;
+    const char *pattern;
+    size_t count;
+    weir_status status;
+    WEIR_TRY(weir_alloc_zero(account, 1, sizeof *opened + sizeof *operations, &opened, reterr));
+    operations = (struct weir_table_source_operations *)(opened + 1);
+    opened->source.context = context;
+    weir_arena_init(&arena, account);
+    WEIR_TRY_OUT(status, place(store, path, &opened->source, &pattern, reterr));
+    WEIR_TRY_OUT(status,
+                 weir_file_list(&opened->source, pattern, &arena, &entries, &count, reterr));
+    if (count == 0 || count > FILES_MAX) {
+        status = count ? weir_fail(reterr, WEIR_UNSUPPORTED, "'%s' matches %zu files, more than %d",
+                                   path, count, FILES_MAX)
+                       : weir_fail(reterr, WEIR_NOT_FOUND, "no file matches '%s'", path);
+        goto out;
+    }
+    if (!ends_with(path, ".parquet")) {
+        status = weir_fail(reterr, WEIR_UNSUPPORTED,
+                           "'%s': files are read whose name ends in .parquet", path);
+        goto out;
+    }
+    WEIR_TRY_OUT(status, open_files(opened, account, entries, count, reterr));
+    WEIR_TRY_OUT(status, open_parquet(context, account, entries, opened, reterr));
+    *ret_source = (struct weir_table_source){wrapped(opened->inner.operations, operations), opened};
+    opened = NULL;
+out:
+    opened_free(opened);
+    weir_arena_done(&arena);
+    return status;
+}

@@ -1,0 +1,52 @@
+/* Queries over a lake and over files: what `weir query` runs, and models later.
+ *
+ * A session finds tables by name in the lake's catalog (`silver.device`, `t.snapshots`, FOR VERSION
+ * | TIMESTAMP AS OF), and files by path or glob (`FROM 'x.parquet'`). It only reads. */
+#ifndef WEIR_SCHEDULER_QUERY_QUERY_H
+#define WEIR_SCHEDULER_QUERY_QUERY_H
+
+#include "engine/base/io.h"
+#include "engine/sql/sql.h"
+#include "formats/iceberg/catalog.h"
+
+struct weir_query_options {
+    struct weir_context *context;
+    /* The lake, or operations NULL: only files. Both must outlive the session. */
+    const struct weir_catalog *catalog;
+    const struct weir_object_store *store;
+    uint64_t memory_limit;    /* bytes; 0 = only the context's */
+    const char *spill_folder; /* NULL = no spilling */
+    uint64_t spill_limit;     /* 0 = none */
+    uint32_t batch_rows;      /* 0 = the default; tests force others */
+    enum weir_vector_kind force;
+    bool unoptimized; /* tests */
+    int64_t now_micros;
+};
+
+struct weir_query_session;
+weir_status weir_query_session_new(const struct weir_query_options *options,
+                                   struct weir_query_session **ret_session,
+                                   struct weir_error *reterr) WEIR_MUST_CHECK;
+void weir_query_session_free(struct weir_query_session *session); /* NULL-safe */
+
+struct weir_query_result {
+    /* First the columns, then batches in order; EXPLAIN gives one column of text. */
+    weir_status (*begin)(void *self, const struct weir_type *type, struct weir_error *reterr);
+    weir_status (*batch)(void *self, const struct weir_batch *batch, struct weir_error *reterr);
+    void *self;
+};
+
+struct weir_query_statistics {
+    uint64_t rows;
+    uint64_t memory_peak, bytes_spilled;
+};
+
+/* Runs one statement. Errors of the SQL are USAGE with "line:column" in front and the line with a
+ * caret in the hint's place (ret_excerpt, may be NULL: appended). */
+weir_status weir_query_run(struct weir_query_session *session, const char *text,
+                           const struct weir_query_result *result,
+                           struct weir_query_statistics *ret_statistics,
+                           struct weir_buffer *ret_excerpt,
+                           struct weir_error *reterr) WEIR_MUST_CHECK;
+
+#endif
