@@ -56,11 +56,37 @@ static bool decimal_from_bytes(const uint8_t *data, size_t size, weir_int128 *re
     return true;
 }
 
+static inline uint64_t load_big_endian(const uint8_t *data)
+{
+    uint64_t word;
+    memcpy(&word, data, 8);
+    return __builtin_bswap64(word);
+}
+
+/* Up to 16 bytes come by one or two loads; the last values of narrow ones byte by byte, because a
+ * load of eight would pass the end. */
 static bool convert_fixed_decimal(const uint8_t *stored, uint32_t width, uint8_t *to, size_t count)
 {
-    for (size_t i = 0; i < count; i++, stored += width) {
+    size_t i = 0;
+    if (width < 8) {
+        unsigned shift = 64 - 8 * width;
+        for (; (i * width) + 8 <= count * width; i++) {
+            weir_int128 value = (int64_t)load_big_endian(stored + i * width) >> shift;
+            memcpy(to + i * 16, &value, 16);
+        }
+    } else if (width <= 16) {
+        unsigned shift = 8 * (16 - width);
+        for (; i < count; i++) {
+            int64_t high = (int64_t)load_big_endian(stored + i * width);
+            uint64_t low = load_big_endian(stored + i * width + width - 8);
+            high = shift == 64 ? (int64_t)low >> 63 : high >> shift;
+            weir_int128 value = (weir_int128)((unsigned __int128)(uint64_t)high << 64 | low);
+            memcpy(to + i * 16, &value, 16);
+        }
+    }
+    for (; i < count; i++) {
         weir_int128 value;
-        if (!decimal_from_bytes(stored, width, &value))
+        if (!decimal_from_bytes(stored + i * width, width, &value))
             return false;
         memcpy(to + i * 16, &value, 16);
     }

@@ -32,17 +32,17 @@ struct weir_parquet_cursor {
     const struct weir_parquet_read *read;
     uint32_t batch_rows;
     struct weir_arena arena; /* plans, ranges */
-    struct weir_decompressor *decompressor;
+    struct parquet_kit *kit;
+    bool own_kit;
     struct column *columns;
     uint32_t column_count;
     const struct weir_type **targets;    /* by file leaf */
     bool *needed;                        /* by file leaf */
     uint32_t *leaf_columns;              /* by file leaf: column it belongs to */
     struct parquet_leaf_reader **leaves; /* by file leaf; NULL: not needed */
-    struct weir_buffer *fetched;         /* coalesced ranges */
-    size_t fetched_count;
-    uint64_t chunk_bytes; /* of all leaves needed */
-    bool late_fetched;
+    size_t fetched_count;                /* of the kit's ranges */
+    uint64_t chunk_bytes;                /* of all leaves needed */
+    bool early_fetched, late_fetched;
     struct parquet_rows *ranges;
     size_t range_count, range_at;
     uint64_t row; /* of the group, next */
@@ -147,13 +147,15 @@ static weir_status open_leaves(struct weir_parquet_cursor *self, struct weir_err
         struct parquet_leaf_reader *leaf;
         WEIR_TRY(weir_arena_zero(&self->arena, 1, sizeof *leaf, &leaf, reterr));
         leaf->account = self->account;
-        leaf->decompressor = self->decompressor;
+        leaf->decompressor = self->kit->decompressor;
         leaf->counters = self->read->counters;
         leaf->read_ahead = READ_AHEAD;
+        leaf->column = i;
         self->leaves[i] = leaf;
-        WEIR_TRY(name_column(
-            self, i, parquet_leaf_open(leaf, self->file, self->group, i, self->targets[i], reterr),
-            reterr));
+        WEIR_TRY(name_column(self, i,
+                             parquet_leaf_open(leaf, self->file, self->group, i, self->targets[i],
+                                               self->kit, reterr),
+                             reterr));
         self->chunk_bytes += leaf->size;
     }
     return WEIR_OK;
@@ -196,18 +198,20 @@ static weir_status cursor_start(struct weir_parquet_cursor *self, bool *ret_excl
         return WEIR_OK;
     }
     WEIR_TRY(open_columns(self, &planned, reterr));
-    WEIR_TRY(weir_decompressor_new(self->account, &self->decompressor, reterr));
+    if (!self->kit) {
+        WEIR_TRY(parquet_kit_new(self->account, self->file->meta.leaf_count, &self->kit, reterr));
+        self->own_kit = true;
+    }
     WEIR_TRY(open_leaves(self, reterr));
     if (self->read->counters)
         count_up(&self->read->counters->row_groups_read, 1);
     return WEIR_OK;
 }
 
-weir_status weir_parquet_cursor_open(struct weir_account *account,
-                                     const struct weir_parquet_file *file, size_t group,
-                                     const struct weir_parquet_read *read,
-                                     struct weir_parquet_cursor **ret_cursor,
-                                     struct weir_error *reterr)
+weir_status parquet_cursor_open(struct weir_account *account, const struct weir_parquet_file *file,
+                                size_t group, const struct weir_parquet_read *read,
+                                struct parquet_kit *kit, struct weir_parquet_cursor **ret_cursor,
+                                struct weir_error *reterr)
 {
     struct weir_parquet_cursor *self;
     bool excluded = false;
@@ -216,6 +220,7 @@ weir_status weir_parquet_cursor_open(struct weir_account *account,
     self->file = file;
     self->group = group;
     self->read = read;
+    self->kit = kit;
     self->batch_rows = read->batch_rows ? read->batch_rows : WEIR_BATCH_ROWS;
     weir_arena_init(&self->arena, account);
     weir_status status = cursor_start(self, &excluded, reterr);
@@ -226,6 +231,15 @@ weir_status weir_parquet_cursor_open(struct weir_account *account,
     if (status == WEIR_OK)
         *ret_cursor = self;
     return status;
+}
+
+weir_status weir_parquet_cursor_open(struct weir_account *account,
+                                     const struct weir_parquet_file *file, size_t group,
+                                     const struct weir_parquet_read *read,
+                                     struct weir_parquet_cursor **ret_cursor,
+                                     struct weir_error *reterr)
+{
+    return parquet_cursor_open(account, file, group, read, NULL, ret_cursor, reterr);
 }
 
 void parquet_cursor_batch(struct weir_parquet_cursor *cursor, uint32_t rows)
@@ -239,10 +253,9 @@ void weir_parquet_cursor_free(struct weir_parquet_cursor *cursor)
         return;
     for (uint32_t i = 0; cursor->leaves && i < cursor->file->meta.leaf_count; i++)
         if (cursor->leaves[i])
-            parquet_leaf_done(cursor->leaves[i]);
-    for (size_t i = 0; i < cursor->fetched_count; i++)
-        weir_buffer_done(&cursor->fetched[i]);
-    weir_decompressor_free(cursor->decompressor);
+            parquet_leaf_done(cursor->leaves[i], cursor->kit);
+    if (cursor->own_kit)
+        parquet_kit_free(cursor->kit);
     weir_arena_done(&cursor->arena);
     weir_free(cursor);
 }
@@ -263,9 +276,9 @@ static weir_status fetch_range(struct weir_parquet_cursor *self,
                                struct parquet_leaf_reader **leaves, size_t count, uint64_t end,
                                struct weir_error *reterr)
 {
-    struct weir_buffer *buffer = &self->fetched[self->fetched_count++];
+    struct weir_buffer *buffer = &self->kit->fetched[self->fetched_count++];
     uint64_t start = leaves[0]->start;
-    buffer->account = self->account;
+    weir_buffer_clear(buffer);
     WEIR_TRY(weir_buffer_reserve(buffer, end - start + PADDING, reterr));
     WEIR_TRY(parquet_read_exactly(&self->file->source, start, end - start, buffer, reterr));
     for (size_t i = 0; i < count; i++) {
@@ -286,9 +299,6 @@ static weir_status fetch(struct weir_parquet_cursor *self, bool early, struct we
     size_t count = 0;
     if (self->chunk_bytes > FETCH_MOST)
         return WEIR_OK;
-    if (!self->fetched)
-        WEIR_TRY(weir_arena_zero(&self->arena, (size_t)leaf_count + 1, sizeof *self->fetched,
-                                 &self->fetched, reterr));
     WEIR_TRY(
         weir_arena_zero(&self->arena, (size_t)leaf_count + 1, sizeof *leaves, &leaves, reterr));
     for (uint32_t i = 0; i < leaf_count; i++)
@@ -630,8 +640,9 @@ weir_status weir_parquet_cursor_next(struct weir_parquet_cursor *cursor, struct 
     uint64_t left;
     WEIR_TRY(weir_arena_zero(arena, (size_t)cursor->column_count + 1, sizeof *batch.columns,
                              &batch.columns, reterr));
-    if (cursor->row == 0 && cursor->read->filter && !cursor->fetched)
+    if (cursor->row == 0 && cursor->read->filter && !cursor->early_fetched)
         WEIR_TRY(fetch(cursor, true, reterr));
+    cursor->early_fetched = true;
     while (next_range(cursor, &left)) {
         uint32_t rows = left < cursor->batch_rows ? (uint32_t)left : cursor->batch_rows;
         WEIR_TRY(read_rows(cursor, arena, rows, &batch, reterr));

@@ -602,9 +602,23 @@ weir_status parquet_leaf_page(struct parquet_leaf_reader *leaf, uint64_t *skip, 
  * --------------------------------------------------------------------------------------------------
  */
 
+static struct weir_buffer **leaf_buffers(struct parquet_leaf_reader *leaf,
+                                         struct weir_buffer **buffers)
+{
+    buffers[0] = &leaf->window_buffer;
+    buffers[1] = &leaf->repetition;
+    buffers[2] = &leaf->page;
+    buffers[3] = &leaf->scratch;
+    buffers[4] = &leaf->ends;
+    buffers[5] = &leaf->levels;
+    buffers[6] = &leaf->dense;
+    return buffers;
+}
+
 weir_status parquet_leaf_open(struct parquet_leaf_reader *leaf,
                               const struct weir_parquet_file *file, size_t group, uint32_t column,
-                              const struct weir_type *type, struct weir_error *reterr)
+                              const struct weir_type *type, struct parquet_kit *kit,
+                              struct weir_error *reterr)
 {
     struct weir_account *account = leaf->account;
     const struct file_chunk *chunk = &file->meta.groups[group].chunks[column];
@@ -614,11 +628,12 @@ weir_status parquet_leaf_open(struct parquet_leaf_reader *leaf,
     leaf->column = column;
     leaf->type = type;
     leaf->reterr = reterr;
-    struct weir_buffer *buffers[] = {&leaf->window_buffer, &leaf->repetition, &leaf->page,
-                                     &leaf->scratch,       &leaf->ends,       &leaf->levels,
-                                     &leaf->dense};
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
-        buffers[i]->account = account;
+    struct weir_buffer **buffers = leaf_buffers(leaf,
+                                                (struct weir_buffer *[PARQUET_KIT_BUFFERS]){0});
+    for (size_t i = 0; i < PARQUET_KIT_BUFFERS; i++) {
+        *buffers[i] = kit->leaves[column][i];
+        kit->leaves[column][i] = (struct weir_buffer){.account = account};
+    }
     weir_arena_init(&leaf->dictionary_arena, account);
     leaf->stored_width = parquet_stored_width(leaf->node);
     if (type) {
@@ -648,14 +663,55 @@ weir_status parquet_leaf_open(struct parquet_leaf_reader *leaf,
     return WEIR_OK;
 }
 
-void parquet_leaf_done(struct parquet_leaf_reader *leaf)
+void parquet_leaf_done(struct parquet_leaf_reader *leaf, struct parquet_kit *kit)
 {
-    weir_buffer_done(&leaf->window_buffer);
-    weir_buffer_done(&leaf->repetition);
-    weir_buffer_done(&leaf->page);
-    weir_buffer_done(&leaf->scratch);
-    weir_buffer_done(&leaf->ends);
-    weir_buffer_done(&leaf->levels);
-    weir_buffer_done(&leaf->dense);
+    struct weir_buffer **buffers = leaf_buffers(leaf,
+                                                (struct weir_buffer *[PARQUET_KIT_BUFFERS]){0});
+    for (size_t i = 0; i < PARQUET_KIT_BUFFERS; i++) {
+        weir_buffer_clear(buffers[i]);
+        kit->leaves[leaf->column][i] = *buffers[i];
+    }
     weir_arena_done(&leaf->dictionary_arena);
+}
+
+weir_status parquet_kit_new(struct weir_account *account, uint32_t leaf_count,
+                            struct parquet_kit **ret_kit, struct weir_error *reterr)
+{
+    struct parquet_kit *kit;
+    WEIR_TRY(weir_alloc_zero(account, 1, sizeof *kit, &kit, reterr));
+    kit->account = account;
+    weir_status status = weir_decompressor_new(account, &kit->decompressor, reterr);
+    if (status == WEIR_OK)
+        status = weir_alloc_zero(account, (size_t)leaf_count + 1, sizeof *kit->leaves, &kit->leaves,
+                                 reterr);
+    if (status == WEIR_OK)
+        status = weir_alloc_zero(account, (size_t)leaf_count + 1, sizeof *kit->fetched,
+                                 &kit->fetched, reterr);
+    if (status != WEIR_OK) {
+        parquet_kit_free(kit);
+        return status;
+    }
+    kit->leaf_count = leaf_count;
+    for (uint32_t i = 0; i < leaf_count; i++) {
+        kit->fetched[i].account = account;
+        for (size_t k = 0; k < PARQUET_KIT_BUFFERS; k++)
+            kit->leaves[i][k].account = account;
+    }
+    *ret_kit = kit;
+    return WEIR_OK;
+}
+
+void parquet_kit_free(struct parquet_kit *kit)
+{
+    if (!kit)
+        return;
+    for (uint32_t i = 0; i < kit->leaf_count; i++) {
+        weir_buffer_done(&kit->fetched[i]);
+        for (size_t k = 0; k < PARQUET_KIT_BUFFERS; k++)
+            weir_buffer_done(&kit->leaves[i][k]);
+    }
+    weir_free(kit->fetched);
+    weir_free(kit->leaves);
+    weir_decompressor_free(kit->decompressor);
+    weir_free(kit);
 }

@@ -104,6 +104,22 @@ enum parquet_values {
     VALUES_INDEX    /* indices into the dictionary */
 };
 
+/* Memory that goes from one cursor to the next: fresh pages of the system cost more than many a
+ * column. One cursor at a time. */
+#define PARQUET_KIT_BUFFERS 7
+struct parquet_kit {
+    struct parquet_kit *next;
+    struct weir_account *account;
+    struct weir_decompressor *decompressor;
+    struct weir_buffer (*leaves)[PARQUET_KIT_BUFFERS]; /* by file leaf */
+    struct weir_buffer *fetched;                       /* ranges fetched: at most one a leaf */
+    uint32_t leaf_count;                               /* room in both */
+};
+weir_status parquet_kit_new(struct weir_account *account, uint32_t leaf_count,
+                            struct parquet_kit **ret_kit,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
+void parquet_kit_free(struct parquet_kit *kit); /* NULL-safe */
+
 /* A column chunk, read front to back. */
 struct parquet_leaf_reader {
     struct weir_account *account;
@@ -153,9 +169,10 @@ struct parquet_leaf_reader {
 
 weir_status parquet_leaf_open(struct parquet_leaf_reader *leaf,
                               const struct weir_parquet_file *file, size_t group, uint32_t column,
-                              const struct weir_type *type,
+                              const struct weir_type *type, struct parquet_kit *kit,
                               struct weir_error *reterr) WEIR_MUST_CHECK;
-void parquet_leaf_done(struct parquet_leaf_reader *leaf);
+/* The buffers go into the kit that they came from. */
+void parquet_leaf_done(struct parquet_leaf_reader *leaf, struct parquet_kit *kit);
 /* CORRUPT with column and page. */
 weir_status parquet_leaf_damaged(const struct parquet_leaf_reader *leaf, const char *what);
 /* Comes to a page that has levels left; *ret_end at the chunk's end. Whole pages are passed over
@@ -243,6 +260,11 @@ weir_status parquet_nulls(struct weir_arena *arena, const struct weir_type *type
                           struct weir_vector *ret_vector,
                           struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* As weir_parquet_cursor_open, with memory of the caller's. */
+weir_status parquet_cursor_open(struct weir_account *account, const struct weir_parquet_file *file,
+                                size_t group, const struct weir_parquet_read *read,
+                                struct parquet_kit *kit, struct weir_parquet_cursor **ret_cursor,
+                                struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Rows a batch from now on. */
 void parquet_cursor_batch(struct weir_parquet_cursor *cursor, uint32_t rows);
 

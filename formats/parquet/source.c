@@ -1,6 +1,7 @@
 /* Parquet files as one table: engine/vec/scan.h over cursors, a morsel a row group. */
 #include "formats/parquet/scan_int.h"
 
+#include <pthread.h>
 #include <string.h>
 
 struct parquet_table {
@@ -15,6 +16,9 @@ struct piece {
 };
 
 struct weir_scan {
+    pthread_mutex_t lock;
+    struct parquet_kit *kits; /* that no morsel uses */
+    uint32_t leaf_count;      /* of the file with the most */
     struct parquet_table *table;
     struct weir_account *account;
     struct weir_parquet_read read;
@@ -24,7 +28,9 @@ struct weir_scan {
 };
 
 struct weir_morsel {
+    struct weir_scan *scan;
     struct weir_parquet_cursor *cursor;
+    struct parquet_kit *kit;
     size_t file;
 };
 
@@ -107,6 +113,12 @@ static void scan_close(struct weir_scan *scan)
 {
     if (!scan)
         return;
+    while (scan->kits) {
+        struct parquet_kit *kit = scan->kits;
+        scan->kits = kit->next;
+        parquet_kit_free(kit);
+    }
+    pthread_mutex_destroy(&scan->lock);
     weir_free(scan->pieces);
     weir_free(scan);
 }
@@ -145,9 +157,14 @@ static weir_status scan_open(void *self, struct weir_context *context, struct we
     struct parquet_table *table = self;
     struct weir_scan *scan;
     size_t groups = 0;
-    for (size_t f = 0; f < table->file_count; f++)
-        groups += table->files[f]->meta.group_count;
     WEIR_TRY(weir_alloc_zero(account, 1, sizeof *scan, &scan, reterr));
+    pthread_mutex_init(&scan->lock, NULL);
+    for (size_t f = 0; f < table->file_count; f++) {
+        const struct file_meta *meta = &table->files[f]->meta;
+        groups += meta->group_count;
+        scan->leaf_count = meta->leaf_count > scan->leaf_count ? meta->leaf_count
+                                                               : scan->leaf_count;
+    }
     scan->table = table;
     scan->account = account;
     scan->read = (struct weir_parquet_read){.wanted = request->wanted,
@@ -185,7 +202,27 @@ static void morsel_close(struct weir_morsel *morsel)
     if (!morsel)
         return;
     weir_parquet_cursor_free(morsel->cursor);
+    if (morsel->kit) {
+        pthread_mutex_lock(&morsel->scan->lock);
+        morsel->kit->next = morsel->scan->kits;
+        morsel->scan->kits = morsel->kit;
+        pthread_mutex_unlock(&morsel->scan->lock);
+    }
     weir_free(morsel);
+}
+
+static weir_status take_kit(struct weir_scan *scan, struct parquet_kit **ret_kit,
+                            struct weir_error *reterr)
+{
+    pthread_mutex_lock(&scan->lock);
+    struct parquet_kit *kit = scan->kits;
+    if (kit)
+        scan->kits = kit->next;
+    pthread_mutex_unlock(&scan->lock);
+    if (!kit)
+        return parquet_kit_new(scan->account, scan->leaf_count, ret_kit, reterr);
+    *ret_kit = kit;
+    return WEIR_OK;
 }
 
 static weir_status morsel_open(struct weir_scan *scan, size_t index,
@@ -194,12 +231,15 @@ static weir_status morsel_open(struct weir_scan *scan, size_t index,
     const struct piece *piece = &scan->pieces[index];
     struct weir_morsel *morsel;
     WEIR_TRY(weir_alloc_zero(scan->account, 1, sizeof *morsel, &morsel, reterr));
+    morsel->scan = scan;
     morsel->file = piece->file;
-    weir_status status = name_file(
-        scan, piece->file,
-        weir_parquet_cursor_open(scan->account, scan->table->files[piece->file], piece->group,
-                                 &scan->read, &morsel->cursor, reterr),
-        reterr);
+    weir_status status = take_kit(scan, &morsel->kit, reterr);
+    if (status == WEIR_OK)
+        status = name_file(scan, piece->file,
+                           parquet_cursor_open(scan->account, scan->table->files[piece->file],
+                                               piece->group, &scan->read, morsel->kit,
+                                               &morsel->cursor, reterr),
+                           reterr);
     if (status != WEIR_OK || !morsel->cursor) {
         morsel_close(morsel);
         morsel = NULL;
