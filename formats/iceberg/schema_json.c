@@ -391,7 +391,7 @@ static const json_t *find_field(const json_t *type, int32_t id, int depth)
 {
     static const char *const inner[] = {"element", "key", "value"};
     const json_t *fields = json_object_get(type, "fields"), *found = NULL;
-    if (depth > WEIR_SCHEMA_DEPTH_MAX)
+    if (!json_is_object(type) || depth > WEIR_SCHEMA_DEPTH_MAX)
         return NULL;
     for (size_t i = 0; !found && i < json_array_size(fields); i++) {
         const json_t *field = json_array_get(fields, i), *its = json_object_get(field, "id");
