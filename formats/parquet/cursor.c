@@ -11,10 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PADDING    64
-#define FETCH_GAP  (1u << 20)  /* chunks nearer than this are fetched together */
-#define FETCH_MOST (64u << 20) /* beyond this, leaves fetch piece by piece */
-#define READ_AHEAD (1u << 20)  /* bytes of such a piece */
+#define SPARSE_BYTES                                                                               \
+    (2u << 20)                    /* chunks together larger than this are read page by page where  \
+                                    less than half of the rows is wanted */
+#define SPARSE_AHEAD (256u << 10) /* bytes of such a read, at least */
+#define PADDING      64
+#define FETCH_GAP    (1u << 20)  /* chunks nearer than this are fetched together */
+#define FETCH_MOST   (64u << 20) /* beyond this, leaves fetch piece by piece */
+#define READ_AHEAD   (1u << 20)  /* bytes of such a piece */
 #define SPARSE_SHARE                                                                               \
     16 /* fewer than one row in so many is selected: rows are picked one by one                    \
         */
@@ -161,6 +165,32 @@ static weir_status open_leaves(struct weir_parquet_cursor *self, struct weir_err
     return WEIR_OK;
 }
 
+/* Where pages are wanted here and there only, leaves find them by their offset index. */
+static weir_status open_locations(struct weir_parquet_cursor *self, struct weir_error *reterr)
+{
+    uint64_t wanted = 0;
+    for (size_t i = 0; i < self->range_count; i++)
+        wanted += self->ranges[i].to - self->ranges[i].from;
+    if (self->chunk_bytes < SPARSE_BYTES ||
+        wanted > self->file->meta.groups[self->group].row_count / 2)
+        return WEIR_OK;
+    for (uint32_t i = 0; i < self->file->meta.leaf_count; i++) {
+        struct parquet_leaf_reader *leaf = self->leaves[i];
+        struct parquet_location *locations = NULL;
+        if (!leaf || leaf->node->repeated)
+            continue;
+        WEIR_TRY(name_column(self, i,
+                             parquet_locations_read(self->file, self->group, i, &self->arena,
+                                                    &locations, &leaf->location_count, reterr),
+                             reterr));
+        if (leaf->location_count && locations[0].offset >= leaf->start) {
+            leaf->locations = locations;
+            leaf->read_ahead = SPARSE_AHEAD;
+        }
+    }
+    return WEIR_OK;
+}
+
 static void skip_group(const struct weir_parquet_cursor *self)
 {
     struct weir_scan_counters *counters = self->read->counters;
@@ -203,6 +233,7 @@ static weir_status cursor_start(struct weir_parquet_cursor *self, bool *ret_excl
         self->own_kit = true;
     }
     WEIR_TRY(open_leaves(self, reterr));
+    WEIR_TRY(open_locations(self, reterr));
     if (self->read->counters)
         count_up(&self->read->counters->row_groups_read, 1);
     return WEIR_OK;
@@ -247,13 +278,22 @@ void parquet_cursor_batch(struct weir_parquet_cursor *cursor, uint32_t rows)
     cursor->batch_rows = rows ? rows : WEIR_BATCH_ROWS;
 }
 
+static void count_skipped(const struct weir_parquet_cursor *self,
+                          const struct parquet_leaf_reader *leaf)
+{
+    if (self->read->counters && leaf->size > leaf->bytes_read)
+        count_up(&self->read->counters->bytes_skipped, leaf->size - leaf->bytes_read);
+}
+
 void weir_parquet_cursor_free(struct weir_parquet_cursor *cursor)
 {
     if (!cursor)
         return;
     for (uint32_t i = 0; cursor->leaves && i < cursor->file->meta.leaf_count; i++)
-        if (cursor->leaves[i])
+        if (cursor->leaves[i]) {
+            count_skipped(cursor, cursor->leaves[i]);
             parquet_leaf_done(cursor->leaves[i], cursor->kit);
+        }
     if (cursor->own_kit)
         parquet_kit_free(cursor->kit);
     weir_arena_done(&cursor->arena);
@@ -284,6 +324,7 @@ static weir_status fetch_range(struct weir_parquet_cursor *self,
     for (size_t i = 0; i < count; i++) {
         leaves[i]->window = buffer->data + (leaves[i]->start - start);
         leaves[i]->window_at = 0;
+        leaves[i]->bytes_read = leaves[i]->size;
         leaves[i]->window_size = leaves[i]->size;
         if (self->read->counters)
             count_up(&self->read->counters->bytes_read, leaves[i]->size);
@@ -302,7 +343,8 @@ static weir_status fetch(struct weir_parquet_cursor *self, bool early, struct we
     WEIR_TRY(
         weir_arena_zero(&self->arena, (size_t)leaf_count + 1, sizeof *leaves, &leaves, reterr));
     for (uint32_t i = 0; i < leaf_count; i++)
-        if (self->leaves[i] && self->columns[self->leaf_columns[i]].early == early)
+        if (self->leaves[i] && !self->leaves[i]->locations &&
+            self->columns[self->leaf_columns[i]].early == early)
             leaves[count++] = self->leaves[i];
     qsort(leaves, count, sizeof *leaves, by_start);
     for (size_t from = 0, to; from < count; from = to) {

@@ -127,6 +127,7 @@ static weir_status chunk_bytes(struct parquet_leaf_reader *leaf, uint64_t at, ui
                                       leaf->reterr));
         if (leaf->counters)
             atomic_fetch_add_explicit(&leaf->counters->bytes_read, want, memory_order_relaxed);
+        leaf->bytes_read += want;
         leaf->window = leaf->window_buffer.data;
         leaf->window_at = at;
         leaf->window_size = want;
@@ -560,6 +561,27 @@ static weir_status open_dictionary(struct parquet_leaf_reader *leaf,
     return WEIR_OK;
 }
 
+/* Goes straight to the page with the first row that is wanted, once the dictionary is behind. */
+static void jump(struct parquet_leaf_reader *leaf, uint64_t *skip)
+{
+    const struct parquet_location *locations = leaf->locations;
+    size_t from = leaf->next_location, to = from;
+    if (from >= leaf->location_count || leaf->start + leaf->at != locations[from].offset ||
+        leaf->levels_seen != locations[from].first_row)
+        return;
+    while (to + 1 < leaf->location_count &&
+           locations[to + 1].first_row <= locations[from].first_row + *skip)
+        to++;
+    if (to == from || locations[to].offset - leaf->start >= leaf->size)
+        return;
+    *skip -= locations[to].first_row - locations[from].first_row;
+    leaf->levels_seen = locations[to].first_row;
+    leaf->at = locations[to].offset - leaf->start;
+    leaf->next_location = to;
+    if (leaf->counters)
+        atomic_fetch_add_explicit(&leaf->counters->pages_skipped, to - from, memory_order_relaxed);
+}
+
 weir_status parquet_leaf_page(struct parquet_leaf_reader *leaf, uint64_t *skip, bool *ret_end)
 {
     *ret_end = false;
@@ -570,10 +592,13 @@ weir_status parquet_leaf_page(struct parquet_leaf_reader *leaf, uint64_t *skip, 
             *ret_end = true;
             return WEIR_OK;
         }
+        if (skip && *skip && leaf->locations)
+            jump(leaf, skip);
         WEIR_TRY(read_header(leaf, &header));
         bool data = header.type == PARQUET_DATA_PAGE || header.type == PARQUET_DATA_PAGE_V2;
         int64_t rows = !data ? -1 : leaf->node->repeated ? header.row_count : header.value_count;
         if (data) {
+            leaf->next_location++;
             leaf->levels_seen += (uint64_t)header.value_count;
             if (leaf->levels_seen > leaf->chunk->value_count)
                 return parquet_leaf_damaged(leaf, "more values than its column chunk says");

@@ -120,6 +120,12 @@ weir_status parquet_kit_new(struct weir_account *account, uint32_t leaf_count,
                             struct weir_error *reterr) WEIR_MUST_CHECK;
 void parquet_kit_free(struct parquet_kit *kit); /* NULL-safe */
 
+/* Pages of a chunk, by its offset index. */
+struct parquet_location {
+    uint64_t offset, first_row;
+    uint32_t size;
+};
+
 /* A column chunk, read front to back. */
 struct parquet_leaf_reader {
     struct weir_account *account;
@@ -139,6 +145,10 @@ struct parquet_leaf_reader {
     uint64_t window_at, window_size;
     struct weir_buffer window_buffer; /* where the leaf fetches for itself */
     uint64_t read_ahead;
+    uint64_t bytes_read; /* of the chunk, so far */
+    /* Where its pages lie, if rows are wanted here and there only; not of repeated leaves. */
+    const struct parquet_location *locations;
+    size_t location_count, next_location;
     uint64_t at;          /* next page's header, in the chunk */
     uint64_t levels_seen; /* of pages come to */
     uint64_t skip;        /* rows to pass over before the next read; not of repeated leaves */
@@ -274,11 +284,6 @@ void parquet_cursor_batch(struct weir_parquet_cursor *cursor, uint32_t rows);
 
 struct parquet_rows {
     uint64_t from, to;
-};
-/* Pages of a chunk, by its offset index. */
-struct parquet_location {
-    uint64_t offset, first_row;
-    uint32_t size;
 };
 weir_status parquet_locations_read(const struct weir_parquet_file *file, size_t group,
                                    uint32_t column, struct weir_arena *arena,

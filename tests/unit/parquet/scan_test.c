@@ -177,8 +177,27 @@ static bool random_predicate(const struct weir_batch *rows, struct sample_random
     return true;
 }
 
+/* What came as row number n is row n, in flat columns. */
+static void check_values(const struct weir_batch *batch, const struct weir_batch *rows,
+                         struct weir_arena *scratch)
+{
+    const int64_t *numbers = batch->columns[schema->child_count].values;
+    static const uint32_t columns[] = {0, 1, 2, 6, 8, 12, 13, 15, 17};
+    for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
+        const struct weir_vector *want = &rows->columns[columns[c]];
+        struct weir_vector flat;
+        must(weir_vector_gather(scratch, &batch->columns[columns[c]], NULL, &flat, &error));
+        for (uint32_t i = 0; i < batch->count; i++) {
+            bool valid = weir_vector_valid(&flat, i);
+            cr_assert_eq(valid, weir_vector_valid(want, (size_t)numbers[i]));
+            cr_assert(!valid || compare(&flat, i, want, (uint32_t)numbers[i]) == 0);
+        }
+    }
+}
+
 /* Marks the rows that come, by their number; each must come once. */
-static void read_marks(const struct weir_parquet_read *read, uint8_t *marks)
+static void read_marks(const struct weir_parquet_read *read, const struct weir_batch *rows,
+                       uint8_t *marks)
 {
     struct weir_parquet_file *opened;
     struct weir_arena batches;
@@ -193,6 +212,7 @@ static void read_marks(const struct weir_parquet_read *read, uint8_t *marks)
             weir_arena_reset(&batches);
             must(weir_parquet_cursor_next(cursor, &batches, &batch, &end, &error));
             cr_assert(end == (batch.count == 0));
+            check_values(&batch, rows, &batches);
             const int64_t *numbers = batch.columns[read->wanted->child_count - 1].values;
             for (uint32_t i = 0; i < batch.count; i++) {
                 cr_assert_not(weir_bit_get(marks, (size_t)numbers[i]));
@@ -227,7 +247,7 @@ Test(parquet_scan, predicates_never_lose_a_row)
                                              .batch_rows = 1 + (uint32_t)sample_below(&random, 900),
                                              .counters = &counters};
             uint8_t marks[2500 / 8 + 8] = {0};
-            read_marks(&read, marks);
+            read_marks(&read, &rows, marks);
             for (uint32_t row = 0; row < rows.count; row++) {
                 bool wants = true;
                 for (size_t p = 0; p < count; p++)
