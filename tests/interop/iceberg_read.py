@@ -26,7 +26,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 def plain(value):
     """A writer's value in a form that both sides can be brought to."""
-    if isinstance(value, bool) or value is None:
+    if isinstance(value, (bool, str)) or value is None:
         return value
     if isinstance(value, datetime.datetime):
         return value.replace(tzinfo=None).isoformat(timespec="microseconds")
@@ -417,7 +417,7 @@ def pyiceberg_all(check, folder):
     from pyiceberg.catalog.sql import SqlCatalog
     from pyiceberg.partitioning import PartitionField, PartitionSpec
     from pyiceberg.schema import Schema
-    from pyiceberg.transforms import DayTransform, IdentityTransform, TruncateTransform
+    from pyiceberg.transforms import IdentityTransform
     from pyiceberg.types import DoubleType, LongType, NestedField, StringType, TimestamptzType, UUIDType, IntegerType, TimeType
 
     catalog = SqlCatalog("weir", uri=f"sqlite:///{folder}/catalog.db", warehouse=f"file://{folder}/wh")
@@ -436,7 +436,7 @@ def pyiceberg_all(check, folder):
         NestedField(4, "u", UUIDType(), required=False),
         NestedField(5, "t", TimeType(), required=False),
     )
-    spec = PartitionSpec(PartitionField(1 + 2, 1000, DayTransform(), "at_day"), PartitionField(2, 1001, IdentityTransform(), "site"))
+    spec = PartitionSpec(PartitionField(2, 1000, IdentityTransform(), "site"))
     table = catalog.create_table("n.t", schema, partition_spec=spec)
 
     def rows(first, count):
@@ -452,7 +452,7 @@ def pyiceberg_all(check, folder):
         )
 
     table.append(rows(0, 20))
-    there = same("partitioned by day and text", table)
+    there = same("partitioned by text", table)
     epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
     check.superset("pyiceberg", table.metadata_location, there, "at", "<", "1970-01-01T00:00:00Z", lambda r: r["at"] < epoch)
     check.superset("pyiceberg", table.metadata_location, there, "site", "=", "s/1 x", lambda r: r["site"] == "s/1 x")
@@ -465,7 +465,7 @@ def pyiceberg_all(check, folder):
         update.delete_column("u")
     with table.update_spec() as update:
         update.remove_field("site")
-        update.add_field("place", TruncateTransform(2), "place_trunc")
+        update.add_field("extra", IdentityTransform(), "extra_part")
     more = rows(100, 10).drop_columns(["u"]).rename_columns(["id", "place", "at", "t"])
     more = more.set_column(0, "id", more["id"].cast(pa.int64())).append_column("extra", pa.array([1.5] * 10))
     table.append(more)
