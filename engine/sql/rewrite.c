@@ -131,7 +131,7 @@ static weir_status table_at(struct rewriter *rewriter, size_t at, size_t *ret_ne
         *(version ? &name.version : &name.timestamp) = value;
         next = behind;
     }
-    *ret_next = next > at ? next : at + 1;
+    *ret_next = next; /* what is no table is looked at again */
     if (!behind && !name.is_path)
         return WEIR_OK;
     return replace(rewriter, rewriter->tokens[at].start, rewriter->tokens[next - 1].end, &name,
