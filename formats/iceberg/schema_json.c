@@ -113,7 +113,6 @@ struct reader {
     struct weir_error *reterr;
     size_t fields;
     bool lenient; /* types of v3 that are not ours are left out; their id is TYPE_COUNT meanwhile */
-    const char *refused; /* the type last left out */
     struct weir_schema_refusal *refusals;
     size_t refusal_count, refusal_capacity;
 };
@@ -177,7 +176,9 @@ static weir_status primitive_from_json(struct reader *reader, const char *name,
     if (reader->lenient) {
         bool unknown = strcmp(name, "unknown") == 0;
         *ret_type = (struct weir_type){.id = unknown ? WEIR_STRING : WEIR_TYPE_COUNT};
-        reader->refused = name;
+        /* until it is dropped, a type that is none of ours keeps its name where children would be
+         */
+        ret_type->children = unknown ? NULL : (struct weir_field *)(void *)name;
         return WEIR_OK;
     }
     return weir_fail(reader->reterr, WEIR_UNSUPPORTED, "schema: type \"%.100s\"", name);
@@ -244,9 +245,9 @@ static weir_status refuse(struct reader *reader, const struct weir_field *field)
         reader->refusals = more;
         reader->refusal_capacity = larger;
     }
+    const char *refused = (const char *)(const void *)field->type.children;
     char *type;
-    WEIR_TRY(weir_arena_copy(reader->arena, reader->refused, strlen(reader->refused), &type,
-                             reader->reterr));
+    WEIR_TRY(weir_arena_copy(reader->arena, refused, strlen(refused), &type, reader->reterr));
     reader->refusals[reader->refusal_count++] = (struct weir_schema_refusal){field->name, type,
                                                                              field->id};
     return WEIR_OK;
@@ -263,6 +264,7 @@ static weir_status drop_refused(struct reader *reader, struct weir_type *type, i
             type->children[kept++] = type->children[i];
         } else if (type->id != WEIR_STRUCT) {
             type->id = WEIR_TYPE_COUNT;
+            type->children = type->children[i].type.children;
             return WEIR_OK;
         } else {
             WEIR_TRY(refuse(reader, &type->children[i]));
@@ -271,6 +273,7 @@ static weir_status drop_refused(struct reader *reader, struct weir_type *type, i
     if (kept == 0 && type->child_count && depth > 0) {
         reader->refusal_count = first; /* its own field is told of instead */
         type->id = WEIR_TYPE_COUNT;
+        type->children = type->children[0].type.children;
     }
     type->child_count = kept;
     return WEIR_OK;

@@ -128,7 +128,7 @@ static weir_status print_all(struct print *print, struct weir_error *reterr)
     if (status == WEIR_OK)
         status = weir_parallel(&print->context, count, print_morsel, print, reterr);
     for (size_t i = 0; print->out && i < count; i++) {
-        if (status == WEIR_OK)
+        if (status == WEIR_OK && print->out[i].size)
             fwrite(print->out[i].data, 1, print->out[i].size, stdout);
         weir_buffer_done(&print->out[i]);
     }

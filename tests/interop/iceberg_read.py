@@ -36,8 +36,8 @@ def plain(value):
         return decimal.Decimal(value).normalize()
     if isinstance(value, float):
         if math.isnan(value) or math.isinf(value):
-            return repr(value)
-        return decimal.Decimal(repr(struct.unpack("f", struct.pack("f", value))[0])) if abs(value) < 1e30 else repr(value)
+            return None  # JSON has no way to say it
+        return decimal.Decimal(repr(struct.unpack("f", struct.pack("f", value))[0])).normalize() if abs(value) < 1e30 else repr(value)
     if isinstance(value, (bytes, bytearray)):
         return base64.b64encode(bytes(value)).decode()
     if isinstance(value, uuid.UUID):
