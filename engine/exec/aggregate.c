@@ -1,13 +1,14 @@
 /* Hash aggregation: the sink. See aggregate_int.h for how it is put together.
  *
- * A morsel's table is handed over when it holds PIECE_GROUPS groups or PIECE_BYTES bytes. If by
+ * A morsel's table is handed over when it holds PIECE_GROUPS groups or piece_bytes bytes. If by
  * then it had no more than two rows a group, looking for groups does not pay: from there on each
  * row of the morsel becomes a group of its own, and only the merge brings equal ones together. */
 #include "engine/exec/aggregate_int.h"
 
 #define PIECE_GROUPS (32u << 10)
 #define PIECE_ROWS   (64u << 10) /* of a piece whose rows are groups */
-#define PIECE_BYTES  (8u << 20)
+#define PIECE_BYTES  (8u << 20)  /* at most; and at most a share of the limit of memory */
+#define PIECE_SHARE  32
 #define SAMPLE_ROWS  (8u << 10)
 #define CODES_A_ROW  8 /* as many codes there may be as this times the rows of a batch */
 
@@ -72,12 +73,23 @@ static weir_status make_calls(const struct weir_operator *operator, struct aggre
     return WEIR_OK;
 }
 
+/* From what is set, not from what is in use: results must not depend on that. */
+static uint64_t piece_bytes_of(const struct exec *exec)
+{
+    uint64_t bytes = PIECE_BYTES;
+    for (const struct weir_account *account = exec->account; account; account = account->parent)
+        if (account->limit && account->limit / PIECE_SHARE < bytes)
+            bytes = account->limit / PIECE_SHARE;
+    return bytes;
+}
+
 static weir_status aggregate_init(struct aggregate *aggregate, struct weir_error *reterr)
 {
     static const struct weir_type set_type = {.id = WEIR_INT};
     const struct weir_operator *operator= aggregate->sink.operator;
     struct weir_arena *arena = &aggregate->arena;
     uint32_t size;
+    aggregate->piece_bytes = piece_bytes_of(aggregate->sink.exec);
     WEIR_TRY(count_expressions(operator, aggregate, reterr));
     WEIR_TRY(make_calls(operator, aggregate, &size, reterr));
     WEIR_TRY(weir_arena_zero(arena, (size_t)aggregate->key_count + 1, sizeof *aggregate->key_types,
@@ -156,15 +168,18 @@ static weir_status aggregate_begin(struct exec_sink *sink, size_t morsel, void *
     return status;
 }
 
-static void aggregate_abandon(struct exec_sink *sink, void *opaque)
+static void local_free(struct local *local)
 {
-    struct local *local = opaque;
-    (void)sink;
-    if (!local)
-        return;
     groups_done(&local->groups);
     weir_arena_done(&local->arena);
     weir_free(local);
+}
+
+static void aggregate_abandon(struct exec_sink *sink, void *opaque)
+{
+    atomic_store(&((struct aggregate *)sink)->abandoned, true);
+    if (opaque)
+        local_free(opaque);
 }
 
 /* One row of each code looks for its group; the others take it from there. */
@@ -258,7 +273,7 @@ static weir_status update_call(struct local *local, const struct aggregate_call 
 static bool piece_full(struct local *local)
 {
     const struct groups *groups = &local->groups;
-    if (groups->store.byte_count + groups->arena->used >= PIECE_BYTES)
+    if (groups->store.byte_count + groups->arena->used >= local->aggregate->piece_bytes)
         return true;
     if (local->each_row) {
         if (groups->count < PIECE_ROWS)
@@ -374,7 +389,9 @@ static weir_status aggregate_end(struct exec_sink *sink, void *opaque, struct we
         give_slots(aggregate, &local->groups);
     if (status == WEIR_OK)
         status = aggregate_morsel_done(aggregate, local->morsel, reterr);
-    aggregate_abandon(sink, local);
+    if (status != WEIR_OK)
+        atomic_store(&aggregate->abandoned, true);
+    local_free(local);
     return status;
 }
 

@@ -114,12 +114,15 @@ struct aggregate {
     uint32_t call_count;
     struct weir_node **arguments; /* of all calls */
     uint32_t argument_count;
-    uint8_t *header;  /* of a new group */
+    uint8_t *header; /* of a new group */
+    uint64_t piece_bytes;
     bool plain;       /* no state has memory of its own: rows can be copied */
     bool numbers_set; /* the set's number is the last key */
     pthread_mutex_t lock;
     struct aggregate_morsel *morsels;
     size_t morsel_count;
+    size_t head;                      /* the first morsel that is not whole */
+    atomic_bool abandoned;            /* some morsel failed */
     uint64_t *spare[AGGREGATE_SPARE]; /* empty slots, for the next morsel's table */
     uint32_t spare_count;
     struct aggregate_partition partitions[AGGREGATE_PARTITIONS];

@@ -1,7 +1,10 @@
 /* Pieces on their way from morsels into partitions, in order of morsels. */
 #include "engine/exec/aggregate_int.h"
 
-#define SPILL_WORTH (48u << 10) /* bytes of a partition below which a file would not help */
+#include <time.h>
+
+#define WAIT_NANOSECONDS 200000
+#define SPILL_WORTH      (48u << 10) /* bytes of a partition below which a file would not help */
 
 /* ---- pieces ---- */
 
@@ -159,6 +162,7 @@ static weir_status drain(struct aggregate *aggregate, uint32_t number, bool fina
     struct aggregate_partition *partition = &aggregate->partitions[number];
     struct aggregate_piece *piece;
     while ((piece = next_piece(aggregate, partition, final))) {
+        WEIR_TRY(weir_context_check(aggregate->sink.exec->context, reterr));
         WEIR_TRY(take_piece(aggregate, number, piece, reterr));
         piece_taken(aggregate, partition, piece);
     }
@@ -175,6 +179,26 @@ static weir_status drain_free(struct aggregate *aggregate, size_t morsel, struct
         weir_status status = drain(aggregate, number, false, reterr);
         pthread_mutex_unlock(&aggregate->partitions[number].lock);
         WEIR_TRY(status);
+    }
+    return WEIR_OK;
+}
+
+/* Pieces of later morsels cannot be merged before those of earlier ones, so that with memory short
+ * a thread that is ahead waits. Morsels are begun in order: the first one is never the one waiting.
+ */
+static weir_status wait_for_turn(struct aggregate *aggregate, size_t morsel,
+                                 struct weir_error *reterr)
+{
+    struct exec *exec = aggregate->sink.exec;
+    while (exec_should_spill(exec) && !atomic_load(&aggregate->abandoned) &&
+           !atomic_load(&exec->enough)) {
+        pthread_mutex_lock(&aggregate->lock);
+        bool first = aggregate->head >= morsel;
+        pthread_mutex_unlock(&aggregate->lock);
+        if (first)
+            break;
+        WEIR_TRY(weir_context_check(exec->context, reterr));
+        nanosleep(&(struct timespec){.tv_nsec = WAIT_NANOSECONDS}, NULL);
     }
     return WEIR_OK;
 }
@@ -197,7 +221,8 @@ weir_status aggregate_hand_over(struct aggregate *aggregate, size_t morsel, stru
         piece_free(piece);
         return status;
     }
-    return drain_free(aggregate, morsel, reterr);
+    WEIR_TRY(drain_free(aggregate, morsel, reterr));
+    return wait_for_turn(aggregate, morsel, reterr);
 }
 
 weir_status aggregate_morsel_done(struct aggregate *aggregate, size_t morsel,
@@ -207,6 +232,8 @@ weir_status aggregate_morsel_done(struct aggregate *aggregate, size_t morsel,
     weir_status status = morsel_reserve(aggregate, morsel, reterr);
     if (status == WEIR_OK)
         aggregate->morsels[morsel].whole = true;
+    while (aggregate->head < aggregate->morsel_count && aggregate->morsels[aggregate->head].whole)
+        aggregate->head++;
     pthread_mutex_unlock(&aggregate->lock);
     WEIR_TRY(status);
     return drain_free(aggregate, morsel, reterr);

@@ -91,8 +91,8 @@ static uint64_t load_budget(const struct exec *exec)
             account->limit - (used < account->limit ? used : account->limit) < least)
             least = account->limit - (used < account->limit ? used : account->limit);
     }
-    least /= 4u * (uint64_t)(exec->context->thread_count > 0 ? exec->context->thread_count : 1);
-    return least < (512u << 10) ? 512u << 10 : least;
+    least /= 8u * (uint64_t)(exec->context->thread_count > 0 ? exec->context->thread_count : 1);
+    return least < (256u << 10) ? 256u << 10 : least;
 }
 
 static weir_status reader_load(struct group_reader *reader, struct weir_error *reterr)

@@ -314,3 +314,70 @@ Test(aggregate_functions, spilled)
     assert_same_text(&memory, &files, "spilled");
     weir_arena_done(&arena);
 }
+
+/* Long values through files, with little memory. */
+Test(aggregate_functions, long_values_spilled)
+{
+    struct weir_type types[2] = {{.id = WEIR_LONG}, {.id = WEIR_STRING}};
+    struct weir_account account;
+    struct weir_arena arena;
+    struct dice dice = {8};
+    struct weir_vector key, text;
+    struct weir_aggregate_call calls[2];
+    uint32_t keys[] = {0};
+    uint64_t spilled;
+    weir_account_init(&account, NULL, "test", 0);
+    weir_arena_init(&arena, &account);
+    struct table table = {.arena = &arena, .count = 40000};
+    OK(weir_vector_make(&arena, &types[0], table.count, 0, &key, error));
+    OK(weir_vector_make(&arena, &types[1], table.count, (size_t)table.count * 500, &text, error));
+    key.count = text.count = table.count;
+    memset(text.values, 'x', (size_t)table.count * 500);
+    for (uint32_t i = 0; i < table.count; i++) {
+        ((int64_t *)key.values)[i] = roll_below(&dice, 30000);
+        text.offsets[i + 1] = text.offsets[i] + 500;
+        ((uint8_t *)text.values)[text.offsets[i]] = (uint8_t)('a' + roll_below(&dice, 26));
+    }
+    table_add(&table, "k", "", &key);
+    table_add(&table, "t", "", &text);
+    calls[0] = call_of(&table, "max", 1, -1);
+    calls[1] = call_of(&table, "count", -1, -1);
+    WEIR_AUTO(weir_buffer) memory = {.account = &account};
+    WEIR_AUTO(weir_buffer) files = {.account = &account};
+    struct weir_operator *operator= operator_of(&table, keys, 1, calls, 2, 0);
+    struct cut cut = {5000, 500, WEIR_FLAT, 2, 0};
+    OK(run_aggregate(&table, operator, cut, &memory, NULL, error));
+    cut.limit = 24 << 20;
+    OK(run_aggregate(&table, operator, cut, &files, &spilled, error));
+    cr_assert_gt(spilled, 16 << 20);
+    assert_same_text(&memory, &files, "spilled");
+    weir_arena_done(&arena);
+}
+
+Test(aggregate_functions, approximate_counts)
+{
+    struct weir_type type = {.id = WEIR_LONG};
+    struct weir_account account;
+    struct weir_arena arena;
+    struct weir_vector values;
+    struct weir_aggregate_call call;
+    weir_account_init(&account, NULL, "test", 0);
+    weir_arena_init(&arena, &account);
+    struct table table = {.arena = &arena, .count = 200000};
+    OK(weir_vector_make(&arena, &type, table.count, 0, &values, error));
+    values.count = table.count;
+    table_add(&table, "v", "", &values);
+    call = call_of(&table, "approx_count_distinct", 0, -1);
+    for (uint32_t distinct = 10; distinct <= 100000; distinct *= 10) {
+        WEIR_AUTO(weir_buffer) got = {.account = &account};
+        struct cut cut = {60000, 2000, WEIR_FLAT, 2, 0};
+        for (uint32_t i = 0; i < table.count; i++)
+            ((int64_t *)values.values)[i] = (int64_t)(i % distinct) * 1000003;
+        OK(run_aggregate(&table, operator_of(&table, NULL, 0, &call, 1, 0), cut, &got, NULL,
+                         error));
+        double off = strtod((char *)got.data, NULL) / distinct - 1;
+        cr_assert_lt(fabs(off), distinct <= 32 ? 1e-9 : 0.05, "%s of %u", (char *)got.data,
+                     distinct);
+    }
+    weir_arena_done(&arena);
+}
