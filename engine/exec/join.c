@@ -81,7 +81,7 @@ static weir_status probe_batch(struct exec_step *opaque, void *opaque_local,
         struct weir_batch out = {0};
         weir_arena_reset(&local->arena);
         WEIR_TRY(join_cursor_next(&local->cursor, &local->arena, &out, reterr));
-        if (!out.count)
+        if (!out.count || atomic_load_explicit(&opaque->exec->enough, memory_order_relaxed))
             return WEIR_OK;
         WEIR_TRY(weir_context_check(opaque->exec->context, reterr));
         WEIR_TRY(exec_push(next, &out, reterr));

@@ -75,7 +75,7 @@ static weir_status make_joined(struct join *join, struct weir_error *reterr)
 
 static bool has_own_form(enum weir_type_id id)
 {
-    return id == WEIR_FLOAT || id == WEIR_DOUBLE || weir_type_is_nested(id);
+    return id == WEIR_FLOAT || id == WEIR_DOUBLE || id == WEIR_INTERVAL || weir_type_is_nested(id);
 }
 
 /* Keys that are plain columns are not kept twice. */
@@ -300,11 +300,10 @@ static weir_status build_batch(struct exec_sink *opaque, void *opaque_local,
             return WEIR_OK;
         WEIR_TRY(start_spilling(join, reterr));
     }
-    if (local->part->store.byte_count >= join_flush_bytes(opaque->exec) ||
-        exec_should_spill(opaque->exec))
-        return join_file_write(&join->file, &local->part->store, local->part->morsel,
-                               &local->sequence, reterr);
-    return WEIR_OK;
+    if (local->part->store.byte_count < join_flush_bytes(opaque->exec))
+        return WEIR_OK;
+    return join_file_write(&join->file, &local->part->store, local->part->morsel, &local->sequence,
+                           reterr);
 }
 
 static weir_status build_end(struct exec_sink *opaque, void *opaque_local,
@@ -520,6 +519,26 @@ static uint32_t filter_numbers(const struct join *join, const struct weir_vector
     return kept;
 }
 
+static uint32_t filter_bytes(const struct join *join, const struct weir_vector *values,
+                             uint32_t *rows, uint32_t count)
+{
+    uint64_t *hashes;
+    uint32_t kept = 0;
+    if (weir_alloc(join->sink.exec->account, (values->count + (size_t)1) * sizeof *hashes, &hashes,
+                   NULL) != WEIR_OK)
+        return count; /* to drop nothing is right too */
+    weir_vector_hash(values, values->count, false, hashes);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t row = rows[i];
+        bool may = weir_vector_valid(values, row) &&
+                   join_table_find(&join->table, join_hash_long(hashes[row]));
+        rows[kept] = row;
+        kept += may;
+    }
+    weir_free(hashes);
+    return kept;
+}
+
 weir_status exec_join_build_probe_filter(struct exec_sink *build, uint32_t key,
                                          const struct weir_vector *values, uint32_t *rows,
                                          uint32_t *count)
@@ -529,9 +548,11 @@ weir_status exec_join_build_probe_filter(struct exec_sink *build, uint32_t key,
     uint32_t width = weir_type_width(values->type);
     enum weir_type_id id = values->type->id;
     if (!join->finished || key != 0 || join->key_count != 1 || !join->table.directory ||
-        (operator->null_safe && operator->null_safe[0]) || id == WEIR_FLOAT || id == WEIR_DOUBLE ||
-        (width != 4 && width != 8))
+        (operator->null_safe && operator->null_safe[0]) || id == WEIR_FLOAT || id == WEIR_DOUBLE)
         return WEIR_OK;
-    *count = filter_numbers(join, values, rows, *count);
+    if (id == WEIR_STRING || id == WEIR_BINARY)
+        *count = filter_bytes(join, values, rows, *count);
+    else if (width == 4 || width == 8)
+        *count = filter_numbers(join, values, rows, *count);
     return WEIR_OK;
 }

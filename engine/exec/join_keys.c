@@ -1,5 +1,5 @@
 /* A join's keys: brought to a form in which equal values are equal bytes, hashed, and compared with
- * kept rows. Floats are canonical, nested values are the bytes of row_nested.c. */
+ * kept rows. Floats and intervals are canonical, nested values are the bytes of row_nested.c. */
 #include "engine/exec/join_int.h"
 #include "engine/exec/row_int.h"
 
@@ -49,12 +49,36 @@ static weir_status nested_as_bytes(struct weir_arena *arena, const struct weir_t
     return WEIR_OK;
 }
 
+struct interval {
+    int32_t months, days;
+    int64_t microseconds;
+};
+
+/* PostgreSQL's equality: a month is 30 days, a day 24 hours. */
+static weir_status canonical_intervals(struct weir_arena *arena, struct weir_vector *vector,
+                                       struct weir_error *reterr)
+{
+    struct weir_vector flat;
+    WEIR_TRY(weir_vector_flatten(arena, vector, &flat, reterr));
+    const struct interval *intervals = flat.values;
+    __int128 *values;
+    WEIR_TRY(weir_arena_alloc(arena, flat.count * sizeof *values + 64, &values, reterr));
+    for (uint32_t i = 0; i < flat.count; i++)
+        values[i] = ((__int128)intervals[i].months * 30 + intervals[i].days) * 86400000000 +
+                    intervals[i].microseconds;
+    flat.values = values;
+    *vector = flat;
+    return WEIR_OK;
+}
+
 static weir_status canonical(const struct join *join, uint32_t key, struct weir_arena *arena,
                              struct weir_vector *value, struct weir_error *reterr)
 {
     enum weir_type_id id = value->type->id;
     if (id == WEIR_FLOAT || id == WEIR_DOUBLE)
         return canonical_floats(arena, value, reterr);
+    if (id == WEIR_INTERVAL)
+        return canonical_intervals(arena, value, reterr);
     if (weir_type_is_nested(id))
         return nested_as_bytes(arena, &join->key_types[key], value, reterr);
     if (weir_type_width(value->type) && value->kind != WEIR_FLAT)

@@ -30,6 +30,7 @@ static void first_candidates(struct join_cursor *cursor)
     const uint8_t *dead = cursor->keys.dead;
     bool skip_found = cursor->join->once;
     uint32_t count = cursor->batch->count, active = 0;
+    uint32_t row_end = cursor->join->layout.fixed_size - 1;
     for (uint32_t i = 0; i < count; i++)
         __builtin_prefetch(&table->directory[hashes[i] << table->rotate >> table->shift]);
     for (uint32_t i = 0; i < count; i++) {
@@ -40,6 +41,7 @@ static void first_candidates(struct join_cursor *cursor)
         if (!may)
             continue;
         __builtin_prefetch(place);
+        __builtin_prefetch(place + row_end); /* rows lie across lines of the cache */
         active++;
     }
     cursor->active = active;

@@ -1,6 +1,11 @@
 /* The directory over a join's build rows: chains by the hash's high bits. */
 #include "engine/exec/join_int.h"
 
+#include <sys/mman.h>
+
+#define HUGE_PAGE  ((size_t)2 << 20)
+#define LINK_AHEAD 12 /* rows that are fetched before they are linked */
+
 static uint32_t directory_bits(uint64_t row_count)
 {
     uint32_t bits = JOIN_PARTITION_BITS;
@@ -35,6 +40,8 @@ static weir_status link_partition(void *argument, size_t index, struct weir_erro
     bool unique = true;
     for (uint64_t i = table->starts[index + 1]; i-- > table->starts[index];) {
         uint8_t *place = table->rows[i];
+        if (i >= table->starts[index] + LINK_AHEAD)
+            __builtin_prefetch(table->rows[i - LINK_AHEAD]);
         uint64_t hash = join_row(place)->hash;
         atomic_store_explicit(&join_row(place)->next, 0, memory_order_relaxed);
         if (nulls && join_row_dead(building->join, place))
@@ -47,6 +54,22 @@ static weir_status link_partition(void *argument, size_t index, struct weir_erro
         *entry = (*entry & ~JOIN_ADDRESS) | join_tag(hash) | (uintptr_t)place;
     }
     building->unique[index] = unique;
+    return WEIR_OK;
+}
+
+/* A zeroed directory. Looked up at random, so large ones ask for large pages: half of a look-up's
+ * time goes to finding its page otherwise. */
+static weir_status make_directory(struct join_table *table, uint32_t bits,
+                                  struct weir_error *reterr)
+{
+    size_t size = sizeof *table->directory << bits;
+    WEIR_TRY(weir_alloc(table->account, size, &table->directory, reterr));
+    if (size >= 2 * HUGE_PAGE) {
+        uintptr_t start = ((uintptr_t)table->directory + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+        uintptr_t end = ((uintptr_t)table->directory + size) & ~(HUGE_PAGE - 1);
+        (void)madvise((void *)start, end - start, MADV_HUGEPAGE); /* only a wish */
+    }
+    memset(table->directory, 0, size);
     return WEIR_OK;
 }
 
@@ -78,8 +101,7 @@ weir_status join_table_build(struct join *join, struct join_table *table,
     table->shift = 64 - bits;
     if (join->key_count == 0)
         goto out;
-    WEIR_TRY_OUT(status, weir_alloc_zero(table->account, (size_t)1 << bits,
-                                         sizeof *table->directory, &table->directory, reterr));
+    WEIR_TRY_OUT(status, make_directory(table, bits, reterr));
     if (context && rotate == 0 && table->row_count > 4096)
         status = weir_parallel(context, JOIN_PARTITIONS, link_partition, &building, reterr);
     else

@@ -119,8 +119,7 @@ static weir_status set_batch(struct exec_sink *opaque, void *opaque_local,
             return WEIR_OK;
         WEIR_TRY(start_spilling(set, reterr));
     }
-    if (local->part->store.byte_count < join_flush_bytes(opaque->exec) &&
-        !exec_should_spill(opaque->exec))
+    if (local->part->store.byte_count < join_flush_bytes(opaque->exec))
         return WEIR_OK;
     return join_file_write(&set->file, &local->part->store, local->part->morsel, &local->sequence,
                            reterr);

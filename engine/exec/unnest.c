@@ -255,7 +255,7 @@ static weir_status unnest_batch(struct exec_step *step, void *opaque,
     while (true) {
         weir_arena_reset(&local->output_arena);
         fill_output(operator, & input, most, &output);
-        if (!output.count)
+        if (!output.count || atomic_load_explicit(&step->exec->enough, memory_order_relaxed))
             return WEIR_OK;
         WEIR_TRY(weir_context_check(step->exec->context, reterr));
         WEIR_TRY(push_output(operator, & input, &output, &local->output_arena, next, reterr));

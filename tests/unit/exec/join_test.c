@@ -25,6 +25,7 @@ struct problem {
     uint32_t key_count;
     bool null_safe[2];
     bool filter;
+    bool runtime; /* the probe side's scan is told what keys there are */
 };
 
 /* ---- the plan ---- */
@@ -57,6 +58,13 @@ static struct weir_operator *plan_of(struct weir_arena *arena, const struct prob
     for (uint32_t k = 0; k < problem->key_count; k++) {
         join->left_keys[k] = column_of(arena, left, k, 0);
         join->right_keys[k] = column_of(arena, right, k, 0);
+    }
+    if (problem->runtime && problem->key_count) {
+        struct weir_operator *scan = join->children[0];
+        OK(weir_arena_zero(arena, 2, sizeof *scan->runtime, &scan->runtime, error));
+        scan->runtime_count = problem->key_count;
+        for (uint32_t r = 0; r < problem->key_count; r++)
+            scan->runtime[r] = (struct weir_runtime_filter){join, r, r};
     }
     if (problem->filter)
         join->filter = less_of(arena, column_of(arena, left, A_COLUMN, 0),
@@ -266,6 +274,11 @@ static void random_joins(uint64_t seed, uint32_t count, bool spill)
         const char *first = key_types[roll_below(&dice, sizeof key_types / sizeof *key_types)],
                    *second = key_types[roll_below(&dice, 3)];
         uint32_t nulls = roll(&dice) & 1 ? 20 : 0;
+        problem.runtime = roll(&dice) & 1 &&
+                          (problem.kind == WEIR_JOIN_INNER || problem.kind == WEIR_JOIN_SEMI ||
+                           problem.kind == WEIR_JOIN_RIGHT ||
+                           problem.kind == WEIR_JOIN_RIGHT_SEMI ||
+                           problem.kind == WEIR_JOIN_RIGHT_ANTI);
         setup(&fixture);
         problem.left = side(&fixture, &dice, first, second, 90, nulls);
         problem.right = side(&fixture, &dice, first, second,
@@ -299,13 +312,13 @@ Test(join, chunks)
             setup(&fixture);
             problem.left = values_random(&fixture.arena, &dice,
                                          "struct<k:int, l:int, a:long, s:int>", 5, 20);
-            problem.right = values_random(&fixture.arena, &dice, type, 700, 20);
-            for (uint32_t i = 0; i < 700; i++) {
-                ((int32_t *)problem.right->columns[0].values)[i] = i < 690 ? 7 : (int32_t)i;
+            problem.right = values_random(&fixture.arena, &dice, type, 1200, 20);
+            for (uint32_t i = 0; i < 1200; i++) {
+                ((int32_t *)problem.right->columns[0].values)[i] = i < 1190 ? 7 : (int32_t)i;
                 ((int32_t *)problem.right->columns[1].values)[i] = (int32_t)i % 3;
             }
             for (uint32_t i = 0; i < 5; i++) {
-                ((int32_t *)problem.left->columns[0].values)[i] = i < 2 ? 7 : 690 + (int32_t)i;
+                ((int32_t *)problem.left->columns[0].values)[i] = i < 2 ? 7 : 1190 + (int32_t)i;
                 ((int32_t *)problem.left->columns[1].values)[i] = (int32_t)i % 3;
             }
             if (kind == WEIR_JOIN_SINGLE && problem.key_count == 1)
@@ -329,4 +342,36 @@ Test(join, spills_are_counted)
     OK(run_plan(plan, (struct way){.threads = 1, .spill = true}, &text, error));
     cr_assert_gt(atomic_load(&plan->counters.bytes_spilled), 0);
     teardown(&fixture);
+}
+
+/* Scans below the probe side drop what has no partner, by range, by list and by the table. */
+Test(join, scans_are_told)
+{
+    static const char *const types[] = {"struct<k:long, l:int, a:long, s:int>",
+                                        "struct<k:string, l:int, a:long, s:int>"};
+    for (int variant = 0; variant < 4; variant++) {
+        struct fixture fixture;
+        struct dice dice = {5};
+        struct problem problem = {.kind = WEIR_JOIN_INNER, .key_count = 1, .runtime = true};
+        uint32_t build = variant < 2 ? 200 : 3; /* more than an IN list holds, or not */
+        setup(&fixture);
+        const char *type = types[variant % 2];
+        problem.left = values_random(&fixture.arena, &dice, type, 3000, 0);
+        problem.right = values_random(&fixture.arena, &dice, type, build, 0);
+        for (int s = 0; s < 2 && variant % 2 == 0; s++)
+            for (uint32_t i = 0; i < (s ? build : 3000); i++) {
+                struct values *values = s ? problem.right : problem.left;
+                ((int64_t *)values->columns[0].values)[i] = s ? 10 * (int64_t)i : (int64_t)i;
+            }
+        struct weir_operator *plan = plan_of(&fixture.arena, &problem);
+        WEIR_AUTO(weir_buffer) text = {.account = &fixture.account};
+        OK(run_plan(plan, (struct way){.threads = 1}, &text, error));
+        uint64_t scanned = atomic_load(&plan->children[0]->counters.rows_out);
+        if (variant % 2 == 0)
+            cr_assert(scanned >= build && scanned < build + 100, "%zu", (size_t)scanned);
+        else
+            cr_assert_lt(scanned, 3000);
+        check(&fixture, &problem, (struct way){.threads = 1});
+        teardown(&fixture);
+    }
 }

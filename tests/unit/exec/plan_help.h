@@ -28,14 +28,14 @@ struct values {
     struct weir_table_source source;
 };
 
-struct values_morsel {
-    const struct values *values;
-    uint32_t at, end, batch_rows;
-};
-
 struct values_scan {
     const struct values *values;
-    uint32_t batch_rows;
+    struct weir_scan_request request;
+};
+
+struct values_morsel {
+    const struct values_scan *scan;
+    uint32_t at, end;
 };
 
 static inline weir_status values_open(void *self, struct weir_context *context,
@@ -44,7 +44,7 @@ static inline weir_status values_open(void *self, struct weir_context *context,
                                       struct weir_scan **ret_scan, struct weir_error *reterr)
 {
     struct values_scan *scan = calloc(1, sizeof *scan);
-    *scan = (struct values_scan){self, request->batch_rows};
+    *scan = (struct values_scan){self, *request};
     *ret_scan = (struct weir_scan *)scan;
     return WEIR_OK;
 }
@@ -60,8 +60,7 @@ static inline weir_status values_morsel_open(struct weir_scan *opaque, size_t in
 {
     const struct values_scan *scan = (const struct values_scan *)opaque;
     struct values_morsel *morsel = calloc(1, sizeof *morsel);
-    morsel->values = scan->values;
-    morsel->batch_rows = scan->batch_rows;
+    morsel->scan = scan;
     morsel->at = (uint32_t)index * scan->values->morsel_rows;
     morsel->end = morsel->at + scan->values->morsel_rows;
     if (morsel->end > scan->values->count)
@@ -70,26 +69,73 @@ static inline weir_status values_morsel_open(struct weir_scan *opaque, size_t in
     return WEIR_OK;
 }
 
+static inline bool predicate_holds(const struct weir_predicate *predicate,
+                                   const struct weir_batch *batch, uint32_t row)
+{
+    const struct weir_vector *column = &batch->columns[predicate->path[0]];
+    bool holds = false;
+    if (!weir_vector_valid(column, row))
+        return false;
+    for (uint32_t i = 0; i < predicate->value.count; i++) {
+        int order = weir_value_order(column, row, &predicate->value, i);
+        holds |= predicate->kind == WEIR_PREDICATE_GE   ? order >= 0
+                 : predicate->kind == WEIR_PREDICATE_LE ? order <= 0
+                                                        : order == 0;
+    }
+    return holds;
+}
+
+/* As a source should: skips what predicates let it skip, and exactly what the filter says. */
+static inline weir_status values_skip(const struct weir_scan_request *request,
+                                      struct weir_arena *arena, struct weir_batch *batch,
+                                      struct weir_error *reterr)
+{
+    struct weir_selection selection = {0};
+    uint32_t *rows, count = 0;
+    WEIR_TRY(weir_arena_alloc(arena, (batch->count + 1) * sizeof *rows, &rows, reterr));
+    for (uint32_t row = 0; row < batch->count; row++) {
+        bool holds = true;
+        for (size_t p = 0; p < request->predicate_count; p++)
+            holds &= predicate_holds(&request->predicates[p], batch, row);
+        rows[count] = row;
+        count += holds;
+    }
+    if (count < batch->count) {
+        selection = (struct weir_selection){.count = count, .rows = rows};
+        WEIR_TRY(weir_batch_gather(arena, batch, &selection, batch, reterr));
+    }
+    if (!request->filter || !count)
+        return WEIR_OK;
+    WEIR_TRY(request->filter->select(request->filter->self, batch, arena, &selection, reterr));
+    if (selection.rows)
+        return weir_batch_gather(arena, batch, &selection, batch, reterr);
+    return WEIR_OK;
+}
+
 static inline weir_status values_morsel_next(struct weir_morsel *opaque, struct weir_arena *arena,
                                              struct weir_batch *ret_batch, bool *ret_end,
                                              struct weir_error *reterr)
 {
     struct values_morsel *morsel = (struct values_morsel *)opaque;
-    uint32_t count = morsel->end - morsel->at, *rows;
-    const struct values *values = morsel->values;
-    if (count > morsel->batch_rows)
-        count = morsel->batch_rows;
-    *ret_end = count == 0;
-    if (!count)
-        return WEIR_OK;
-    WEIR_TRY(weir_arena_alloc(arena, (count + 1) * sizeof *rows, &rows, reterr));
-    for (uint32_t i = 0; i < count; i++)
-        rows[i] = morsel->at + i;
-    struct weir_batch all = {
-        .type = &values->type, .count = values->count, .columns = values->columns};
-    struct weir_selection selection = {.count = count, .rows = rows};
-    morsel->at += count;
-    return weir_batch_gather(arena, &all, &selection, ret_batch, reterr);
+    const struct weir_scan_request *request = &morsel->scan->request;
+    const struct values *values = morsel->scan->values;
+    ret_batch->count = 0;
+    while (morsel->at < morsel->end && !ret_batch->count) {
+        uint32_t count = morsel->end - morsel->at, *rows;
+        if (count > request->batch_rows)
+            count = request->batch_rows;
+        WEIR_TRY(weir_arena_alloc(arena, (count + 1) * sizeof *rows, &rows, reterr));
+        for (uint32_t i = 0; i < count; i++)
+            rows[i] = morsel->at + i;
+        struct weir_batch all = {
+            .type = &values->type, .count = values->count, .columns = values->columns};
+        struct weir_selection selection = {.count = count, .rows = rows};
+        morsel->at += count;
+        WEIR_TRY(weir_batch_gather(arena, &all, &selection, ret_batch, reterr));
+        WEIR_TRY(values_skip(request, arena, ret_batch, reterr));
+    }
+    *ret_end = ret_batch->count == 0;
+    return WEIR_OK;
 }
 
 static inline void values_morsel_close(struct weir_morsel *morsel)
@@ -210,7 +256,7 @@ static inline weir_status print_batch(void *self, const struct weir_batch *batch
     return WEIR_OK;
 }
 
-#define RUN_LIMIT ((size_t)32 << 20)
+#define RUN_LIMIT ((size_t)64 << 20)
 
 /* The result's rows as lines appended to `out`. */
 static inline weir_status run_plan(struct weir_operator *root, struct way way,
