@@ -436,20 +436,37 @@ Test(metadata, version_1_is_read_and_upgraded)
     weir_metadata_free(metadata);
 }
 
+Test(metadata, version_3_is_read_and_not_written)
+{
+    static char v3[sizeof document];
+    memcpy(v3, document, sizeof document);
+    strstr(v3, ":2,")[1] = '3';
+    struct weir_metadata *metadata = parse(v3), *next;
+    cr_assert_eq(weir_metadata_format_version(metadata), 3);
+    cr_assert_eq(weir_metadata_schema(metadata)->root.child_count, 3);
+    cr_assert_not_null(weir_metadata_schema_json(metadata, 0));
+    cr_assert_null(weir_metadata_schema_json(metadata, 7));
+    cr_assert_eq(apply(metadata, "", "[]", &next), WEIR_UNSUPPORTED);
+    cr_assert_not_null(strstr(error.text, "version 3"), "%s", error.text);
+    weir_metadata_free(metadata);
+}
+
+#define STORED_TYPES (WEIR_MAP + 1) /* an interval is in expressions only */
+
 Test(metadata, schema_there_and_back)
 {
     struct weir_type type;
     struct weir_schema schema = {.id = 4}, back;
     json_t *json;
     int32_t last = 0;
-    struct weir_field fields[WEIR_TYPE_COUNT] = {0};
+    struct weir_field fields[STORED_TYPES] = {0};
     struct weir_field element = {.name = "element", .required = true, .type = {.id = WEIR_INT}};
     struct weir_field pair[2] = {
         {.name = "key", .required = true, .type = {.id = WEIR_STRING}},
         {.name = "value", .type = {.id = WEIR_LIST, .child_count = 1, .children = &element}}};
     struct weir_field inner = {
         .name = "in ner \"quoted\"", .doc = "w\303\244rme", .type = {.id = WEIR_DOUBLE}};
-    for (int i = 0; i < WEIR_TYPE_COUNT; i++)
+    for (int i = 0; i < STORED_TYPES; i++)
         fields[i] = (struct weir_field){.name = weir_type_name((enum weir_type_id)i),
                                         .required = i % 2,
                                         .type = {.id = (enum weir_type_id)i}};
@@ -461,8 +478,7 @@ Test(metadata, schema_there_and_back)
     fields[WEIR_LIST].type = (struct weir_type){
         .id = WEIR_LIST, .child_count = 1, .children = &element};
     fields[WEIR_MAP].type = (struct weir_type){.id = WEIR_MAP, .child_count = 2, .children = pair};
-    type = (struct weir_type){
-        .id = WEIR_STRUCT, .child_count = WEIR_TYPE_COUNT, .children = fields};
+    type = (struct weir_type){.id = WEIR_STRUCT, .child_count = STORED_TYPES, .children = fields};
     cr_assert_eq(weir_type_copy(&arena, &type, &schema.root, &error), WEIR_OK);
     weir_type_assign_ids(&schema.root, &last);
     cr_assert_eq(weir_schema_to_json(&schema, &json, &error), WEIR_OK, "%s", error.text);
