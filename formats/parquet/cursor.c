@@ -47,6 +47,7 @@ struct weir_parquet_cursor {
     size_t fetched_count;                /* of the kit's ranges */
     uint64_t chunk_bytes;                /* of all leaves needed */
     bool early_fetched, late_fetched;
+    struct parquet_rows piece; /* rows of the group that are this cursor's */
     struct parquet_rows *ranges;
     size_t range_count, range_at;
     uint64_t row; /* of the group, next */
@@ -195,13 +196,28 @@ static void skip_group(const struct weir_parquet_cursor *self)
 {
     struct weir_scan_counters *counters = self->read->counters;
     const struct file_group *group = &self->file->meta.groups[self->group];
-    if (!counters)
+    if (!counters || self->piece.from)
         return;
     count_up(&counters->row_groups_skipped, 1);
     count_up(&counters->rows_skipped, group->row_count);
     for (uint32_t i = 0; i < self->file->meta.leaf_count; i++)
         if (self->needed[i])
             count_up(&counters->bytes_skipped, group->chunks[i].compressed_size);
+}
+
+/* Leaves of the ranges what lies in the piece. */
+static void clip_ranges(struct weir_parquet_cursor *self)
+{
+    const struct parquet_rows *piece = &self->piece;
+    size_t count = 0;
+    for (size_t i = 0; i < self->range_count; i++) {
+        struct parquet_rows range = self->ranges[i];
+        range.from = range.from < piece->from ? piece->from : range.from;
+        range.to = range.to > piece->to ? piece->to : range.to;
+        if (range.from < range.to)
+            self->ranges[count++] = range;
+    }
+    self->range_count = count;
 }
 
 static weir_status cursor_start(struct weir_parquet_cursor *self, bool *ret_excluded,
@@ -222,6 +238,7 @@ static weir_status cursor_start(struct weir_parquet_cursor *self, bool *ret_excl
     }
     WEIR_TRY(parquet_rows_wanted(self->file, self->group, self->read, planned.columns, &self->arena,
                                  &self->ranges, &self->range_count, &skipped, reterr));
+    clip_ranges(self);
     *ret_excluded = self->range_count == 0;
     if (*ret_excluded) {
         skip_group(self);
@@ -234,15 +251,15 @@ static weir_status cursor_start(struct weir_parquet_cursor *self, bool *ret_excl
     }
     WEIR_TRY(open_leaves(self, reterr));
     WEIR_TRY(open_locations(self, reterr));
-    if (self->read->counters)
+    if (self->read->counters && self->piece.from == 0)
         count_up(&self->read->counters->row_groups_read, 1);
     return WEIR_OK;
 }
 
 weir_status parquet_cursor_open(struct weir_account *account, const struct weir_parquet_file *file,
-                                size_t group, const struct weir_parquet_read *read,
-                                struct parquet_kit *kit, struct weir_parquet_cursor **ret_cursor,
-                                struct weir_error *reterr)
+                                size_t group, struct parquet_rows piece,
+                                const struct weir_parquet_read *read, struct parquet_kit *kit,
+                                struct weir_parquet_cursor **ret_cursor, struct weir_error *reterr)
 {
     struct weir_parquet_cursor *self;
     bool excluded = false;
@@ -252,6 +269,7 @@ weir_status parquet_cursor_open(struct weir_account *account, const struct weir_
     self->group = group;
     self->read = read;
     self->kit = kit;
+    self->piece = piece;
     self->batch_rows = read->batch_rows ? read->batch_rows : WEIR_BATCH_ROWS;
     weir_arena_init(&self->arena, account);
     weir_status status = cursor_start(self, &excluded, reterr);
@@ -270,7 +288,8 @@ weir_status weir_parquet_cursor_open(struct weir_account *account,
                                      struct weir_parquet_cursor **ret_cursor,
                                      struct weir_error *reterr)
 {
-    return parquet_cursor_open(account, file, group, read, NULL, ret_cursor, reterr);
+    return parquet_cursor_open(account, file, group, (struct parquet_rows){0, UINT64_MAX}, read,
+                               NULL, ret_cursor, reterr);
 }
 
 void parquet_cursor_batch(struct weir_parquet_cursor *cursor, uint32_t rows)
@@ -662,7 +681,7 @@ static bool next_range(struct weir_parquet_cursor *self, uint64_t *ret_left)
             uint64_t gap = range->from - self->row;
             skip_columns(self, true, gap);
             skip_columns(self, false, gap);
-            if (self->read->counters)
+            if (self->read->counters && self->row >= self->piece.from)
                 count_up(&self->read->counters->rows_skipped, gap);
             self->row = range->from;
         }

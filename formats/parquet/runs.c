@@ -70,10 +70,11 @@ static void unpack_aligned(const uint8_t *data, uint32_t *values, size_t groups,
         UNPACK(3)
         UNPACK(4)
         UNPACK(5)
-        UNPACK(6) UNPACK(7) UNPACK(8) UNPACK(9) UNPACK(10) UNPACK(11) UNPACK(12) UNPACK(13)
-            UNPACK(14) UNPACK(15) UNPACK(16) UNPACK(17) UNPACK(18) UNPACK(19) UNPACK(20) UNPACK(21)
-                UNPACK(22) UNPACK(23) UNPACK(24) UNPACK(25) UNPACK(26) UNPACK(27) UNPACK(28)
-                    UNPACK(29) UNPACK(30) UNPACK(31) UNPACK(32)
+        UNPACK(6)
+        UNPACK(7) UNPACK(8) UNPACK(9) UNPACK(10) UNPACK(11) UNPACK(12) UNPACK(13) UNPACK(14)
+            UNPACK(15) UNPACK(16) UNPACK(17) UNPACK(18) UNPACK(19) UNPACK(20) UNPACK(21) UNPACK(22)
+                UNPACK(23) UNPACK(24) UNPACK(25) UNPACK(26) UNPACK(27) UNPACK(28) UNPACK(29)
+                    UNPACK(30) UNPACK(31) UNPACK(32)
 #undef UNPACK
                         default : memset(values, 0, groups * 8 * sizeof *values);
     }

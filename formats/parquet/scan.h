@@ -104,9 +104,9 @@ void weir_parquet_cursor_free(struct weir_parquet_cursor *cursor); /* NULL-safe 
 /* ---- tables ---------------------------------------------------------------------------------- */
 
 /* A table of one or several files, with the first one's schema; the others' columns are found by
- * name (by id where both have ids) and must have its types or widen to them, else SCHEMA-like
+ * name (by id where both have ids) and must have its types or widen to them, else
  * UNSUPPORTED naming file number and column. Takes the files over on success: they are freed with
- * the source. Morsels are row groups. */
+ * the source. Morsels are row groups, or a million rows of a larger one. */
 weir_status weir_parquet_table_source(struct weir_context *context, struct weir_account *account,
                                       struct weir_parquet_file **files, size_t file_count,
                                       struct weir_table_source *ret_source,

@@ -120,6 +120,10 @@ weir_status parquet_kit_new(struct weir_account *account, uint32_t leaf_count,
                             struct weir_error *reterr) WEIR_MUST_CHECK;
 void parquet_kit_free(struct parquet_kit *kit); /* NULL-safe */
 
+/* Rows of a group. */
+struct parquet_rows {
+    uint64_t from, to;
+};
 /* Pages of a chunk, by its offset index. */
 struct parquet_location {
     uint64_t offset, first_row;
@@ -270,10 +274,11 @@ weir_status parquet_nulls(struct weir_arena *arena, const struct weir_type *type
                           struct weir_vector *ret_vector,
                           struct weir_error *reterr) WEIR_MUST_CHECK;
 
-/* As weir_parquet_cursor_open, with memory of the caller's. */
+/* As weir_parquet_cursor_open, of some rows of the group and with memory of the caller's. */
 weir_status parquet_cursor_open(struct weir_account *account, const struct weir_parquet_file *file,
-                                size_t group, const struct weir_parquet_read *read,
-                                struct parquet_kit *kit, struct weir_parquet_cursor **ret_cursor,
+                                size_t group, struct parquet_rows piece,
+                                const struct weir_parquet_read *read, struct parquet_kit *kit,
+                                struct weir_parquet_cursor **ret_cursor,
                                 struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Rows a batch from now on. */
 void parquet_cursor_batch(struct weir_parquet_cursor *cursor, uint32_t rows);
@@ -282,9 +287,6 @@ void parquet_cursor_batch(struct weir_parquet_cursor *cursor, uint32_t rows);
  * -------------------------------------------------------------------------------------------
  */
 
-struct parquet_rows {
-    uint64_t from, to;
-};
 weir_status parquet_locations_read(const struct weir_parquet_file *file, size_t group,
                                    uint32_t column, struct weir_arena *arena,
                                    struct parquet_location **ret_locations, size_t *ret_count,

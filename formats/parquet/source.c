@@ -1,8 +1,11 @@
-/* Parquet files as one table: engine/vec/scan.h over cursors, a morsel a row group. */
+/* Parquet files as one table: engine/vec/scan.h over cursors, a morsel a row group, or a
+ * million rows of a larger one. */
 #include "formats/parquet/scan_int.h"
 
 #include <pthread.h>
 #include <string.h>
+
+#define PIECE_ROWS (UINT64_C(1) << 20) /* rows of a morsel at most */
 
 struct parquet_table {
     struct weir_account *account;
@@ -13,6 +16,7 @@ struct parquet_table {
 struct piece {
     uint32_t file;
     size_t group;
+    struct parquet_rows rows;
 };
 
 struct weir_scan {
@@ -123,6 +127,22 @@ static void scan_close(struct weir_scan *scan)
     weir_free(scan);
 }
 
+static uint64_t piece_count(uint64_t rows)
+{
+    return rows / PIECE_ROWS + (rows % PIECE_ROWS != 0 || rows == 0);
+}
+
+/* Large row groups are cut, so that several threads can read them. */
+static void add_pieces(struct weir_scan *scan, size_t file, size_t group, uint64_t rows)
+{
+    uint64_t count = piece_count(rows);
+    for (uint64_t i = 0; i < count; i++)
+        scan->pieces[scan->piece_count++] = (struct piece){
+            .file = (uint32_t)file,
+            .group = group,
+            .rows = {i * PIECE_ROWS, i + 1 == count ? UINT64_MAX : (i + 1) * PIECE_ROWS}};
+}
+
 /* Row groups that statistics do not exclude; with nothing to filter, as many as the limit needs. */
 static void scan_plan(struct weir_scan *scan, const struct weir_scan_request *request)
 {
@@ -139,7 +159,7 @@ static void scan_plan(struct weir_scan *scan, const struct weir_scan_request *re
                 scan->counters.rows_skipped += file->meta.groups[g].row_count;
                 continue;
             }
-            scan->pieces[scan->piece_count++] = (struct piece){(uint32_t)f, g};
+            add_pieces(scan, f, g, file->meta.groups[g].row_count);
             rows += file->meta.groups[g].row_count;
             met = true;
         }
@@ -156,12 +176,13 @@ static weir_status scan_open(void *self, struct weir_context *context, struct we
 {
     struct parquet_table *table = self;
     struct weir_scan *scan;
-    size_t groups = 0;
+    size_t pieces = 0;
     WEIR_TRY(weir_alloc_zero(account, 1, sizeof *scan, &scan, reterr));
     pthread_mutex_init(&scan->lock, NULL);
     for (size_t f = 0; f < table->file_count; f++) {
         const struct file_meta *meta = &table->files[f]->meta;
-        groups += meta->group_count;
+        for (size_t g = 0; g < meta->group_count; g++)
+            pieces += piece_count(meta->groups[g].row_count);
         scan->leaf_count = meta->leaf_count > scan->leaf_count ? meta->leaf_count
                                                                : scan->leaf_count;
     }
@@ -173,7 +194,7 @@ static weir_status scan_open(void *self, struct weir_context *context, struct we
                                             .filter = request->filter,
                                             .batch_rows = request->batch_rows,
                                             .counters = &scan->counters};
-    weir_status status = weir_alloc_zero(account, groups + 1, sizeof *scan->pieces, &scan->pieces,
+    weir_status status = weir_alloc_zero(account, pieces + 1, sizeof *scan->pieces, &scan->pieces,
                                          reterr);
     if (status != WEIR_OK) {
         scan_close(scan);
@@ -237,7 +258,7 @@ static weir_status morsel_open(struct weir_scan *scan, size_t index,
     if (status == WEIR_OK)
         status = name_file(scan, piece->file,
                            parquet_cursor_open(scan->account, scan->table->files[piece->file],
-                                               piece->group, &scan->read, morsel->kit,
+                                               piece->group, piece->rows, &scan->read, morsel->kit,
                                                &morsel->cursor, reterr),
                            reterr);
     if (status != WEIR_OK || !morsel->cursor) {
