@@ -353,11 +353,11 @@ def spark_equality(s):
     s.sql("insert into weir.n.eq values (3, 'back', 1.0), (500, null, 2.0)")
     s.same("rows written after the deletes", "eq")
     delete("eq", ["id", "name"], [[500, None], [1, "other"]])
-    s.sql("alter table weir.n.eq rename column name to label", "alter table weir.n.eq alter column id type bigint")
-    rows = s.same("equality deletes by two columns, then renamed and widened", "eq")
+    s.sql("alter table weir.n.eq rename column name to label")
+    rows = s.same("equality deletes by two columns, then renamed", "eq")
+    s.sql("alter table weir.n.eq alter column id type bigint")  # Iceberg 1.10 cannot read its own table then
+    s.check.same("spark equality deletes by a column that was widened", s.location("eq"), rows)
     s.check.same("spark equality deletes, projected", s.location("eq"), [{"d": r.d} for r in rows], "--columns", "d")
-    s.sql("delete from weir.n.eq where d > 40")
-    s.same("copied on write", "eq")
 
 
 def spark_defaults(s):
