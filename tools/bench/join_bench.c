@@ -2,9 +2,11 @@
  * and two long payload columns, summed up. Beside it, in DuckDB:
  *   select sum(b.x), sum(b.y), sum(p.v) from p join b on p.k = b.k
  *
- *   join-bench [THREADS [MODE]]   MODE: 0 every probe row has a partner, 1 one of eight has one */
+ *   join-bench [THREADS [MODE [MEMORY]]]
+ * MODE: 0 every probe row has a partner, 1 one of eight has one. MEMORY: MiB, spilling beyond. */
 #include "engine/base/limits.h"
 #include "engine/exec/aggregate.h"
+#include "engine/exec/spill.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,9 +88,7 @@ static void morsel_close(struct weir_morsel *morsel)
     free(morsel);
 }
 
-static void close_scan(struct weir_scan *scan)
-{
-}
+static void close_scan(struct weir_scan *scan) {}
 
 static const struct weir_table_source_operations operations = {.kind = "values",
                                                                .open = open_scan,
@@ -151,7 +151,11 @@ int main(int count, char **arguments)
     int mode = count > 2 ? atoi(arguments[2]) : 0;
     weir_context_init(&context);
     context.thread_count = count > 1 ? atoi(arguments[1]) : 1;
-    weir_account_init(&account, NULL, "bench", 0);
+    size_t limit = count > 3 ? (size_t)atoi(arguments[3]) << 20 : 0;
+    struct weir_spill *spill = NULL;
+    weir_account_init(&account, NULL, "bench", limit);
+    if (limit)
+        must(weir_spill_new(&account, "/tmp/weir-join-bench", 0, &spill, &error), &error);
     weir_arena_init(&arena, &account);
     fill(&probe, PROBE, 2, true, mode);
     fill(&build, BUILD, 3, false, mode);
@@ -163,22 +167,20 @@ int main(int count, char **arguments)
     must(weir_node_column(&arena, 0, &probe.fields[0].type, -1, &key, &error), &error);
     struct weir_field fields[5] = {probe.fields[0], probe.fields[1], build.fields[0],
                                    build.fields[1], build.fields[2]};
-    struct weir_operator join = {
-        .kind = WEIR_OP_JOIN,
-        .type = {.id = WEIR_STRUCT, .child_count = 5, .children = fields},
-        .children = children,
-        .child_count = 2,
-        .left_keys = &key,
-        .right_keys = &key,
-        .key_count = 1};
+    struct weir_operator join = {.kind = WEIR_OP_JOIN,
+                                 .type = {.id = WEIR_STRUCT, .child_count = 5, .children = fields},
+                                 .children = children,
+                                 .child_count = 2,
+                                 .left_keys = &key,
+                                 .right_keys = &key,
+                                 .key_count = 1};
     struct weir_aggregate_call calls[3];
     struct weir_field sums[3] = {0};
     static const uint32_t summed[3] = {1, 3, 4};
     for (int i = 0; i < 3; i++) {
         must(weir_node_column(&arena, summed[i], &fields[1].type, -1, &columns[i], &error), &error);
-        calls[i] = (struct weir_aggregate_call){.function = weir_aggregate_find("sum"),
-                                                .arguments = &columns[i],
-                                                .argument_count = 1};
+        calls[i] = (struct weir_aggregate_call){
+            .function = weir_aggregate_find("sum"), .arguments = &columns[i], .argument_count = 1};
         must(calls[i].function->bind(&arena, &calls[i], &error), &error);
         sums[i].type = calls[i].type;
     }
@@ -189,7 +191,7 @@ int main(int count, char **arguments)
                                 .child_count = 1,
                                 .aggregates = calls,
                                 .aggregate_count = 3};
-    struct weir_exec_options options = {.context = &context, .account = &account};
+    struct weir_exec_options options = {.context = &context, .account = &account, .spill = spill};
     struct weir_result_sink sink = {.batch = print_sums};
     for (int round = 0; round < 5; round++) {
         double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID), wall = seconds(CLOCK_MONOTONIC);
@@ -198,5 +200,6 @@ int main(int count, char **arguments)
                seconds(CLOCK_MONOTONIC) - wall, atomic_load(&account.peak) >> 20);
     }
     weir_arena_done(&arena);
+    weir_spill_free(spill);
     return 0;
 }
