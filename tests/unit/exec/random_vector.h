@@ -209,9 +209,15 @@ static inline void print_flat(struct weir_buffer *out, const struct weir_vector 
     case WEIR_STRING:
     case WEIR_BINARY:
         OK(weir_buffer_print(out, error, "'"));
-        for (int32_t b = flat->offsets[at]; b < flat->offsets[at + 1]; b++) {
-            uint8_t byte = ((const uint8_t *)flat->values)[b];
-            OK(weir_buffer_print(out, error, byte >= ' ' && byte < 127 ? "%c" : "\\%02x", byte));
+        for (int32_t b = flat->offsets[at], end = flat->offsets[at + 1]; b < end; b++) {
+            const uint8_t *bytes = flat->values;
+            int32_t plain = b;
+            while (plain < end && bytes[plain] >= ' ' && bytes[plain] < 127)
+                plain++;
+            OK(weir_buffer_append(out, bytes + b, (size_t)(plain - b), error));
+            b = plain;
+            if (b < end)
+                OK(weir_buffer_print(out, error, "\\%02x", bytes[b]));
         }
         OK(weir_buffer_print(out, error, "'"));
         break;
