@@ -688,8 +688,10 @@ static weir_status link_join(struct query *query, struct logical **plan,
     return WEIR_OK;
 }
 
-weir_status query_conditions(struct query *query, struct logical **plan, const PgQuery__Node *node,
-                             const char *clause, struct weir_error *reterr)
+/* One conjunct. With `links`, only those that are joins of their own; without, only the others. */
+static weir_status one_condition(struct query *query, struct logical **plan,
+                                 const PgQuery__Node *node, const char *clause, bool links,
+                                 struct weir_error *reterr)
 {
     struct nodes conditions = {0};
     struct weir_node *condition;
@@ -697,10 +699,13 @@ weir_status query_conditions(struct query *query, struct logical **plan, const P
     if (node->node_case == PG_QUERY__NODE__NODE_BOOL_EXPR &&
         node->bool_expr->boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR) {
         for (size_t i = 0; i < node->bool_expr->n_args; i++)
-            WEIR_TRY(query_conditions(query, plan, node->bool_expr->args[i], clause, reterr));
+            WEIR_TRY(
+                one_condition(query, plan, node->bool_expr->args[i], clause, links, reterr));
         return WEIR_OK;
     }
     const PgQuery__SubLink *link = link_of(node, &negated);
+    if ((link != NULL) != links)
+        return WEIR_OK;
     if (link)
         WEIR_TRY(link_join(query, plan, link, negated, &done, reterr));
     if (done)
@@ -715,4 +720,12 @@ weir_status query_conditions(struct query *query, struct logical **plan, const P
     WEIR_TRY(query_attach(query, plan, reterr));
     WEIR_TRY(conjuncts(query->sql, condition, &conditions, reterr));
     return filter_on(query->sql, *plan, &conditions, plan, reterr);
+}
+
+/* Plain conditions first: what EXISTS and IN join to is then already small. */
+weir_status query_conditions(struct query *query, struct logical **plan, const PgQuery__Node *node,
+                             const char *clause, struct weir_error *reterr)
+{
+    WEIR_TRY(one_condition(query, plan, node, clause, false, reterr));
+    return one_condition(query, plan, node, clause, true, reterr);
 }

@@ -51,7 +51,9 @@ weir_status sql_column_new(struct sql *sql, const char *name, const struct weir_
 {
     WEIR_TRY(grow(sql->arena, &sql->columns, sql->column_count, &sql->column_capacity,
                   sizeof *sql->columns, reterr));
-    sql->columns[sql->column_count] = (struct column){.name = name, .type = *type};
+    char *copy; /* names come from the parse tree too, which goes before the plan */
+    WEIR_TRY(weir_arena_copy(sql->arena, name, strlen(name), &copy, reterr));
+    sql->columns[sql->column_count] = (struct column){.name = copy, .type = *type};
     *ret_column = sql->column_count++;
     return WEIR_OK;
 }
@@ -175,7 +177,10 @@ weir_status filter_on(struct sql *sql, struct logical *child, const struct nodes
         *ret = child;
         return WEIR_OK;
     }
-    WEIR_TRY(logical_new(sql, LOGICAL_FILTER, child, NULL, &filter, reterr));
+    if (child->kind == LOGICAL_FILTER)
+        filter = child; /* one node for all conditions */
+    else
+        WEIR_TRY(logical_new(sql, LOGICAL_FILTER, child, NULL, &filter, reterr));
     for (uint32_t i = 0; i < conditions->count; i++)
         WEIR_TRY(nodes_add(sql, &filter->conditions, conditions->items[i], reterr));
     *ret = filter;

@@ -18,6 +18,7 @@ sql, threads, memory = sys.argv[1], sys.argv[2], sys.argv[3]
 c = duckdb.connect()
 c.execute(f"set threads={threads}")
 if memory: c.execute(f"set memory_limit='{memory}'")
+c.execute("set enable_progress_bar=false")
 c.execute("set integer_division=true")
 c.execute("set default_null_order='nulls_last_on_asc_first_on_desc'")
 w = csv.writer(sys.stdout)
