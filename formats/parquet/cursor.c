@@ -8,6 +8,7 @@
 
 #include "engine/base/limits.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -205,6 +206,74 @@ static void skip_group(const struct weir_parquet_cursor *self)
             count_up(&counters->bytes_skipped, group->chunks[i].compressed_size);
 }
 
+/* ---- pool
+ * ------------------------------------------------------------------------------------------------
+ */
+
+struct weir_parquet_pool {
+    struct weir_account *account;
+    pthread_mutex_t lock;
+    struct parquet_kit *kits;
+};
+
+weir_status weir_parquet_pool_new(struct weir_account *account, struct weir_parquet_pool **ret_pool,
+                                  struct weir_error *reterr)
+{
+    struct weir_parquet_pool *pool;
+    WEIR_TRY(weir_alloc_zero(account, 1, sizeof *pool, &pool, reterr));
+    pool->account = account;
+    pthread_mutex_init(&pool->lock, NULL);
+    *ret_pool = pool;
+    return WEIR_OK;
+}
+
+void weir_parquet_pool_free(struct weir_parquet_pool *pool)
+{
+    if (!pool)
+        return;
+    while (pool->kits) {
+        struct parquet_kit *kit = pool->kits;
+        pool->kits = kit->next;
+        parquet_kit_free(kit);
+    }
+    pthread_mutex_destroy(&pool->lock);
+    weir_free(pool);
+}
+
+/* A kit with room for so many leaves; without a pool, a new one. */
+static weir_status pool_take(struct weir_parquet_pool *pool, struct weir_account *account,
+                             uint32_t leaf_count, struct parquet_kit **ret_kit,
+                             struct weir_error *reterr)
+{
+    struct parquet_kit *kit = NULL;
+    if (pool) {
+        pthread_mutex_lock(&pool->lock);
+        struct parquet_kit **at = &pool->kits;
+        while (*at && (*at)->leaf_count < leaf_count)
+            at = &(*at)->next;
+        kit = *at;
+        if (kit)
+            *at = kit->next;
+        pthread_mutex_unlock(&pool->lock);
+    }
+    if (!kit)
+        return parquet_kit_new(pool ? pool->account : account, leaf_count, ret_kit, reterr);
+    *ret_kit = kit;
+    return WEIR_OK;
+}
+
+static void pool_give(struct weir_parquet_pool *pool, struct parquet_kit *kit)
+{
+    if (!pool || !kit) {
+        parquet_kit_free(kit);
+        return;
+    }
+    pthread_mutex_lock(&pool->lock);
+    kit->next = pool->kits;
+    pool->kits = kit;
+    pthread_mutex_unlock(&pool->lock);
+}
+
 /* Leaves of the ranges what lies in the piece. */
 static void clip_ranges(struct weir_parquet_cursor *self)
 {
@@ -246,7 +315,8 @@ static weir_status cursor_start(struct weir_parquet_cursor *self, bool *ret_excl
     }
     WEIR_TRY(open_columns(self, &planned, reterr));
     if (!self->kit) {
-        WEIR_TRY(parquet_kit_new(self->account, self->file->meta.leaf_count, &self->kit, reterr));
+        WEIR_TRY(pool_take(self->read->pool, self->account, self->file->meta.leaf_count, &self->kit,
+                           reterr));
         self->own_kit = true;
     }
     WEIR_TRY(open_leaves(self, reterr));
@@ -314,7 +384,7 @@ void weir_parquet_cursor_free(struct weir_parquet_cursor *cursor)
             parquet_leaf_done(cursor->leaves[i], cursor->kit);
         }
     if (cursor->own_kit)
-        parquet_kit_free(cursor->kit);
+        pool_give(cursor->read->pool, cursor->kit);
     weir_arena_done(&cursor->arena);
     weir_free(cursor);
 }

@@ -657,7 +657,7 @@ weir_status parquet_leaf_open(struct parquet_leaf_reader *leaf,
                                                 (struct weir_buffer *[PARQUET_KIT_BUFFERS]){0});
     for (size_t i = 0; i < PARQUET_KIT_BUFFERS; i++) {
         *buffers[i] = kit->leaves[column][i];
-        kit->leaves[column][i] = (struct weir_buffer){.account = account};
+        kit->leaves[column][i] = (struct weir_buffer){.account = kit->account};
     }
     weir_arena_init(&leaf->dictionary_arena, account);
     leaf->stored_width = parquet_stored_width(leaf->node);

@@ -230,6 +230,8 @@ Test(parquet_scan, predicates_never_lose_a_row)
     struct sample_random random = {11};
     const struct weir_type *wanted = with_position();
     struct weir_scan_counters counters = {0};
+    struct weir_parquet_pool *pool;
+    must(weir_parquet_pool_new(&account, &pool, &error));
     for (int round = 0; round < 2; round++) {
         struct weir_batch rows = write_sample(2500, 150000, (uint64_t)round + 1);
         for (int i = 0; i < 120; i++) {
@@ -245,7 +247,8 @@ Test(parquet_scan, predicates_never_lose_a_row)
                                              .predicates = predicates,
                                              .predicate_count = count,
                                              .batch_rows = 1 + (uint32_t)sample_below(&random, 900),
-                                             .counters = &counters};
+                                             .counters = &counters,
+                                             .pool = i % 3 ? pool : NULL};
             uint8_t marks[2500 / 8 + 8] = {0};
             read_marks(&read, &rows, marks);
             for (uint32_t row = 0; row < rows.count; row++) {
@@ -258,6 +261,7 @@ Test(parquet_scan, predicates_never_lose_a_row)
             }
         }
     }
+    weir_parquet_pool_free(pool);
     cr_assert_gt(counters.row_groups_skipped, 50);
     cr_assert_gt(counters.pages_skipped, 50, "%llu", counters.pages_skipped);
     cr_assert_gt(counters.rows_skipped, counters.rows_read / 20);
