@@ -32,7 +32,8 @@ static const struct file_node *file_child(const struct planning *planning,
     uint32_t at = parent->first_child;
     for (uint32_t i = 0; i < parent->child_count; i++, at = meta->nodes[at].next) {
         const struct file_node *node = &meta->nodes[at];
-        bool named = node->name.size == size && memcmp(node->name.data, name, size) == 0;
+        bool named = node->name.size == size &&
+                     (size == 0 || memcmp(node->name.data, name, size) == 0);
         if (by_id ? node->field_id == field->id : named)
             return node;
     }
