@@ -320,6 +320,9 @@ weir_status sort_part_end(struct sorter *sorter, struct sort_part *part, struct 
 
 weir_status sorter_finish(struct sorter *sorter, struct weir_error *reterr)
 {
+    if (sorter->operator)
+        atomic_store(&sorter->operator->counters.memory_peak,
+                     sorter->held + sorter->held_rows * SORT_ENTRY_BYTES);
     if (sorter->run_count) {
         if (sorter->parts)
             WEIR_TRY(sort_spill(sorter, sorter->parts, reterr));

@@ -12,6 +12,7 @@
 #define DIGITS         (1u << DIGIT_BITS)
 #define FEW            24u     /* entries that are sorted by insertion */
 #define SHARED_COUNT   131072u /* entries that are worth more threads */
+#define STOP_COUNT     65536u  /* entries between looks at the wish to stop */
 #define SLICES         16u
 #define SHARED_DEPTH   4
 #define DEPTH_SEQUENCE (UINT32_MAX - 8) /* beyond every key */
@@ -158,11 +159,18 @@ static void deal(struct sort_entry *entries, struct sort_entry *temporary, uint6
     memcpy(entries, temporary, count * sizeof *entries);
 }
 
+static bool stopped(const struct sorting *sorting)
+{
+    return weir_context_check(sorting->sorter->exec->context, NULL) != WEIR_OK;
+}
+
 static void sort_range(const struct sorting *sorting, struct sort_entry *entries,
                        struct sort_entry *temporary, uint64_t count, uint32_t depth)
 {
     uint64_t ends[DIGITS];
     while (count > FEW) {
+        if (count >= STOP_COUNT && stopped(sorting))
+            return; /* sort_parts tells */
         uint64_t differing = differing_bits(entries, count);
         if (!differing) {
             if (!go_deeper(sorting, entries, count, &depth) &&
@@ -420,6 +428,7 @@ weir_status sort_parts(const struct sorter *sorter, struct sort_part *parts, uin
     WEIR_TRY_OUT(status, weir_alloc(account, count * sizeof *entries, &temporary, reterr));
     WEIR_TRY_OUT(status, fill(sorter, parts, common, context, entries, reterr));
     WEIR_TRY_OUT(status, sort_entries(sorter, context, entries, temporary, count, common, reterr));
+    WEIR_TRY_OUT(status, weir_context_check(sorter->exec->context, reterr));
     *ret_entries = entries;
     *ret_count = count;
     entries = NULL;

@@ -127,6 +127,8 @@ static weir_status again_partition(struct folding *folding, uint32_t partition, 
     for (uint32_t row = first; row < last; row++) {
         struct window_piece pieces[3];
         uint32_t count, end = folding->frames.end[row];
+        if (row % CHUNK_ROWS == 0)
+            WEIR_TRY(weir_context_check(task->window->sink.exec->context, reterr));
         if (row > first && same_frame(folding, row, row - 1)) {
             folding->places[row] = folding->places[row - 1];
             continue;
@@ -165,10 +167,8 @@ static weir_status fold_again(struct folding *folding, struct window_result *res
                                   folding->layout, reterr));
     WEIR_TRY(weir_arena_zero(task->arena, (size_t)task->count + 1, sizeof *folding->places,
                              &folding->places, reterr));
-    for (uint32_t p = 0; p < task->partition_count; p++) {
-        WEIR_TRY(weir_context_check(task->window->sink.exec->context, reterr));
+    for (uint32_t p = 0; p < task->partition_count; p++)
         WEIR_TRY(again_partition(folding, p, state, &scratch, reterr));
-    }
     result->places = folding->places;
     result->layout = folding->layout;
     result->column = 0;
@@ -196,6 +196,8 @@ static weir_status fold_growing(struct folding *folding, struct weir_error *rete
         uint8_t *state = NULL;
         for (uint32_t row = first; row < task->partitions[p + 1]; row++) {
             uint32_t end = folding->frames.end[row];
+            if (row % PENDING == 0)
+                WEIR_TRY(weir_context_check(task->window->sink.exec->context, reterr));
             if (!state || end > taken) {
                 WEIR_TRY(state_new(folding, state, &state, reterr));
                 if (end > taken)

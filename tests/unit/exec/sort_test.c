@@ -140,7 +140,7 @@ static void random_case(uint64_t seed)
     struct weir_buffer wanted = {.account = &own};
     for (int run = 0; run < 4; run++) {
         struct rig rig;
-        rig_up(&rig, run & 1 ? 2 : 1, run & 1 ? 64 : 2048, run >= 2 ? 7u << 20 : 0);
+        rig_up(&rig, run & 1 ? 2 : 1, run & 1 ? 64 : 2048, run >= 2 ? 10u << 20 : 0);
         rig.operator.type = type;
         rig.operator.sort_keys = keys;
         rig.operator.sort_key_count = key_count;
@@ -212,7 +212,7 @@ static void large_case(int pattern, uint32_t key, int64_t limit)
     large_morsels(&arena, &type, pattern, &morsels);
     for (int run = 0; run < 4; run++) {
         struct rig rig;
-        rig_up(&rig, run & 1 ? 2 : 1, 2048, run >= 2 ? 7u << 20 : 0);
+        rig_up(&rig, run & 1 ? 2 : 1, 2048, run >= 2 ? 10u << 20 : 0);
         rig.operator.type = type;
         rig.operator.sort_keys = keys;
         rig.operator.sort_key_count = 1;

@@ -579,3 +579,72 @@ Test(window, the_same_through_files)
     weir_arena_done(&c->arena);
     free(c);
 }
+
+/* ---- distances in time ---- */
+
+static const char *const times[] = {"2024-01-31T00:00:00", "2024-02-28T00:00:00",
+                                    "2024-02-29T00:00:00", "2024-02-29T12:00:00",
+                                    "2024-03-31T00:00:00", "2024-04-30T00:00:00"};
+#define TIMES (sizeof times / sizeof *times)
+
+static void counts_within(int32_t months, int32_t days, int64_t micros, const char *wanted)
+{
+    struct interval {
+        int32_t months, days;
+        int64_t micros;
+    } interval = {months, days, micros};
+    static const struct weir_sort_key order[] = {{.column = 0}};
+    struct case_ *c = calloc(1, sizeof *c);
+    struct weir_buffer got = {.account = &c->own};
+    struct weir_batch batch, *batches = &batch;
+    uint32_t one = 1;
+    struct weir_node offset = {.kind = WEIR_NODE_CONSTANT, .type = {.id = WEIR_INTERVAL}};
+    struct exec_sink *sink;
+    struct rig rig;
+    weir_account_init(&c->own, NULL, "test's own", 0);
+    weir_arena_init(&c->arena, &c->own);
+    OK(weir_type_parse(&c->arena, "struct<t:timestamp>", &c->type, error));
+    OK(weir_type_parse(&c->arena, "struct<t:timestamp, n:long>", &c->output, error));
+    OK(weir_batch_make(&c->arena, &c->type, TIMES, &batch, error));
+    batch.count = batch.columns[0].count = TIMES;
+    for (size_t i = 0; i < TIMES; i++)
+        cr_assert(weir_text_timestamp(times[i], strlen(times[i]),
+                                      (int64_t *)batch.columns[0].values + i));
+    c->morsels = (struct morsels){&batches, &one, 1};
+    offset.value = (struct weir_vector){
+        .type = &offset.type, .kind = WEIR_CONSTANT, .count = 1, .values = &interval};
+    c->call = (struct weir_window_call){.unit = WEIR_FRAME_RANGE,
+                                        .start = WEIR_PRECEDING,
+                                        .end = WEIR_CURRENT_ROW,
+                                        .start_offset = &offset};
+    c->call.aggregate.function = weir_aggregate_find("count");
+    OK(c->call.aggregate.function->bind(&c->arena, &c->call.aggregate, error));
+    rig_up(&rig, 1, 2048, 0);
+    c->child.type = c->type;
+    c->children[0] = &c->child;
+    rig.operator.type = c->output;
+    rig.operator.children = c->children;
+    rig.operator.sort_keys = order;
+    rig.operator.sort_key_count = 1;
+    rig.operator.windows = & c->call;
+    rig.operator.window_count = 1;
+    OK(exec_window_new(&rig.exec, &rig.operator, & sink, error));
+    OK(rig_run(&rig, sink, &c->morsels, &got, error));
+    char counts[64] = "";
+    for (char *line = (char *)got.data; (line = strstr(line, " | ")); line++)
+        strncat(counts, line + 3, 1);
+    cr_expect_str_eq(counts, wanted);
+    rig_down(&rig);
+    weir_buffer_done(&got);
+    weir_arena_done(&c->arena);
+    free(c);
+}
+
+/* By PostgreSQL: a month before 29 February is 29 January, before 31 March is 29 February. */
+Test(window, ranges_of_time_go_by_the_calendar)
+{
+    counts_within(1, 0, 0, "123432");
+    counts_within(0, 1, 0, "112211");
+    counts_within(0, 0, 43200000000, "111211");
+    counts_within(0, 31, 0, "123432");
+}
