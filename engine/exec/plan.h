@@ -83,6 +83,8 @@ struct weir_operator_counters {
     atomic_ullong rows_out, batches_out;
     atomic_ullong nanoseconds; /* of CPU, summed over threads, own work without children */
     atomic_ullong bytes_spilled, memory_peak;
+    /* SCAN: what the source says of itself */
+    atomic_ullong bytes_read, bytes_skipped, files_skipped, row_groups_skipped;
 };
 
 struct weir_operator {

@@ -177,11 +177,30 @@ static void scan_close(struct exec_reader *opaque)
     weir_free(reader);
 }
 
+/* For EXPLAIN ANALYZE, before the scan goes. */
+static void keep_counters(const struct scan_source *scan)
+{
+    struct weir_operator *operator= scan->source.operator;
+    const struct weir_table_source_operations *operations = operator->source->operations;
+    const struct weir_scan_counters *counters = operations->counters
+                                                    ? operations->counters(scan->scan)
+                                                    : NULL;
+    if (!counters)
+        return;
+    atomic_fetch_add(&operator->counters.bytes_read, atomic_load(&counters->bytes_read));
+    atomic_fetch_add(&operator->counters.bytes_skipped, atomic_load(&counters->bytes_skipped));
+    atomic_fetch_add(&operator->counters.files_skipped, atomic_load(&counters->files_skipped));
+    atomic_fetch_add(&operator->counters.row_groups_skipped,
+                     atomic_load(&counters->row_groups_skipped));
+}
+
 static void scan_free(struct exec_source *source)
 {
     struct scan_source *scan = (struct scan_source *)source;
     if (!scan)
         return;
+    if (scan->scan)
+        keep_counters(scan);
     if (scan->scan)
         source->operator->source->operations->close(scan->scan);
     weir_arena_done(&scan->arena);

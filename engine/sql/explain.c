@@ -1,6 +1,7 @@
 /* The plan as a tree of lines. */
 #include "engine/sql/sql.h"
 
+#include "engine/base/text.h"
 #include "engine/exec/aggregate.h"
 
 #include <stdio.h>
@@ -107,10 +108,30 @@ static weir_status details(const struct weir_operator *operator, const char * co
 static weir_status did(const struct weir_operator *operator, struct weir_buffer * out,
                        struct weir_error *reterr)
 {
-    return weir_buffer_print(out, reterr, "  [%llu rows, %.1f ms%s]",
-                             (unsigned long long)atomic_load(&operator->counters.rows_out),
-                             (double)atomic_load(&operator->counters.nanoseconds) / 1e6,
-                             atomic_load(&operator->counters.bytes_spilled) ? ", spilled" : "");
+    const struct weir_operator_counters *counters = &operator->counters;
+    char size[32], skipped[32];
+    WEIR_TRY(weir_buffer_print(out, reterr, "  [%llu rows, %.1f ms",
+                               (unsigned long long)atomic_load(&counters->rows_out),
+                               (double)atomic_load(&counters->nanoseconds) / 1e6));
+    if (operator->kind == WEIR_OP_SCAN && atomic_load(&counters->bytes_read)) {
+        weir_print_size(size, atomic_load(&counters->bytes_read));
+        weir_print_size(skipped, atomic_load(&counters->bytes_skipped));
+        WEIR_TRY(weir_buffer_print(out, reterr, ", read %s, skipped %s", size, skipped));
+        unsigned long long files = atomic_load(&counters->files_skipped),
+                           groups = atomic_load(&counters->row_groups_skipped);
+        if (files || groups)
+            WEIR_TRY(
+                weir_buffer_print(out, reterr, " (%llu files, %llu row groups)", files, groups));
+    }
+    if (atomic_load(&counters->bytes_spilled)) {
+        weir_print_size(size, atomic_load(&counters->bytes_spilled));
+        WEIR_TRY(weir_buffer_print(out, reterr, ", spilled %s", size));
+    }
+    if (atomic_load(&counters->memory_peak)) {
+        weir_print_size(size, atomic_load(&counters->memory_peak));
+        WEIR_TRY(weir_buffer_print(out, reterr, ", memory %s", size));
+    }
+    return weir_buffer_print(out, reterr, "]");
 }
 
 static weir_status explain(const struct weir_operator *operator, bool analyze, int depth,
