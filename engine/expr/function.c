@@ -1,12 +1,12 @@
 /* The registry: families of functions, found by name. docs/sql.md is made from it. */
-#include "engine/expr/function_int.h"
+#include "engine/expr/function_list.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static const struct weir_function *const families[] = {
     functions_arithmetic, functions_number, functions_string, functions_time,
-    functions_list,       functions_json,   functions_other,
+    functions_list,       functions_lambda, functions_json,   functions_other,
 };
 #define FAMILY_COUNT (sizeof families / sizeof *families)
 
