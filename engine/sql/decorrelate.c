@@ -269,8 +269,25 @@ static bool null_when_empty(const struct weir_aggregate_call *call)
     return false;
 }
 
+/* What the aggregate gives for no rows: 0 of a count; NULL here when it gives null. */
+static weir_status value_of_nothing(struct sql *sql, const struct weir_aggregate_call *call,
+                                    struct weir_node **ret, struct weir_error *reterr)
+{
+    const struct weir_aggregate_function *function = call->function;
+    struct weir_vector value;
+    uint8_t *state, *states[1];
+    *ret = NULL;
+    WEIR_TRY(weir_arena_zero(sql->arena, function->state_size(call) + 64, 1, &state, reterr));
+    states[0] = state;
+    function->init(call, state);
+    WEIR_TRY(function->finalize(call, states, 0, 1, sql->arena, &value, reterr));
+    if (!weir_vector_valid(&value, 0))
+        return WEIR_OK;
+    return weir_node_value(sql->arena, &value, 0, ret, reterr);
+}
+
 /* An aggregate without keys has a row even for values of C that find nothing: the domain is joined
- * LEFT, and counts of nothing are what the aggregate gives for no rows. */
+ * LEFT, and what the aggregate gives for no rows takes the place of nulls. */
 static weir_status empty_groups(struct push *push, struct logical **plan, struct weir_error *reterr)
 {
     struct sql *sql = push->sql;
@@ -290,7 +307,7 @@ static weir_status empty_groups(struct push *push, struct logical **plan, struct
     push->copies = columns;
     for (uint32_t i = 0; i < grouped->columns.count; i++) {
         uint32_t column = grouped->columns.items[i], made = column;
-        struct weir_node *node;
+        struct weir_node *node, *nothing = NULL;
         const struct weir_aggregate_call *call =
             i >= grouped->expressions.count && i - grouped->expressions.count < grouped->call_count
                 ? &grouped->calls[i - grouped->expressions.count]
@@ -298,20 +315,17 @@ static weir_status empty_groups(struct push *push, struct logical **plan, struct
         if (numbers_have(&inner, column))
             continue;
         WEIR_TRY(sql_column_node(sql, column, -1, &node, reterr));
-        if (call && strncmp(call->function->name, "count", 5) == 0) {
-            /* count is 0 of nothing: under its own number above, another below */
-            struct weir_node *both, *zero;
-            WEIR_TRY(sql_column_new(sql, "count", &call->type, &made, reterr));
+        if (call)
+            WEIR_TRY(value_of_nothing(sql, call, &nothing, reterr));
+        if (call && nothing) { /* under its own number above, another below */
+            struct weir_node *both;
+            WEIR_TRY(sql_column_new(sql, call->function->name, &call->type, &made, reterr));
             grouped->columns.items[i] = made;
             WEIR_TRY(weir_node_new(sql->arena, WEIR_NODE_COALESCE, 2, -1, &both, reterr));
-            WEIR_TRY(weir_node_long(sql->arena, 0, &zero, reterr));
             WEIR_TRY(sql_column_node(sql, made, -1, &both->arguments[0], reterr));
-            both->arguments[1] = zero;
+            both->arguments[1] = nothing;
             both->type = call->type;
             node = both;
-        } else if (call && !null_when_empty(call)) {
-            /* others: null of nothing (array_agg, string_agg, bool_and, ...) as PostgreSQL has it
-             */
         }
         WEIR_TRY(nodes_add(sql, &project->expressions, node, reterr));
         WEIR_TRY(numbers_add(sql, &project->columns, column, reterr));
