@@ -324,9 +324,10 @@ static weir_status merge_column(struct query *query, struct relation *first_righ
         WEIR_TRY(sql_column_node(sql, sides[i]->columns[at[i]], -1, &nodes[i], reterr));
     WEIR_TRY(weir_node_compare(sql->arena, WEIR_EQ, nodes[0], nodes[1], -1, &equal, reterr));
     WEIR_TRY(nodes_add(sql, &join->conditions, equal, reterr));
-    sides[kind == WEIR_JOIN_RIGHT ? 0 : 1]->hidden[at[kind == WEIR_JOIN_RIGHT ? 0 : 1]] = true;
+    int gone = kind == WEIR_JOIN_RIGHT ? 0 : 1;
+    sides[gone]->hidden[at[gone]] = true;
     if (kind != WEIR_JOIN_FULL)
-        return WEIR_OK;
+        return numbers_add(sql, &query->merged, sides[!gone]->columns[at[!gone]], reterr);
     struct weir_node *both;
     uint32_t column;
     WEIR_TRY(weir_node_new(sql->arena, WEIR_NODE_COALESCE, 2, -1, &both, reterr));
@@ -337,8 +338,7 @@ static weir_status merge_column(struct query *query, struct relation *first_righ
     WEIR_TRY(nodes_add(sql, merged, both, reterr));
     WEIR_TRY(numbers_add(sql, merged_columns, column, reterr));
     sides[0]->hidden[at[0]] = true;
-    sides[0]->columns[at[0]] = sides[0]->columns[at[0]];
-    return WEIR_OK;
+    return numbers_add(sql, &query->merged, column, reterr);
 }
 
 /* FULL JOIN USING: coalesce of both, beside the columns there are. */

@@ -699,8 +699,7 @@ static weir_status one_condition(struct query *query, struct logical **plan,
     if (node->node_case == PG_QUERY__NODE__NODE_BOOL_EXPR &&
         node->bool_expr->boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR) {
         for (size_t i = 0; i < node->bool_expr->n_args; i++)
-            WEIR_TRY(
-                one_condition(query, plan, node->bool_expr->args[i], clause, links, reterr));
+            WEIR_TRY(one_condition(query, plan, node->bool_expr->args[i], clause, links, reterr));
         return WEIR_OK;
     }
     const PgQuery__SubLink *link = link_of(node, &negated);

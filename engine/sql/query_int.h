@@ -37,6 +37,7 @@ struct query {
     struct sql *sql;
     struct query *outer; /* what a subquery may look at */
     struct relation *relations, *last;
+    struct numbers merged; /* columns of USING: first in SELECT * */
     struct cte *ctes;
     struct logical *plan;
     struct weir_bind_scope scope;
@@ -77,6 +78,12 @@ struct window {
     struct window *next;
 };
 
+struct targets {
+    struct weir_node **nodes;
+    const char **names;
+    uint32_t count, capacity;
+}; /* the list of SELECT */
+
 void query_init(struct query *query, struct sql *sql, struct query *outer);
 weir_status query_bind(struct query *query, const PgQuery__Node *node, struct weir_node **ret,
                        struct weir_error *reterr) WEIR_MUST_CHECK;
@@ -108,6 +115,19 @@ weir_status query_order(struct query *query, PgQuery__Node *const *items, size_t
                         struct sort_item **ret_items, struct weir_error *reterr) WEIR_MUST_CHECK;
 weir_status query_sort_direction(const PgQuery__SortBy *sort, bool *ret_descending,
                                  bool *ret_nulls_first);
+/* A literal integer, as ORDER BY 1 has it, or NULL; which of `count` columns it means. */
+const PgQuery__AConst *query_integer(const PgQuery__Node *node);
+weir_status query_position(struct query *query, const PgQuery__AConst *constant, uint32_t count,
+                           const char *clause, uint32_t *ret, struct weir_error *reterr);
+/* ---- bind_group.c ---- */
+weir_status query_groups(struct query *query, const PgQuery__SelectStmt *select,
+                         const struct targets *targets, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status query_group_plan(struct query *query, struct logical **ret,
+                             struct weir_error *reterr) WEIR_MUST_CHECK;
+/* What was bound over the ungrouped rows: keys become their columns, others are refused. */
+weir_status query_regroup(struct query *query, struct logical *plan, struct targets *targets,
+                          struct weir_node **having, struct sort_item *sort, uint32_t sort_count,
+                          struct weir_error *reterr) WEIR_MUST_CHECK;
 struct cte *query_find_cte(struct query *query, const char *name);
 /* In place: subtrees equal to keys[i] become column columns[i]. */
 weir_status swap_equal(struct sql *sql, struct weir_node **at, const struct nodes *keys,
