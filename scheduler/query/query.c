@@ -124,25 +124,43 @@ static weir_status find_table(void *self, const struct weir_table_name *name,
     return WEIR_OK;
 }
 
+weir_status weir_query_tables(struct weir_query_session *session, struct weir_arena *arena,
+                              const char ***ret_names, size_t *ret_count, struct weir_error *reterr)
+{
+    static const char *const layers[] = {"bronze", "silver", "gold"};
+    const struct weir_catalog *catalog = session->options.catalog;
+    const char **all = NULL;
+    size_t all_count = 0;
+    for (size_t l = 0; catalog && l < sizeof layers / sizeof *layers; l++) {
+        char **names;
+        const char **grown;
+        size_t count;
+        WEIR_TRY(
+            catalog->operations->list(catalog->self, layers[l], arena, &names, &count, reterr));
+        WEIR_TRY(weir_arena_zero(arena, all_count + count + 1, sizeof *grown, &grown, reterr));
+        if (all_count)
+            memcpy(grown, all, all_count * sizeof *grown);
+        for (size_t i = 0; i < count; i++)
+            grown[all_count++] = names[i];
+        all = grown;
+    }
+    *ret_names = all;
+    *ret_count = all_count;
+    return WEIR_OK;
+}
+
 static const char *near_table(void *self, const char *name)
 {
     struct weir_query_session *session = self;
-    static const char *const layers[] = {"bronze", "silver", "gold"};
-    const struct weir_catalog *catalog = session->options.catalog;
-    const char *best = NULL;
-    size_t distance = 4;
-    for (size_t l = 0; catalog && l < 3; l++) {
-        char **names;
-        size_t count;
-        if (catalog->operations->list(catalog->self, layers[l], &session->arena, &names, &count,
-                                      NULL) != WEIR_OK)
-            continue;
-        for (size_t i = 0; i < count; i++) {
-            const char *dot = strrchr(names[i], '.'), *last = dot ? dot + 1 : names[i];
-            if (weir_text_distance(last, name) < distance) {
-                best = names[i];
-                distance = weir_text_distance(last, name);
-            }
+    const char *best = NULL, **names;
+    size_t distance = 4, count;
+    if (weir_query_tables(session, &session->arena, &names, &count, NULL) != WEIR_OK)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        const char *dot = strrchr(names[i], '.'), *last = dot ? dot + 1 : names[i];
+        if (weir_text_distance(last, name) < distance) {
+            best = names[i];
+            distance = weir_text_distance(last, name);
         }
     }
     return best;

@@ -1,20 +1,87 @@
-/* The prompt of `weir query`. */
+/* The prompt of `weir query`: lines until a semicolon, history, completion of names. */
 #include "tools/weir/query.h"
 
+#include "engine/exec/aggregate.h"
+
+#include <ctype.h>
 #include <histedit.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *first_prompt(EditLine *line)
+static const char *const words[] = {"select",
+                                    "from",
+                                    "where",
+                                    "group by",
+                                    "order by",
+                                    "having",
+                                    "limit",
+                                    "offset",
+                                    "join",
+                                    "left",
+                                    "right",
+                                    "full",
+                                    "inner",
+                                    "cross",
+                                    "on",
+                                    "using",
+                                    "union",
+                                    "all",
+                                    "except",
+                                    "intersect",
+                                    "distinct",
+                                    "case",
+                                    "when",
+                                    "then",
+                                    "else",
+                                    "end",
+                                    "and",
+                                    "or",
+                                    "not",
+                                    "in",
+                                    "exists",
+                                    "between",
+                                    "like",
+                                    "ilike",
+                                    "is null",
+                                    "over",
+                                    "partition by",
+                                    "rows",
+                                    "range",
+                                    "explain analyze",
+                                    "with",
+                                    "values",
+                                    "date",
+                                    "interval",
+                                    "timestamp",
+                                    "cast",
+                                    "as",
+                                    "desc",
+                                    "nulls last",
+                                    "for version as of",
+                                    "for timestamp as of"};
+#define WORD_COUNT (sizeof words / sizeof *words)
+
+struct prompt {
+    struct cli *cli;
+    struct weir_query_session *session;
+    struct weir_buffer text; /* the statement so far, a NUL behind */
+    struct weir_arena arena;
+    const char **tables;
+    size_t table_count;
+};
+
+static char *first_prompt(EditLine *line)
 {
+    static char text[] = "weir> ";
     (void)line;
-    return "weir> ";
+    return text;
 }
-static const char *next_prompt(EditLine *line)
+static char *next_prompt(EditLine *line)
 {
+    static char text[] = "  ... ";
     (void)line;
-    return "  ... ";
+    return text;
 }
 
 static void history_path(char *path, size_t size)
@@ -23,69 +90,140 @@ static void history_path(char *path, size_t size)
     snprintf(path, size, "%s/.weir_history", home ? home : ".");
 }
 
-/* One line more; true when the text is a statement, or the prompt was asked to end. */
-static bool take_line(struct cli *cli, struct weir_query_session *session, char **text,
-                      const char *line, bool *ret_end)
+/* ---- completion ---- */
+
+struct matches {
+    const char *typed;
+    size_t size;
+    char common[256]; /* what all of them begin with */
+    size_t count;
+};
+
+static void match(struct matches *matches, const char *name)
 {
-    size_t before = *text ? strlen(*text) : 0, size = strlen(line);
-    if (!before && (strcmp(line, "\\q\n") == 0 || strcmp(line, "quit\n") == 0 ||
-                    strcmp(line, "exit\n") == 0)) {
-        *ret_end = true;
-        return true;
+    if (strncasecmp(name, matches->typed, matches->size) != 0 || !isalpha((unsigned char)*name))
+        return;
+    if (matches->count++ == 0) {
+        snprintf(matches->common, sizeof matches->common, "%s", name);
+        return;
     }
-    char *grown = realloc(*text, before + size + 1);
-    if (!grown)
-        return false;
-    memcpy(grown + before, line, size + 1);
-    *text = grown;
-    size_t all = before + size;
-    while (all && strchr(" \t\r\n", grown[all - 1]))
-        all--;
-    if (all && grown[all - 1] != ';')
-        return false;
-    if (all) {
-        struct weir_error error = {0};
-        grown[all - 1] = 0;
-        if (weir_sql_statement_size(grown, all - 1) &&
-            query_statement(cli, session, grown, &error) != WEIR_OK) {
-            fprintf(stderr, "%s\n", error.text);
-            if (*error.hint)
-                fprintf(stderr, "  %s\n", error.hint);
-        }
-    }
-    free(*text);
-    *text = NULL;
-    return true;
+    size_t same = 0;
+    while (matches->common[same] &&
+           tolower((unsigned char)matches->common[same]) == tolower((unsigned char)name[same]))
+        same++;
+    matches->common[same] = 0;
 }
 
-weir_status query_prompt(struct cli *cli, struct weir_query_session *session,
-                         struct weir_error *reterr)
+static unsigned char complete(EditLine *line, int key)
 {
-    char path[1024], *text = NULL;
+    struct prompt *prompt;
+    const LineInfo *info = el_line(line);
+    const char *start = info->cursor;
+    size_t functions, aggregates;
+    (void)key;
+    el_get(line, EL_CLIENTDATA, &prompt);
+    while (start > info->buffer && (isalnum((unsigned char)start[-1]) || strchr("_.", start[-1])))
+        start--;
+    struct matches matches = {.typed = start, .size = (size_t)(info->cursor - start)};
+    const struct weir_function *const *function = weir_function_all(&functions);
+    const struct weir_aggregate_function *const *aggregate = weir_aggregate_all(&aggregates);
+    for (size_t i = 0; i < prompt->table_count; i++)
+        match(&matches, prompt->tables[i]);
+    for (size_t i = 0; i < WORD_COUNT && !memchr(start, '.', matches.size); i++)
+        match(&matches, words[i]);
+    for (size_t i = 0; i < functions; i++)
+        match(&matches, function[i]->name);
+    for (size_t i = 0; i < aggregates; i++)
+        match(&matches, aggregate[i]->name);
+    if (matches.count == 0 || strlen(matches.common) <= matches.size)
+        return CC_REFRESH_BEEP;
+    el_insertstr(line, matches.common + matches.size);
+    if (matches.count == 1)
+        el_insertstr(line, " ");
+    return CC_REFRESH;
+}
+
+/* ---- statements ---- */
+
+static void run(struct prompt *prompt, char *statement, size_t size)
+{
+    struct weir_error error = {0};
+    statement[size] = 0;
+    if (!weir_sql_statement_size(statement, size))
+        return;
+    if (query_statement(prompt->cli, prompt->session, statement, &error) == WEIR_OK)
+        return;
+    fprintf(stderr, "%s\n", error.text);
+    if (*error.hint)
+        fprintf(stderr, "  %s\n", error.hint);
+    atomic_store(&prompt->cli->context->stop, 0); /* Ctrl-C ended the statement, not the prompt */
+}
+
+/* One line more. */
+static weir_status take_line(struct prompt *prompt, const char *line, bool *ret_end,
+                             struct weir_error *reterr)
+{
+    struct weir_buffer *text = &prompt->text;
+    *ret_end = text->size == 0 && (strcmp(line, "\\q\n") == 0 || strcmp(line, "quit\n") == 0 ||
+                                   strcmp(line, "exit\n") == 0);
+    if (*ret_end)
+        return WEIR_OK;
+    WEIR_TRY(weir_buffer_print(text, reterr, "%s", line));
+    size_t size = text->size;
+    while (size && isspace(text->data[size - 1]))
+        size--;
+    if (size && text->data[size - 1] != ';')
+        return WEIR_OK;
+    if (size)
+        run(prompt, (char *)text->data, size - 1);
+    weir_buffer_clear(text);
+    return WEIR_OK;
+}
+
+static weir_status read_lines(struct prompt *prompt, EditLine *line, History *lines,
+                              struct weir_error *reterr)
+{
     HistEvent event;
     bool end = false;
-    EditLine *line = el_init("weir", stdin, stdout, stderr);
-    History *lines = history_init();
-    (void)reterr;
-    history_path(path, sizeof path);
-    history(lines, &event, H_SETSIZE, 1000);
-    history(lines, &event, H_LOAD, path);
-    el_set(line, EL_HIST, history, lines);
-    el_set(line, EL_EDITOR, "emacs");
-    el_source(line, NULL);
     while (!end) {
         int count;
-        el_set(line, EL_PROMPT, text ? next_prompt : first_prompt);
+        el_set(line, EL_PROMPT, prompt->text.size ? next_prompt : first_prompt);
         const char *typed = el_gets(line, &count);
         if (!typed || count <= 0)
             break;
         if (typed[0] != '\n')
             history(lines, &event, H_ENTER, typed);
-        take_line(cli, session, &text, typed, &end);
+        WEIR_TRY(take_line(prompt, typed, &end, reterr));
     }
-    free(text);
+    return WEIR_OK;
+}
+
+weir_status query_prompt(struct cli *cli, struct weir_query_session *session,
+                         struct weir_error *reterr)
+{
+    struct prompt prompt = {.cli = cli, .session = session};
+    char path[1024];
+    HistEvent event;
+    EditLine *line = el_init("weir", stdin, stdout, stderr);
+    History *lines = history_init();
+    weir_buffer_init(&prompt.text, &cli->context->memory);
+    weir_arena_init(&prompt.arena, &cli->context->memory);
+    /* a lake that is away only costs completion */
+    (void)!weir_query_tables(session, &prompt.arena, &prompt.tables, &prompt.table_count, NULL);
+    history_path(path, sizeof path);
+    history(lines, &event, H_SETSIZE, 1000);
+    history(lines, &event, H_LOAD, path);
+    el_set(line, EL_HIST, history, lines);
+    el_set(line, EL_EDITOR, "emacs");
+    el_set(line, EL_CLIENTDATA, &prompt);
+    el_set(line, EL_ADDFN, "complete", "complete a name", complete);
+    el_set(line, EL_BIND, "^I", "complete", NULL);
+    el_source(line, NULL);
+    weir_status status = read_lines(&prompt, line, lines, reterr);
     history(lines, &event, H_SAVE, path);
     history_end(lines);
     el_end(line);
-    return WEIR_OK;
+    weir_buffer_done(&prompt.text);
+    weir_arena_done(&prompt.arena);
+    return status;
 }
