@@ -74,6 +74,7 @@ bool type_is_integer(const struct weir_type *type);
 extern const struct weir_function functions_arithmetic[];
 extern const struct weir_function functions_number[];
 extern const struct weir_function functions_string[];
+extern const struct weir_function functions_regexp[];
 extern const struct weir_function functions_time[];
 extern const struct weir_function functions_list[];
 extern const struct weir_function functions_json[];

@@ -439,6 +439,19 @@ static weir_status evaluate_integers(struct weir_evaluation *evaluation,
     return WEIR_OK;
 }
 
+/* ~ a, and text ~ pattern */
+static weir_status bind_tilde(struct weir_arena *arena, struct weir_node *call,
+                              struct weir_error *reterr)
+{
+    struct weir_node *made;
+    if (call->argument_count == 1)
+        return bind_integers(arena, call, reterr);
+    WEIR_TRY(
+        weir_node_call(arena, "regexp_matches", call->arguments, 2, call->location, &made, reterr));
+    *call = *made;
+    return WEIR_OK;
+}
+
 /* mod(a, b), div(a, b): the operators under another name. */
 static weir_status bind_operator(struct weir_arena *arena, struct weir_node *call,
                                  struct weir_error *reterr)
@@ -583,8 +596,8 @@ const struct weir_function functions_number[] = {
     BITS("<<", "bits moved upwards"),
     BITS(">>", "bits moved downwards"),
     NUMBER("xor", "xor(a, b)", "bits of one of them", 2, 2, bind_integers, evaluate_integers),
-    NUMBER("~", "~ a, or text ~ pattern", "every bit turned", 1, 1, bind_integers,
-           evaluate_integers),
+    NUMBER("~", "~ a, or text ~ pattern", "every bit turned; whether a part of the text matches", 1,
+           2, bind_tilde, evaluate_integers),
     NUMBER("width_bucket", "width_bucket(x, from, to, count)",
            "which of `count` equal ranges x is in, from 1; 0 below, count + 1 above", 4, 4,
            bind_bucket, evaluate_bucket),
