@@ -40,7 +40,7 @@ static const struct real_function {
     {"ceil", ceil, NULL},
     {"ceiling", ceil, NULL},
     {"floor", floor, NULL},
-    {"round", rint, NULL},
+    {"round", round, NULL},
     {"trunc", trunc, NULL},
     {"sign", sign_of, NULL},
     {"sqrt", sqrt, NULL},

@@ -28,6 +28,12 @@ static weir_status text_to_boolean(struct weir_arena *arena, struct weir_node *c
 static weir_status text_to_long(struct weir_arena *arena, struct weir_node *call,
                                 struct weir_error *reterr)
 {
+    if (call->argument_count == 1 && call->arguments[0]->type.id == WEIR_LIST) {
+        struct weir_node *made; /* length(list) */
+        WEIR_TRY(weir_node_call(arena, "len", call->arguments, 1, call->location, &made, reterr));
+        *call = *made;
+        return WEIR_OK;
+    }
     return all_text(arena, call, WEIR_LONG, reterr);
 }
 /* text, then numbers */
