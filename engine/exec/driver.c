@@ -93,8 +93,8 @@ struct phase {
     uint32_t step_count;
     struct exec_sink *sink;
     size_t first_morsel; /* number of this phase's first morsel in the sink */
-    atomic_size_t done;
     size_t morsel_count;
+    uint64_t rows_a_morsel; /* of a scan, for progress */
 };
 
 static weir_status run_begin(struct run *run, struct phase *phase, size_t morsel,
@@ -159,6 +159,35 @@ out:
     return status;
 }
 
+/* Share of the rows of all scans whose morsels are done. */
+static void tell_progress(struct phase *phase)
+{
+    struct exec *exec = phase->exec;
+    uint64_t rows = atomic_fetch_add(&exec->scanned_rows, phase->rows_a_morsel);
+    if (!exec->options->progress || !exec->scan_rows || atomic_flag_test_and_set(&exec->telling))
+        return;
+    double share = (double)(rows + phase->rows_a_morsel) / (double)exec->scan_rows;
+    exec->options->progress(exec->options->progress_self, share > 1 ? 1 : share);
+    atomic_flag_clear(&exec->telling);
+}
+
+static uint64_t source_rows(const struct weir_operator *operator)
+{
+    bool exact;
+    return operator&& operator->kind == WEIR_OP_SCAN
+               ?
+               operator->source->operations->row_count(operator->source->self, &exact)
+               : 0;
+}
+
+static uint64_t plan_rows(const struct weir_operator *operator)
+{
+    uint64_t rows = source_rows(operator);
+    for (uint32_t i = 0; i < operator->child_count; i++)
+        rows += plan_rows(operator->children[i]);
+    return rows;
+}
+
 static weir_status run_morsel(void *argument, size_t index, struct weir_error *reterr)
 {
     struct phase *phase = argument;
@@ -180,7 +209,7 @@ static weir_status run_morsel(void *argument, size_t index, struct weir_error *r
     /* the first failure ends the others' work too */
     if (status != WEIR_OK)
         atomic_store(&phase->exec->enough, true);
-    atomic_fetch_add(&phase->done, 1);
+    tell_progress(phase);
     return status;
 }
 
@@ -189,6 +218,8 @@ static weir_status phase_run(struct exec *exec, struct exec_source *source, stru
 {
     struct phase phase = {.exec = exec, .source = source, .sink = sink, .first_morsel = *morsels};
     phase.morsel_count = source->operations->morsel_count(source);
+    if (phase.morsel_count)
+        phase.rows_a_morsel = source_rows(source->operator) / phase.morsel_count;
     for (struct steps *at = steps; at; at = at->next)
         phase.step_count++;
     WEIR_TRY(weir_arena_zero(&exec->arena, phase.step_count + 1, sizeof *phase.steps, &phase.steps,
@@ -328,6 +359,8 @@ weir_status weir_execute(const struct weir_exec_options *options, struct weir_op
     size_t morsels = 0;
     weir_status status;
     atomic_init(&exec.location, -1);
+    atomic_flag_clear(&exec.telling);
+    exec.scan_rows = plan_rows(root);
     weir_arena_init(&exec.arena, options->account);
     forget_state(root);
     WEIR_TRY_OUT(status, exec_result_new(&exec, root, result, &sink, reterr));

@@ -25,8 +25,12 @@ struct exec {
     struct weir_arena arena; /* the run's; driver thread only */
     uint32_t batch_rows;
     struct exec_kept *kept; /* what is freed at the end */
-    atomic_bool enough;     /* of the running pipeline: its sink needs no further morsels */
-    atomic_int location;    /* of the expression that failed; -1 */
+    /* rows of all scans of the plan, and of those morsels that are done: progress */
+    uint64_t scan_rows;
+    atomic_ullong scanned_rows;
+    atomic_flag telling; /* one thread at a time tells */
+    atomic_bool enough;  /* of the running pipeline: its sink needs no further morsels */
+    atomic_int location; /* of the expression that failed; -1 */
 };
 
 /* ---- sources ---- */

@@ -264,7 +264,9 @@ static weir_status execute(struct weir_query_session *session, struct weir_sql_p
                                         .spill = session->spill,
                                         .batch_rows = session->options.batch_rows,
                                         .force = session->options.force,
-                                        .timed = plan->kind == WEIR_SQL_EXPLAIN_ANALYZE};
+                                        .timed = plan->kind == WEIR_SQL_EXPLAIN_ANALYZE,
+                                        .progress = session->options.progress,
+                                        .progress_self = session->options.progress_self};
     if (plan->kind == WEIR_SQL_QUERY)
         WEIR_TRY(result->begin(result->self, &plan->root->type, reterr));
     if (plan->kind != WEIR_SQL_EXPLAIN)

@@ -21,6 +21,8 @@ struct weir_query_options {
     enum weir_vector_kind force;
     bool unoptimized; /* tests */
     int64_t now_micros;
+    void (*progress)(void *self, double share); /* may be NULL; of any thread, one at a time */
+    void *progress_self;
 };
 
 struct weir_query_session;

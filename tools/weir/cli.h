@@ -30,6 +30,8 @@ struct cli {
     int64_t for_ms;
     int shard_index, shard_count;
     const char *sql_file;
+    int64_t statement_start_ms; /* of query's progress bar */
+    bool bar_shown;
     uint64_t memory_limit;
     int threads;
     const char *arguments[CLI_ARGUMENTS_MAX];

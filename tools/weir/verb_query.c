@@ -24,6 +24,30 @@ static void session_close(struct session *session)
     weir_pipeline_free(session->pipeline);
 }
 
+/* ---- progress: on a terminal, from the first half second on ---- */
+
+static void show_progress(void *self, double share)
+{
+    struct cli *cli = self;
+    int64_t spent = weir_steady_ms(cli->context) - cli->statement_start_ms;
+    char bar[31];
+    if (spent < 500)
+        return;
+    for (int i = 0; i < 30; i++)
+        bar[i] = i < (int)(share * 30) ? '=' : ' ';
+    bar[30] = 0;
+    cli->bar_shown = true;
+    fprintf(stderr, "\r[%s] %3.0f%%  %.0f s left ", bar, share * 100,
+            share > 0.01 ? (double)spent / share * (1 - share) / 1000 : 0.0);
+}
+
+static void clear_progress(struct cli *cli)
+{
+    if (cli->bar_shown)
+        fprintf(stderr, "\r%60s\r", "");
+    cli->bar_shown = false;
+}
+
 /* Without a pipeline file there are only files; that is fine as long as none is asked for. */
 static weir_status session_open(struct cli *cli, struct session *session, struct weir_error *reterr)
 {
@@ -57,6 +81,10 @@ static weir_status session_open(struct cli *cli, struct session *session, struct
                     : force && strcmp(force, "dictionary") == 0 ? WEIR_DICTIONARY
                                                                 : WEIR_FLAT;
     options.batch_rows = rows ? (uint32_t)atoi(rows) : 0;
+    if (!cli->quiet && isatty(STDERR_FILENO)) {
+        options.progress = show_progress;
+        options.progress_self = cli;
+    }
     options.unoptimized = getenv("WEIR_TEST_UNOPTIMIZED") != NULL;
     return weir_query_session_new(&options, &session->session, reterr);
 }
@@ -70,9 +98,11 @@ weir_status query_statement(struct cli *cli, struct weir_query_session *session,
     WEIR_AUTO(weir_buffer) excerpt = {.account = &cli->context->memory};
     struct query_printer *printer;
     int64_t start = weir_steady_ms(cli->context);
+    cli->statement_start_ms = start;
     WEIR_TRY(query_printer_new(cli, &printer, reterr));
     struct weir_query_result result = {query_printer_begin, query_printer_batch, printer};
     weir_status status = weir_query_run(session, text, &result, &statistics, &excerpt, reterr);
+    clear_progress(cli);
     if (status == WEIR_OK)
         status = query_printer_finish(printer, reterr);
     query_printer_free(printer);
