@@ -759,9 +759,12 @@ weir_status sql_physical(struct sql *sql, struct logical *plan, const struct num
     /* the result's names are the statement's: on a type of its own, the operator may be shared */
     struct weir_operator *root = made.operator;
     if (root->kind == WEIR_OP_SHARED || root->kind == WEIR_OP_SCAN) {
-        struct numbers none = {0};
-        WEIR_TRY(numbers_add(sql, &none, UINT32_MAX, reterr));
-        WEIR_TRY(arrange(&physical, &root, &none, columns, reterr));
+        WEIR_TRY(operator_new(&physical, WEIR_OP_PROJECT, columns, 1, root->estimated_rows, &root,
+                              reterr));
+        WEIR_TRY(weir_arena_zero(sql->arena, columns->count + 1, sizeof *root->expressions,
+                                 &root->expressions, reterr));
+        root->children[0] = made.operator;
+        root->expression_count = columns->count;
         for (uint32_t i = 0; i < columns->count; i++)
             WEIR_TRY(weir_node_column(sql->arena, i, &made.operator->type.children[i].type, -1,
                                       &root->expressions[i], reterr));

@@ -103,6 +103,9 @@ weir_status query_statement(struct cli *cli, struct weir_query_session *session,
     struct weir_query_result result = {query_printer_begin, query_printer_batch, printer};
     weir_status status = weir_query_run(session, text, &result, &statistics, &excerpt, reterr);
     clear_progress(cli);
+    if (status == WEIR_NO_MEMORY)
+        weir_error_hint(reterr, "give it more by --memory-limit or run.memory_limit; it spills to "
+                                "files, but some parts must fit");
     if (status == WEIR_OK)
         status = query_printer_finish(printer, reterr);
     query_printer_free(printer);
