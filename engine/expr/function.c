@@ -7,7 +7,7 @@
 static const struct weir_function *const families[] = {
     functions_arithmetic, functions_number, functions_string, functions_regexp,
     functions_calendar,   functions_time,   functions_list,   functions_lambda,
-    functions_list_make,  functions_json,   functions_other,
+    functions_list_make,  functions_map,    functions_json,   functions_other,
 };
 #define FAMILY_COUNT (sizeof families / sizeof *families)
 
