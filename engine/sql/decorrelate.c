@@ -97,6 +97,21 @@ static weir_status add_columns(struct sql *sql, struct logical **plan, const str
     return WEIR_OK;
 }
 
+/* c = e let no null through: nor may the copies, whatever compares them above. */
+static weir_status copies_not_null(struct push *push, struct nodes *conditions,
+                                   struct weir_error *reterr)
+{
+    for (uint32_t i = 0; i < push->copies.count; i++) {
+        struct weir_node *test;
+        WEIR_TRY(weir_node_new(push->sql->arena, WEIR_NODE_IS_NULL, 1, -1, &test, reterr));
+        WEIR_TRY(sql_column_node(push->sql, push->copies.items[i], -1, &test->arguments[0], reterr));
+        test->negated = true;
+        test->type = (struct weir_type){.id = WEIR_BOOLEAN};
+        WEIR_TRY(nodes_add(push->sql, conditions, test, reterr));
+    }
+    return WEIR_OK;
+}
+
 /* A filter over a plan without C: its equalities give the copies, if they do so for all of C. */
 static weir_status by_equalities(struct push *push, struct logical **plan, bool *ret_done,
                                  struct weir_error *reterr)
@@ -135,6 +150,7 @@ static weir_status by_equalities(struct push *push, struct logical **plan, bool 
     *plan = filter->children[0];
     if (extra.count)
         WEIR_TRY(add_columns(sql, plan, &extra, &extra_columns, reterr));
+    WEIR_TRY(copies_not_null(push, &rest, reterr));
     WEIR_TRY(filter_on(sql, *plan, &rest, plan, reterr));
     if ((*plan)->kind == LOGICAL_FILTER && rest.count)
         WEIR_TRY(rename_node(push, *plan, reterr));
@@ -227,24 +243,26 @@ static weir_status pass_copies(struct push *push, struct logical *plan, struct w
     return WEIR_OK;
 }
 
-/* True if the expression is null whenever one of its columns is: then a lost row may be a null. */
-static bool null_through(const struct weir_node *node)
+/* True if the expression is null whenever one of its own columns is: then a lost row may be a null.
+ * Columns of the query around are known even for a lost row. */
+static bool null_through(const struct push *push, const struct weir_node *node)
 {
     switch (node->kind) {
-    case WEIR_NODE_COLUMN: return true;
+    case WEIR_NODE_COLUMN: return !columns_have(push->wanted, node->index);
     case WEIR_NODE_FIELD:
-    case WEIR_NODE_CAST: return null_through(node->arguments[0]);
+    case WEIR_NODE_CAST: return null_through(push, node->arguments[0]);
     case WEIR_NODE_CALL: {
         bool any = false;
         if (!(node->function->flags & WEIR_FUNCTION_STRICT))
             return false;
         for (uint32_t i = 0; i < node->argument_count; i++)
-            any = any || null_through(node->arguments[i]);
+            any = any || null_through(push, node->arguments[i]);
         return any;
     }
     case WEIR_NODE_COMPARE: {
         bool three = node->compare != WEIR_DISTINCT && node->compare != WEIR_NOT_DISTINCT;
-        return three && (null_through(node->arguments[0]) || null_through(node->arguments[1]));
+        return three &&
+               (null_through(push, node->arguments[0]) || null_through(push, node->arguments[1]));
     }
     default: return false;
     }
@@ -254,7 +272,7 @@ static weir_status through_project(struct push *push, struct logical *plan, bool
                                    struct weir_error *reterr)
 {
     for (uint32_t i = 0; i < plan->expressions.count; i++)
-        lost_is_null = lost_is_null && null_through(plan->expressions.items[i]);
+        lost_is_null = lost_is_null && null_through(push, plan->expressions.items[i]);
     WEIR_TRY(through_child(push, plan, lost_is_null, reterr));
     return pass_copies(push, plan, reterr);
 }
