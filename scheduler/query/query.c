@@ -2,6 +2,7 @@
 #include "scheduler/query/query.h"
 
 #include "engine/base/text.h"
+#include "engine/exec/aggregate.h"
 #include "engine/exec/spill.h"
 #include "scheduler/query/files_int.h"
 #include "scheduler/query/iceberg_scan.h"
@@ -149,12 +150,32 @@ weir_status weir_query_tables(struct weir_query_session *session, struct weir_ar
     return WEIR_OK;
 }
 
+weir_status weir_query_names(struct weir_query_session *session, struct weir_arena *arena,
+                             const char ***ret_names, size_t *ret_count, struct weir_error *reterr)
+{
+    const char **tables, **all;
+    size_t count, functions, aggregates;
+    const struct weir_function *const *function = weir_function_all(&functions);
+    const struct weir_aggregate_function *const *aggregate = weir_aggregate_all(&aggregates);
+    WEIR_TRY(lake_tables(session, arena, &tables, &count, reterr));
+    WEIR_TRY(weir_arena_zero(arena, count + functions + aggregates + 1, sizeof *all, &all, reterr));
+    for (size_t i = 0; i < count; i++)
+        all[i] = tables[i];
+    for (size_t i = 0; i < functions; i++)
+        all[count++] = function[i]->name;
+    for (size_t i = 0; i < aggregates; i++)
+        all[count++] = aggregate[i]->name;
+    *ret_names = all;
+    *ret_count = count;
+    return WEIR_OK;
+}
+
 static const char *near_table(void *self, const char *name)
 {
     struct weir_query_session *session = self;
     const char *best = NULL, **names;
     size_t distance = 4, count;
-    if (weir_query_tables(session, &session->arena, &names, &count, NULL) != WEIR_OK)
+    if (lake_tables(session, &session->arena, &names, &count, NULL) != WEIR_OK)
         return NULL;
     for (size_t i = 0; i < count; i++) {
         const char *dot = strrchr(names[i], '.'), *last = dot ? dot + 1 : names[i];

@@ -38,10 +38,11 @@ struct weir_query_result {
     void *self;
 };
 
-/* Names of the lake's tables, in the arena; for completion. */
-weir_status weir_query_tables(struct weir_query_session *session, struct weir_arena *arena,
-                              const char ***ret_names, size_t *ret_count,
-                              struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Names that SQL may use: the lake's tables, functions, aggregates; for completion. In the arena.
+ */
+weir_status weir_query_names(struct weir_query_session *session, struct weir_arena *arena,
+                             const char ***ret_names, size_t *ret_count,
+                             struct weir_error *reterr) WEIR_MUST_CHECK;
 
 struct weir_query_statistics {
     uint64_t rows;

@@ -1,8 +1,6 @@
 /* The prompt of `weir query`: lines until a semicolon, history, completion of names. */
 #include "tools/weir/query.h"
 
-#include "engine/exec/aggregate.h"
-
 #include <ctype.h>
 #include <histedit.h>
 #include <stdio.h>
@@ -67,8 +65,8 @@ struct prompt {
     struct weir_query_session *session;
     struct weir_buffer text; /* the statement so far, a NUL behind */
     struct weir_arena arena;
-    const char **tables;
-    size_t table_count;
+    const char **names;
+    size_t name_count;
 };
 
 static char *first_prompt(EditLine *line)
@@ -119,22 +117,15 @@ static unsigned char complete(EditLine *line, int key)
     struct prompt *prompt;
     const LineInfo *info = el_line(line);
     const char *start = info->cursor;
-    size_t functions, aggregates;
     (void)key;
     el_get(line, EL_CLIENTDATA, &prompt);
     while (start > info->buffer && (isalnum((unsigned char)start[-1]) || strchr("_.", start[-1])))
         start--;
     struct matches matches = {.typed = start, .size = (size_t)(info->cursor - start)};
-    const struct weir_function *const *function = weir_function_all(&functions);
-    const struct weir_aggregate_function *const *aggregate = weir_aggregate_all(&aggregates);
-    for (size_t i = 0; i < prompt->table_count; i++)
-        match(&matches, prompt->tables[i]);
+    for (size_t i = 0; i < prompt->name_count; i++)
+        match(&matches, prompt->names[i]);
     for (size_t i = 0; i < WORD_COUNT && !memchr(start, '.', matches.size); i++)
         match(&matches, words[i]);
-    for (size_t i = 0; i < functions; i++)
-        match(&matches, function[i]->name);
-    for (size_t i = 0; i < aggregates; i++)
-        match(&matches, aggregate[i]->name);
     if (matches.count == 0 || strlen(matches.common) <= matches.size)
         return CC_REFRESH_BEEP;
     el_insertstr(line, matches.common + matches.size);
@@ -209,7 +200,7 @@ weir_status query_prompt(struct cli *cli, struct weir_query_session *session,
     weir_buffer_init(&prompt.text, &cli->context->memory);
     weir_arena_init(&prompt.arena, &cli->context->memory);
     /* a lake that is away only costs completion */
-    (void)!weir_query_tables(session, &prompt.arena, &prompt.tables, &prompt.table_count, NULL);
+    (void)!weir_query_names(session, &prompt.arena, &prompt.names, &prompt.name_count, NULL);
     history_path(path, sizeof path);
     history(lines, &event, H_SETSIZE, 1000);
     history(lines, &event, H_LOAD, path);
