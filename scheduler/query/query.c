@@ -125,8 +125,9 @@ static weir_status find_table(void *self, const struct weir_table_name *name,
     return WEIR_OK;
 }
 
-weir_status weir_query_tables(struct weir_query_session *session, struct weir_arena *arena,
-                              const char ***ret_names, size_t *ret_count, struct weir_error *reterr)
+static weir_status lake_tables(struct weir_query_session *session, struct weir_arena *arena,
+                               const char ***ret_names, size_t *ret_count,
+                               struct weir_error *reterr)
 {
     static const char *const layers[] = {"bronze", "silver", "gold"};
     const struct weir_catalog *catalog = session->options.catalog;
