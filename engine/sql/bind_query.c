@@ -332,8 +332,11 @@ static weir_status distinct_on(struct query *query, const struct nodes *keys,
                                                    .end = WEIR_CURRENT_ROW};
     window->window_count = 1;
     window->partition = *keys;
-    window->sort = sort;
     window->sort_count = sort_count;
+    /* its own: the projection above puts columns of its own into the list of ORDER BY */
+    WEIR_TRY(weir_arena_zero(sql->arena, sort_count + 1, sizeof *sort, &window->sort, reterr));
+    if (sort_count)
+        memcpy(window->sort, sort, sort_count * sizeof *sort);
     WEIR_TRY(sql_column_new(sql, "row_number", &number, &row_number, reterr));
     WEIR_TRY(numbers_add(sql, &window->columns, row_number, reterr));
     WEIR_TRY(sql_column_node(sql, row_number, -1, &column, reterr));

@@ -513,6 +513,24 @@ static weir_status bind_scalar(struct query *query, const PgQuery__SubLink *link
 }
 
 /* ARRAY(subquery) = (SELECT array_agg(c) FROM (subquery)), an empty list for no rows */
+/* ARRAY() of no rows is a list of nothing, though array_agg gives null. */
+static weir_status array_or_empty(struct query *query, uint32_t column, int location,
+                                  struct weir_node **ret, struct weir_error *reterr)
+{
+    struct sql *sql = query->sql;
+    struct weir_vector empty;
+    struct weir_node *both;
+    WEIR_TRY(weir_node_new(sql->arena, WEIR_NODE_COALESCE, 2, location, &both, reterr));
+    WEIR_TRY(sql_column_node(sql, column, location, &both->arguments[0], reterr));
+    both->type = both->arguments[0]->type;
+    WEIR_TRY(weir_vector_make(sql->arena, &both->type, 1, 0, &empty, reterr));
+    empty.count = 1;
+    empty.offsets[0] = empty.offsets[1] = 0;
+    WEIR_TRY(weir_node_value(sql->arena, &empty, 0, &both->arguments[1], reterr));
+    *ret = both;
+    return WEIR_OK;
+}
+
 static weir_status bind_array(struct query *query, const PgQuery__SubLink *link,
                               struct weir_node **ret, struct weir_error *reterr)
 {
@@ -538,7 +556,7 @@ static weir_status bind_array(struct query *query, const PgQuery__SubLink *link,
     aggregate->calls = call;
     aggregate->call_count = 1;
     WEIR_TRY(pending_add(query, aggregate, WEIR_JOIN_SINGLE, NULL, reterr));
-    return sql_column_node(sql, column, link->location, ret, reterr);
+    return array_or_empty(query, column, link->location, ret, reterr);
 }
 
 static weir_status bind_exists(struct query *query, const PgQuery__SubLink *link,

@@ -221,15 +221,15 @@ static weir_status push_union(struct sql *sql, struct logical *plan, const struc
 }
 
 /* True if the condition cannot hold for a row whose columns of `of` are all null. */
-static bool rejects_null(struct sql *sql, const struct weir_node *node, const struct columns *of,
-                         struct weir_error *reterr)
+static bool rejects_null(const struct weir_node *node, const struct columns *of)
 {
-    struct columns used;
     if (node->kind == WEIR_NODE_IS_NULL)
         return node->negated && node->arguments[0]->kind == WEIR_NODE_COLUMN &&
                columns_have(of, node->arguments[0]->index);
     bool three = (node->kind == WEIR_NODE_COMPARE && node->compare < WEIR_DISTINCT) ||
-                 (node->kind == WEIR_NODE_IN);
+                 (node->kind == WEIR_NODE_IN) ||
+                 (node->kind == WEIR_NODE_CALL && node->function->name[0] == '~' &&
+                  (node->function->flags & WEIR_FUNCTION_STRICT));
     for (uint32_t i = 0; three && i < node->argument_count; i++) {
         const struct weir_node *side = node->arguments[i];
         while (side->kind == WEIR_NODE_CAST || side->kind == WEIR_NODE_FIELD ||
@@ -239,10 +239,6 @@ static bool rejects_null(struct sql *sql, const struct weir_node *node, const st
         if (side->kind == WEIR_NODE_COLUMN && columns_have(of, side->index))
             return true;
     }
-    if (node->kind == WEIR_NODE_CALL && node->function->name[0] == '~' &&
-        columns_new(sql, &used, reterr) == WEIR_OK &&
-        columns_of_node(sql, node, &used, reterr) == WEIR_OK)
-        return columns_meet(&used, of);
     return false;
 }
 
@@ -252,8 +248,8 @@ static void strengthen(struct sql *sql, struct logical *plan, const struct nodes
 {
     bool left = false, right = false;
     for (uint32_t i = 0; i < conditions->count; i++) {
-        left = left || rejects_null(sql, conditions->items[i], &sides[0], reterr);
-        right = right || rejects_null(sql, conditions->items[i], &sides[1], reterr);
+        left = left || rejects_null(conditions->items[i], &sides[0]);
+        right = right || rejects_null(conditions->items[i], &sides[1]);
     }
     if (plan->join == WEIR_JOIN_LEFT && right)
         plan->join = WEIR_JOIN_INNER;
