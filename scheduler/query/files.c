@@ -1,8 +1,9 @@
-/* FROM 'path': Parquet files as one table. */
+/* FROM 'path': Parquet, NDJSON or CSV files as one table. */
 #include "scheduler/query/files_int.h"
 
 #include "connectors/file/file_source.h"
 #include "formats/parquet/scan.h"
+#include "scheduler/query/text_files.h"
 
 #include <string.h>
 
@@ -120,6 +121,25 @@ out:
 
 /* ---- any ---- */
 
+/* What the path's end says; a path that ends in a wildcard: what the first file's does. */
+static weir_status open_format(struct weir_context *context, struct weir_account *account,
+                               const char *path, const struct weir_file_entry *entries,
+                               struct opened *opened, struct weir_error *reterr)
+{
+    enum query_text_format format = query_text_format_of(path);
+    if (format == QUERY_TEXT_NONE)
+        format = query_text_format_of(entries[0].path);
+    if (ends_with(path, ".parquet") || ends_with(entries[0].path, ".parquet"))
+        return open_parquet(context, account, entries, opened, reterr);
+    if (format == QUERY_TEXT_NONE)
+        return weir_fail(reterr, WEIR_UNSUPPORTED,
+                         "'%s': files are read whose name ends in .parquet, .ndjson, .jsonl, "
+                         ".json, .csv or .tsv (text also with .gz, .zst or .lz4 behind)",
+                         path);
+    return query_text_source(account, format, opened->files, entries, opened->count, &opened->inner,
+                             reterr);
+}
+
 static weir_status open_files(struct opened *opened, struct weir_account *account,
                               const struct weir_file_entry *entries, size_t count,
                               struct weir_error *reterr)
@@ -172,13 +192,8 @@ weir_status weir_query_files(struct weir_context *context, struct weir_account *
                        : weir_fail(reterr, WEIR_NOT_FOUND, "no file matches '%s'", path);
         goto out;
     }
-    if (!ends_with(path, ".parquet")) {
-        status = weir_fail(reterr, WEIR_UNSUPPORTED,
-                           "'%s': files are read whose name ends in .parquet", path);
-        goto out;
-    }
     WEIR_TRY_OUT(status, open_files(opened, account, entries, count, reterr));
-    WEIR_TRY_OUT(status, open_parquet(context, account, entries, opened, reterr));
+    WEIR_TRY_OUT(status, open_format(context, account, path, entries, opened, reterr));
     *ret_source = (struct weir_table_source){wrapped(opened->inner.operations, operations), opened};
     opened = NULL;
 out:
