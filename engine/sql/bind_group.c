@@ -272,9 +272,32 @@ static weir_status check_grouped(struct query *query, const struct columns *hidd
 }
 
 /* Everything bound so far is over the ungrouped rows: keys become their columns. */
+static weir_status regroup_window(struct query *query, const struct columns *hidden,
+                                  struct window *window, struct weir_error *reterr)
+{
+    struct weir_aggregate_call *call = &window->call.aggregate;
+    for (uint32_t i = 0; i < call->argument_count; i++) {
+        WEIR_TRY(visit_swap(query, &call->arguments[i], reterr));
+        WEIR_TRY(check_grouped(query, hidden, call->arguments[i], reterr));
+    }
+    if (call->filter) {
+        WEIR_TRY(visit_swap(query, &call->filter, reterr));
+        WEIR_TRY(check_grouped(query, hidden, call->filter, reterr));
+    }
+    for (uint32_t i = 0; i < window->partition.count; i++) {
+        WEIR_TRY(visit_swap(query, &window->partition.items[i], reterr));
+        WEIR_TRY(check_grouped(query, hidden, window->partition.items[i], reterr));
+    }
+    for (uint32_t i = 0; i < window->order_count; i++) {
+        WEIR_TRY(visit_swap(query, &window->order[i].node, reterr));
+        WEIR_TRY(check_grouped(query, hidden, window->order[i].node, reterr));
+    }
+    return WEIR_OK;
+}
+
 weir_status query_regroup(struct query *query, struct logical *plan, struct targets *targets,
                           struct weir_node **having, struct sort_item *sort, uint32_t sort_count,
-                          struct weir_error *reterr)
+                          struct nodes *distinct, struct weir_error *reterr)
 {
     struct columns hidden;
     WEIR_TRY(columns_of_output(query->sql, query->plan, &hidden, reterr));
@@ -296,17 +319,12 @@ weir_status query_regroup(struct query *query, struct logical *plan, struct targ
         WEIR_TRY(visit_swap(query, &sort[i].node, reterr));
         WEIR_TRY(check_grouped(query, &hidden, sort[i].node, reterr));
     }
-    for (struct window *window = query->windows; window; window = window->next) {
-        struct weir_aggregate_call *call = &window->call.aggregate;
-        for (uint32_t i = 0; i < call->argument_count; i++)
-            WEIR_TRY(visit_swap(query, &call->arguments[i], reterr));
-        if (call->filter)
-            WEIR_TRY(visit_swap(query, &call->filter, reterr));
-        for (uint32_t i = 0; i < window->partition.count; i++)
-            WEIR_TRY(visit_swap(query, &window->partition.items[i], reterr));
-        for (uint32_t i = 0; i < window->order_count; i++)
-            WEIR_TRY(visit_swap(query, &window->order[i].node, reterr));
+    for (uint32_t i = 0; i < distinct->count; i++) {
+        WEIR_TRY(visit_swap(query, &distinct->items[i], reterr));
+        WEIR_TRY(check_grouped(query, &hidden, distinct->items[i], reterr));
     }
+    for (struct window *window = query->windows; window; window = window->next)
+        WEIR_TRY(regroup_window(query, &hidden, window, reterr));
     for (struct pending *pending = query->pending; pending; pending = pending->next) {
         WEIR_TRY(swap_plan(query, pending->plan, reterr));
         for (uint32_t i = 0; i < pending->conditions.count; i++)

@@ -476,7 +476,8 @@ static weir_status plain_select(struct query *query, const PgQuery__SelectStmt *
     struct logical *plan = query->plan;
     if (grouped) {
         WEIR_TRY(query_group_plan(query, &plan, reterr));
-        WEIR_TRY(query_regroup(query, plan, &targets, &having, sort, sort_count, reterr));
+        WEIR_TRY(
+            query_regroup(query, plan, &targets, &having, sort, sort_count, &distinct, reterr));
     }
     WEIR_TRY(query_attach(query, &plan, reterr));
     if (having) {

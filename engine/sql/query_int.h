@@ -127,7 +127,7 @@ weir_status query_group_plan(struct query *query, struct logical **ret,
 /* What was bound over the ungrouped rows: keys become their columns, others are refused. */
 weir_status query_regroup(struct query *query, struct logical *plan, struct targets *targets,
                           struct weir_node **having, struct sort_item *sort, uint32_t sort_count,
-                          struct weir_error *reterr) WEIR_MUST_CHECK;
+                          struct nodes *distinct, struct weir_error *reterr) WEIR_MUST_CHECK;
 struct cte *query_find_cte(struct query *query, const char *name);
 /* In place: subtrees equal to keys[i] become column columns[i]. */
 weir_status swap_equal(struct sql *sql, struct weir_node **at, const struct nodes *keys,
