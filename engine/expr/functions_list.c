@@ -54,12 +54,14 @@ static bool is_empty(const struct weir_node *node)
 weir_status list_bind_element(struct weir_arena *arena, struct weir_node *call, uint32_t list,
                               uint32_t value, struct weir_error *reterr)
 {
-    WEIR_TRY(list_bind(arena, call, list, reterr));
     struct weir_node **left = &call->arguments[list], **right = &call->arguments[value];
-    struct weir_node element = {.type = (*left)->type.children[0].type, .unknown = is_empty(*left)};
+    bool empty = is_empty(*left), null = (*left)->unknown;
+    WEIR_TRY(list_bind(arena, call, list, reterr));
+    struct weir_node element = {.type = (*left)->type.children[0].type, .unknown = empty};
     struct weir_type common;
     if (!weir_type_common(&element, *right, &common))
         return bind_wrong(call, reterr);
+    (*left)->unknown = null; /* NULL is a list of whatever is looked for in it */
     WEIR_TRY(as_list_of(arena, &common, left, reterr));
     return weir_node_cast(arena, *right, &common, true, false, right, reterr);
 }

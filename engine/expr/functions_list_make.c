@@ -211,6 +211,17 @@ static int64_t long_at(const struct weir_lane *lane, uint32_t row, int64_t other
                : otherwise;
 }
 
+/* Place from 1, within the list; `upper`: where places grow towards, so 0 and size + 1 are beyond.
+ */
+static int64_t place_of(int64_t place, int64_t size, bool upper)
+{
+    if (place < 0)
+        place = place < -size ? 0 : size + place + 1;
+    if (upper)
+        return place > size ? size : place;
+    return place < 1 ? 1 : place;
+}
+
 /* Bounds count from 1, negative ones from the end; a null one is open. */
 static weir_status evaluate_slice(struct weir_evaluation *evaluation, const struct weir_node *call,
                                   const struct weir_vector *arguments, struct weir_vector *ret,
@@ -227,16 +238,17 @@ static weir_status evaluate_slice(struct weir_evaluation *evaluation, const stru
     for (uint32_t i = 0; i < evaluation->count; i++) {
         uint32_t at = weir_lane(&list.lane, i);
         int64_t first = list.offsets[at], size = list.offsets[at + 1] - first,
-                from = long_at(&low, i, 1), to = long_at(&high, i, size), step = long_at(&by, i, 1);
-        from = from < 0 ? (from < -size ? 1 : size + from + 1) : from < 1 ? 1 : from;
-        to = to < 0 ? (to < -size ? 0 : size + to + 1) : to > size ? size : to;
+                step = long_at(&by, i, 1), from = long_at(&low, i, step < 0 ? size : 1),
+                to = long_at(&high, i, step < 0 ? 1 : size);
+        from = place_of(from, size, step < 0);
+        to = place_of(to, size, step > 0);
         if (weir_lane_valid(&list.lane, i)) {
             weir_bit_set(ret->validity, i);
             if (step == 0)
                 WEIR_TRY(weir_evaluation_fail(evaluation, call, i, reterr, "a step of 0"));
             for (int64_t e = from; step > 0 && e <= to; e = step > to - e ? to + 1 : e + step)
                 pick(&picked, 0, (uint32_t)(first + e - 1));
-            for (int64_t e = to; step < 0 && e >= from; e = step < from - e ? from - 1 : e + step)
+            for (int64_t e = from; step < 0 && e >= to; e = step < to - e ? to - 1 : e + step)
                 pick(&picked, 0, (uint32_t)(first + e - 1));
         }
         picked.offsets[i + 1] = (int32_t)picked.count;

@@ -533,6 +533,44 @@ static weir_status evaluate_greatest(struct weir_evaluation *evaluation,
                                ret, reterr);
 }
 
+/* ---- factorial, bit_count ---- */
+
+static weir_status evaluate_whole(struct weir_evaluation *evaluation, const struct weir_node *call,
+                                  const struct weir_vector *arguments, struct weir_vector *ret,
+                                  struct weir_error *reterr)
+{
+    bool factorial = call->function->name[0] == 'f', narrow = arguments[0].type->id == WEIR_INT;
+    struct weir_lane lane = weir_lane_of(&arguments[0]);
+    WEIR_TRY(weir_result_flat(evaluation, &call->type, ret, reterr));
+    for (uint32_t i = 0; i < evaluation->count; i++) {
+        uint32_t at = weir_lane(&lane, i);
+        int64_t value = narrow ? ((const int32_t *)lane.flat->values)[at]
+                               : ((const int64_t *)lane.flat->values)[at],
+                made = 1;
+        bool bad = factorial && value < 0;
+        if (!row_valid(ret, i))
+            continue;
+        for (int64_t n = 2; factorial && !bad && n <= value; n++)
+            bad = __builtin_mul_overflow(made, n, &made);
+        if (!factorial)
+            made = __builtin_popcountll(narrow ? (uint64_t)(uint32_t)value : (uint64_t)value);
+        ((int64_t *)ret->values)[i] = made;
+        if (bad)
+            WEIR_TRY(weir_evaluation_fail(evaluation, call, i, reterr, "%s out of range",
+                                          weir_type_name(call->type.id)));
+    }
+    return WEIR_OK;
+}
+
+static weir_status bind_whole(struct weir_arena *arena, struct weir_node *call,
+                              struct weir_error *reterr)
+{
+    if (call->arguments[0]->type.id != WEIR_INT)
+        WEIR_TRY(bind_as(arena, call, 0, WEIR_LONG, reterr));
+    call->type = (struct weir_type){.id = WEIR_LONG};
+    return WEIR_OK;
+}
+
 #define NUMBER(name, signature, doc, least, most, bind, evaluate)                                  \
     {                                                                                              \
         name, "numbers", signature, doc, WEIR_FUNCTION_STRICT, least, most, bind, evaluate, NULL   \
@@ -598,6 +636,8 @@ const struct weir_function functions_number[] = {
     NUMBER("xor", "xor(a, b)", "bits of one of them", 2, 2, bind_integers, evaluate_integers),
     NUMBER("~", "~ a, or text ~ pattern", "every bit turned; whether a part of the text matches", 1,
            2, bind_tilde, evaluate_integers),
+    NUMBER("factorial", "factorial(n)", "1 * 2 * ... * n", 1, 1, bind_whole, evaluate_whole),
+    NUMBER("bit_count", "bit_count(x)", "how many bits are set", 1, 1, bind_whole, evaluate_whole),
     NUMBER("width_bucket", "width_bucket(x, from, to, count)",
            "which of `count` equal ranges x is in, from 1; 0 below, count + 1 above", 4, 4,
            bind_bucket, evaluate_bucket),

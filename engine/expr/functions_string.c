@@ -232,7 +232,7 @@ static weir_status evaluate_length(struct weir_evaluation *evaluation, const str
                                    const struct weir_vector *arguments, struct weir_vector *ret,
                                    struct weir_error *reterr)
 {
-    bool bytes = call->function->name[0] == 'o';
+    bool bytes = call->function->name[0] != 'l' && call->function->name[0] != 'c';
     struct weir_lane text = weir_lane_of(&arguments[0]);
     WEIR_TRY(weir_result_flat(evaluation, &call->type, ret, reterr));
     for (uint32_t i = 0; i < evaluation->count; i++) {
@@ -531,6 +531,7 @@ const struct weir_function functions_string[] = {
     STRICT("character_length", "character_length(text)", "characters", 1, 1, text_to_long,
            evaluate_length),
     STRICT("octet_length", "octet_length(text)", "bytes", 1, 1, text_to_long, evaluate_length),
+    STRICT("strlen", "strlen(text)", "bytes", 1, 1, text_to_long, evaluate_length),
     STRICT("position", "position(part IN text)", "where the part begins, from 1; 0 = nowhere", 2, 2,
            text_to_long, evaluate_position),
     STRICT("strpos", "strpos(text, part)", "where the part begins, from 1; 0 = nowhere", 2, 2,
