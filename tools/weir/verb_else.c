@@ -2,6 +2,8 @@
 #include "tools/weir/cli.h"
 
 #include "connectors/kafka/kafka.h"
+#include "engine/exec/aggregate.h"
+#include "engine/expr/ir.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,10 +150,50 @@ weir_status verb_version(struct cli *cli, struct weir_error *reterr)
     return WEIR_OK;
 }
 
+static void print_cell(const char *text)
+{
+    for (; text && *text; text++)
+        printf(*text == '|' ? "\\|" : "%c", *text);
+}
+
+static void print_function(const char *signature, const char *doc)
+{
+    printf("| `");
+    print_cell(signature);
+    printf("` | ");
+    print_cell(doc);
+    printf(" |\n");
+}
+
+/* The part of docs/sql.md that is made from the registries. */
+static void help_functions(void)
+{
+    size_t count;
+    const struct weir_function *const *functions = weir_function_all(&count);
+    const char *group = "";
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(group, functions[i]->group) != 0) {
+            group = functions[i]->group;
+            printf("### Functions: %s\n\n| function | |\n|---|---|\n", group);
+        }
+        print_function(functions[i]->signature, functions[i]->doc);
+        if (i + 1 == count || strcmp(group, functions[i + 1]->group) != 0)
+            printf("\n");
+    }
+    const struct weir_aggregate_function *const *aggregates = weir_aggregate_all(&count);
+    printf("### Aggregates\n\n| aggregate | |\n|---|---|\n");
+    for (size_t i = 0; i < count; i++)
+        print_function(aggregates[i]->signature, aggregates[i]->doc);
+}
+
 weir_status verb_help(struct cli *cli, struct weir_error *reterr)
 {
     if (cli->argument_count == 0) {
         cli_help(NULL);
+        return WEIR_OK;
+    }
+    if (strcmp(cli->arguments[0], "functions") == 0) {
+        help_functions();
         return WEIR_OK;
     }
     const struct verb *verb = verb_find(cli->arguments[0], strlen(cli->arguments[0]));

@@ -37,7 +37,7 @@ const struct verb verbs[] = {
     {"query", "Look", "[SQL]", "SQL over the lake's tables and over files; never writes", "poqilT",
      "PostgreSQL's grammar over tables of the lake (silver.device, bronze.inventory.snapshots, t "
      "FOR "
-     "VERSION AS OF 'tag')\nand Parquet files (FROM 'data/*.parquet'). Without SQL it reads "
+     "VERSION AS OF 'tag')\nand files (FROM 'data/*.parquet', .ndjson, .csv). Without SQL it reads "
      "standard "
      "input, or prompts on a terminal.\nFunctions and syntax: docs/sql.md. Exit 2: the SQL is "
      "wrong, 1: "
@@ -68,7 +68,8 @@ const struct verb verbs[] = {
     {"completion", "Else", "bash|zsh|fish", "shell completion script", "",
      "Example: weir completion bash > /etc/bash_completion.d/weir", verb_completion},
     {"version", "Else", "", "version of Weir and of what it is made with", "o", "", verb_version},
-    {"help", "Else", "[VERB]", "this text, or all about one verb", "", "", verb_help},
+    {"help", "Else", "[VERB]", "this text, or all about one verb; `functions`: those of SQL", "",
+     "", verb_help},
 };
 const size_t verb_count = sizeof verbs / sizeof *verbs;
 
