@@ -193,7 +193,11 @@ static weir_status as_columns(struct physical *physical, struct weir_operator **
             WEIR_TRY(numbers_add(sql, &made, column, reterr));
             extra = true;
         }
-        ret_positions[i] = (uint32_t)position_of(&made, column);
+        int position = position_of(&made, column);
+        if (position < 0)
+            return weir_fail(reterr, WEIR_INTERNAL, "column %s#%u is not there",
+                             sql->columns[column].name, column);
+        ret_positions[i] = (uint32_t)position;
     }
     if (!extra)
         return WEIR_OK;
