@@ -69,6 +69,8 @@ weir_status exec_push(struct exec_chain *next, const struct weir_batch *batch,
     struct weir_operator *producer = run->producers[next->at];
     if (batch->count == 0)
         return WEIR_OK;
+    /* one batch may become many in a join: whoever asks to stop does not wait for all of them */
+    WEIR_TRY(weir_context_check(run->exec->context, reterr));
     if (producer) {
         atomic_fetch_add_explicit(&producer->counters.rows_out, batch->count, memory_order_relaxed);
         atomic_fetch_add_explicit(&producer->counters.batches_out, 1, memory_order_relaxed);
