@@ -120,11 +120,25 @@ static void stream_close(struct text_stream *stream)
     weir_buffer_done(&stream->data);
 }
 
+/* One step of decompression: errors of reading name the file themselves, of decoding do not. */
+static weir_status stream_unpack(struct text_stream *stream, struct weir_error *reterr)
+{
+    size_t size = stream->raw.size - stream->raw_at, used = 0;
+    weir_status status = size ? weir_stream_decode(stream->decoder,
+                                                   stream->raw.data + stream->raw_at, size,
+                                                   TEXT_READ_SIZE, &stream->data, &used, reterr)
+                              : weir_stream_finish(stream->decoder, TEXT_READ_SIZE, &stream->data,
+                                                   &stream->ended, reterr);
+    stream->raw_at += used;
+    if (status != WEIR_OK)
+        weir_error_prefix(reterr, "%s", stream->file->path);
+    return status;
+}
+
 static weir_status stream_fill_packed(struct text_stream *stream, struct weir_error *reterr)
 {
     struct weir_buffer *raw = &stream->raw;
-    size_t used, before = stream->data.size;
-    bool done;
+    size_t before = stream->data.size;
     while (stream->data.size == before && !stream->ended) {
         if (stream->raw_at == raw->size && stream->next < stream->file->size) {
             weir_buffer_clear(raw);
@@ -133,15 +147,7 @@ static weir_status stream_fill_packed(struct text_stream *stream, struct weir_er
                 weir_file_read_at(stream->file->file, stream->next, TEXT_READ_SIZE, raw, reterr));
             stream->next += raw->size;
         }
-        if (stream->raw_at < raw->size) {
-            WEIR_TRY(weir_stream_decode(stream->decoder, raw->data + stream->raw_at,
-                                        raw->size - stream->raw_at, TEXT_READ_SIZE, &stream->data,
-                                        &used, reterr));
-            stream->raw_at += used;
-            continue;
-        }
-        WEIR_TRY(weir_stream_finish(stream->decoder, TEXT_READ_SIZE, &stream->data, &done, reterr));
-        stream->ended = done;
+        WEIR_TRY(stream_unpack(stream, reterr));
     }
     return WEIR_OK;
 }
@@ -176,8 +182,6 @@ static weir_status stream_fill(struct text_stream *stream, struct weir_error *re
         stream->next += stream->data.size - before;
         stream->ended = stream->next >= stream->file->size;
     }
-    if (status != WEIR_OK)
-        weir_error_prefix(reterr, "%s", stream->file->path);
     return status;
 }
 
