@@ -173,13 +173,12 @@ static void tell_progress(struct phase *phase)
     atomic_flag_clear(&exec->telling);
 }
 
-static uint64_t source_rows(const struct weir_operator *operator)
+static uint64_t source_rows(const struct weir_operator *step)
 {
     bool exact;
-    return operator&& operator->kind == WEIR_OP_SCAN
-               ?
-               operator->source->operations->row_count(operator->source->self, &exact)
-               : 0;
+    if (step->kind != WEIR_OP_SCAN)
+        return 0;
+    return step->source->operations->row_count(step->source->self, &exact);
 }
 
 static uint64_t plan_rows(const struct weir_operator *operator)

@@ -147,8 +147,15 @@ static inline void values_close(struct weir_scan *scan)
     free(scan);
 }
 
+static inline uint64_t values_row_count(void *self, bool *ret_exact)
+{
+    *ret_exact = true;
+    return ((const struct values *)self)->count;
+}
+
 static const struct weir_table_source_operations values_operations = {
     .kind = "values",
+    .row_count = values_row_count,
     .open = values_open,
     .morsel_count = values_morsel_count,
     .morsel_open = values_morsel_open,
