@@ -17,6 +17,7 @@
 #define WEIR_EXPRESSION_SIZE_MAX      (64u << 10)  /* bytes of one SQL expression */
 #define WEIR_EXPRESSION_OPERATORS_MAX 5000         /* libpg_query recurses: see libs.md */
 #define WEIR_SQL_SIZE_MAX      (256 << 10) /* bytes of one SQL statement */
+#define WEIR_SQL_VIEW_DEPTH_MAX 32 /* views within views */
 #define WEIR_SQL_OPERATORS_MAX 8000        /* words and operators of one: libpg_query recurses */
 #define WEIR_METADATA_SIZE_MAX                                                                     \
     (512u << 20)                        /* bytes of a metadata.json, manifest list or manifest */

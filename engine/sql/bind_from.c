@@ -81,6 +81,22 @@ static weir_status no_such_table(struct query *query, const struct weir_table_na
 static weir_status from_cte(struct query *query, struct cte *cte, const PgQuery__RangeVar *range,
                             struct logical **ret_plan, struct weir_error *reterr);
 
+static weir_status from_view(struct query *query, const PgQuery__RangeVar *range,
+                             const struct weir_table_name *name, const char *text,
+                             struct logical **ret_plan, struct weir_error *reterr)
+{
+    struct numbers columns = {0};
+    const char **names, *last = name->parts[name->part_count - 1],
+                        *schema = name->part_count > 1 ? name->parts[name->part_count - 2] : "";
+    char shown[256];
+    snprintf(shown, sizeof shown, "%s%s%s", schema, *schema ? "." : "", last);
+    WEIR_TRY(query_view(query, shown, text, range->location, ret_plan, &columns, &names, reterr));
+    WEIR_TRY(renamed(query, range->alias, names, columns.count, reterr));
+    return query_relation(query, range->alias ? "" : schema,
+                          range->alias ? range->alias->aliasname : last, names, columns.items,
+                          columns.count, reterr);
+}
+
 static weir_status from_table(struct query *query, const PgQuery__RangeVar *range,
                               struct logical **ret_plan, struct weir_error *reterr)
 {
@@ -99,8 +115,14 @@ static weir_status from_table(struct query *query, const PgQuery__RangeVar *rang
     if (name.part_count == 1 && sscanf(range->relname, "_weir_table_%u%c", &number, &tail) == 1 &&
         number < sql->rewritten_count)
         name = sql->rewritten[number];
-    weir_status status = sql->options->catalog->table(sql->options->catalog->self, &name, &source,
-                                                      reterr);
+    const struct weir_sql_catalog *catalog = sql->options->catalog;
+    const char *view = NULL;
+    if (catalog->view)
+        WEIR_TRY(weir_bind_at(&sql->binder, range->location,
+                              catalog->view(catalog->self, &name, &view, reterr)));
+    if (view)
+        return from_view(query, range, &name, view, ret_plan, reterr);
+    weir_status status = catalog->table(catalog->self, &name, &source, reterr);
     if (status != WEIR_OK)
         return no_such_table(query, &name, range->location, status, reterr);
     const char *last = name.parts[name.part_count - 1];
@@ -230,11 +252,13 @@ static weir_status series_list(struct query *query, const PgQuery__Node *node,
                            : "";
     if (strcmp(name, "unnest") == 0 && call->n_args == 1)
         return query_bind(query, call->args[0], ret, reterr);
-    if (call && (strcmp(name, "generate_series") == 0 || strcmp(name, "range") == 0))
+    if (call && (strcmp(name, "generate_series") == 0 || strcmp(name, "range") == 0 ||
+                 strcmp(name, "hop") == 0))
         return query_bind(query, node, ret, reterr);
-    return weir_bind_wrong(&query->sql->binder, weir_bind_location(node), reterr,
-                           "%s is no table function: there are unnest, generate_series and range",
-                           *name ? name : "this");
+    return weir_bind_wrong(
+        &query->sql->binder, weir_bind_location(node), reterr,
+        "%s is no table function: there are unnest, generate_series, range and hop",
+        *name ? name : "this");
 }
 
 /* unnest looks at what is left of it: it is put on top of that plan, not beside it. */

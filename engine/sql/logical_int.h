@@ -118,6 +118,8 @@ struct sql {
     const char *text;
     struct weir_table_name *rewritten; /* tables the grammar has no words for; rewrite.c */
     size_t rewritten_count;
+    struct parsed *views; /* their trees live as long as the statement's */
+    int view_depth;
     int depth;
 };
 

@@ -88,6 +88,10 @@ void query_init(struct query *query, struct sql *sql, struct query *outer);
 weir_status query_bind(struct query *query, const PgQuery__Node *node, struct weir_node **ret,
                        struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Whole SELECT: columns and names of the result. */
+/* view.c: the query a name stands for. location: of the name, for errors. */
+weir_status query_view(struct query *query, const char *name, const char *text, int location,
+                       struct logical **ret_plan, struct numbers *ret_columns,
+                       const char ***ret_names, struct weir_error *reterr) WEIR_MUST_CHECK;
 weir_status query_select(struct sql *sql, struct query *outer, struct cte *ctes,
                          const PgQuery__SelectStmt *select, struct logical **ret_plan,
                          struct numbers *ret_columns, const char ***ret_names,

@@ -1,8 +1,10 @@
-/* Between rewrite.c and sql.c. */
+/* Between rewrite.c, sql.c and view.c: a text, changed for the grammar, and its tree. */
 #ifndef WEIR_ENGINE_SQL_REWRITE_INT_H
 #define WEIR_ENGINE_SQL_REWRITE_INT_H
 
 #include "engine/sql/logical_int.h"
+
+#include <pg_query.h>
 
 struct edit { /* bytes [start, end) of the user's text became [made_start, made_end) */
     int start, end, made_start, made_end;
@@ -14,6 +16,26 @@ struct rewritten {
     struct edit *edits;
     size_t edit_count;
 };
+
+struct parsed {
+    const char *text; /* the user's */
+    struct rewritten rewritten;
+    struct weir_account account;
+    struct weir_buffer buffer;
+    PgQueryProtobufParseResult result;
+    PgQuery__ParseResult *tree;
+    struct parsed *next; /* views of one statement */
+};
+
+/* One statement's tree. USAGE: the binder's location is a byte of `text`. parsed_done after failure
+ * too; text outlives it. */
+weir_status sql_parse(struct sql *sql, const char *text, struct parsed *ret,
+                      struct weir_error *reterr) WEIR_MUST_CHECK;
+void parsed_done(struct parsed *parsed);
+/* The only statement as a query; kind NULL: EXPLAIN is refused too. */
+weir_status parsed_select(const struct parsed *parsed, enum weir_sql_kind *ret_kind,
+                          const PgQuery__SelectStmt **ret_select,
+                          struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* The text for the grammar, NUL behind, into the buffer. */
 weir_status sql_rewrite(struct sql *sql, const char *text, struct weir_buffer *buffer,

@@ -6,56 +6,63 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <pg_query.h>
-
-struct statement {
-    struct sql sql;
-    struct rewritten rewritten;
-    struct weir_account account;
-    struct weir_buffer text;
-    PgQueryProtobufParseResult parsed;
-    PgQuery__ParseResult *tree;
-};
-
-static weir_status parse(struct statement *statement, const char *text, struct weir_error *reterr)
+weir_status sql_parse(struct sql *sql, const char *text, struct parsed *ret,
+                      struct weir_error *reterr)
 {
-    struct sql *sql = &statement->sql;
-    WEIR_TRY(sql_rewrite(sql, text, &statement->text, &statement->rewritten, reterr));
-    sql->rewritten = statement->rewritten.names;
-    sql->rewritten_count = statement->rewritten.name_count;
-    statement->parsed = pg_query_parse_protobuf((const char *)statement->text.data);
-    if (statement->parsed.error)
-        return weir_bind_wrong(&sql->binder, statement->parsed.error->cursorpos - 1, reterr, "%s",
-                               statement->parsed.error->message);
-    statement->tree = pg_query__parse_result__unpack(
-        NULL, statement->parsed.parse_tree.len, (const uint8_t *)statement->parsed.parse_tree.data);
-    if (!statement->tree)
+    *ret = (struct parsed){.text = text};
+    weir_account_init(&ret->account, sql->arena->account, "sql text", 0);
+    weir_buffer_init(&ret->buffer, &ret->account);
+    WEIR_TRY(sql_rewrite(sql, text, &ret->buffer, &ret->rewritten, reterr));
+    sql->rewritten = ret->rewritten.names;
+    sql->rewritten_count = ret->rewritten.name_count;
+    ret->result = pg_query_parse_protobuf((const char *)ret->buffer.data);
+    if (ret->result.error)
+        return weir_bind_wrong(&sql->binder, ret->result.error->cursorpos - 1, reterr, "%s",
+                               ret->result.error->message);
+    ret->tree = pg_query__parse_result__unpack(NULL, ret->result.parse_tree.len,
+                                               (const uint8_t *)ret->result.parse_tree.data);
+    if (!ret->tree)
         return weir_fail(reterr, WEIR_USAGE, "the statement is nested too deeply");
-    if (statement->tree->n_stmts != 1)
+    if (ret->tree->n_stmts != 1)
         return weir_fail(reterr, WEIR_USAGE, "%zu statements where one is wanted",
-                         statement->tree->n_stmts);
+                         ret->tree->n_stmts);
     return WEIR_OK;
 }
 
-static weir_status find_select(struct statement *statement, enum weir_sql_kind *ret_kind,
-                               const PgQuery__SelectStmt **ret_select, struct weir_error *reterr)
+void parsed_done(struct parsed *parsed)
 {
-    const PgQuery__Node *node = statement->tree->stmts[0]->stmt;
-    *ret_kind = WEIR_SQL_QUERY;
-    if (node->node_case == PG_QUERY__NODE__NODE_EXPLAIN_STMT) {
-        *ret_kind = WEIR_SQL_EXPLAIN;
+    if (parsed->tree)
+        pg_query__parse_result__free_unpacked(parsed->tree, NULL);
+    pg_query_free_protobuf_parse_result(parsed->result);
+    weir_buffer_done(&parsed->buffer);
+}
+
+weir_status parsed_select(const struct parsed *parsed, enum weir_sql_kind *ret_kind,
+                          const PgQuery__SelectStmt **ret_select, struct weir_error *reterr)
+{
+    const PgQuery__Node *node = parsed->tree->stmts[0]->stmt;
+    enum weir_sql_kind kind = WEIR_SQL_QUERY;
+    if (ret_kind && node->node_case == PG_QUERY__NODE__NODE_EXPLAIN_STMT) {
+        kind = WEIR_SQL_EXPLAIN;
         for (size_t i = 0; i < node->explain_stmt->n_options; i++)
             if (strcmp(node->explain_stmt->options[i]->def_elem->defname, "analyze") == 0)
-                *ret_kind = WEIR_SQL_EXPLAIN_ANALYZE;
+                kind = WEIR_SQL_EXPLAIN_ANALYZE;
         node = node->explain_stmt->query;
     }
     if (!node || node->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
         return weir_fail(reterr, WEIR_USAGE,
                          "only queries: SELECT, WITH, VALUES, TABLE, EXPLAIN; SQL never writes to "
                          "the lake here");
+    if (ret_kind)
+        *ret_kind = kind;
     *ret_select = node->select_stmt;
     return WEIR_OK;
 }
+
+struct statement {
+    struct sql sql;
+    struct parsed parsed;
+};
 
 static void statement_init(struct statement *statement, struct weir_arena *arena, const char *text,
                            const struct weir_sql_options *options)
@@ -65,16 +72,18 @@ static void statement_init(struct statement *statement, struct weir_arena *arena
                 .options = options,
                 .text = text,
                 .binder = {.arena = arena, .now_micros = options->now_micros, .location = -1}}};
-    weir_account_init(&statement->account, arena->account, "sql text", 0);
-    weir_buffer_init(&statement->text, &statement->account);
 }
 
-static void statement_done(struct statement *statement)
+/* The byte of the user's text that an error is at, or -1. */
+static int statement_done(struct statement *statement)
 {
-    if (statement->tree)
-        pg_query__parse_result__free_unpacked(statement->tree, NULL);
-    pg_query_free_protobuf_parse_result(statement->parsed);
-    weir_buffer_done(&statement->text);
+    int at = statement->sql.binder.location;
+    if (at >= 0)
+        at = sql_original(&statement->parsed.rewritten, at);
+    parsed_done(&statement->parsed);
+    for (struct parsed *view = statement->sql.views; view; view = view->next)
+        parsed_done(view);
+    return at;
 }
 
 static weir_status plan_statement(struct statement *statement, struct weir_sql_plan *ret_plan,
@@ -86,7 +95,7 @@ static weir_status plan_statement(struct statement *statement, struct weir_sql_p
     struct logical *plan;
     struct numbers columns = {0};
     const char **names;
-    WEIR_TRY(find_select(statement, &made.kind, &select, reterr));
+    WEIR_TRY(parsed_select(&statement->parsed, &made.kind, &select, reterr));
     WEIR_TRY(sql_bind_query(sql, select, &plan, &columns, &names, reterr));
     WEIR_TRY(sql_decorrelate(sql, &plan, reterr));
     if (!sql->options->unoptimized)
@@ -102,14 +111,12 @@ weir_status weir_sql_plan(struct weir_arena *arena, const char *text,
 {
     struct statement statement;
     statement_init(&statement, arena, text, options);
-    weir_status status = parse(&statement, text, reterr);
+    weir_status status = sql_parse(&statement.sql, text, &statement.parsed, reterr);
     if (status == WEIR_OK)
         status = plan_statement(&statement, ret_plan, reterr);
+    int location = statement_done(&statement);
     if (ret_location)
-        *ret_location = statement.sql.binder.location < 0
-                            ? -1
-                            : sql_original(&statement.rewritten, statement.sql.binder.location);
-    statement_done(&statement);
+        *ret_location = location;
     return status;
 }
 
@@ -221,17 +228,16 @@ weir_status weir_sql_tables(struct weir_arena *arena, const char *text,
     struct statement statement;
     statement_init(&statement, arena, text, &none);
     struct tables tables = {.sql = &statement.sql, .capacity = 1000};
-    weir_status status = parse(&statement, text, reterr);
+    weir_status status = sql_parse(&statement.sql, text, &statement.parsed, reterr);
     if (status == WEIR_OK)
         status = weir_arena_zero(arena, tables.capacity, sizeof *tables.names, &tables.names,
                                  reterr);
     if (status == WEIR_OK)
-        status = visit_tables(&tables, &statement.tree->base, &statement.tree->base, reterr);
+        status = visit_tables(&tables, &statement.parsed.tree->base, &statement.parsed.tree->base,
+                              reterr);
+    int location = statement_done(&statement);
     if (ret_location)
-        *ret_location = statement.sql.binder.location < 0
-                            ? -1
-                            : sql_original(&statement.rewritten, statement.sql.binder.location);
-    statement_done(&statement);
+        *ret_location = location;
     if (status != WEIR_OK)
         return status;
     *ret_names = tables.names;

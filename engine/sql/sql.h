@@ -21,6 +21,10 @@ struct weir_sql_catalog {
     /* *ret_source stays the catalog's. NOT_FOUND when there is no such table. */
     weir_status (*table)(void *self, const struct weir_table_name *name,
                          const struct weir_table_source **ret_source, struct weir_error *reterr);
+    /* The query that a name stands for (a view), or *ret_sql NULL; asked first. The text stays the
+     * catalog's. May be NULL. */
+    weir_status (*view)(void *self, const struct weir_table_name *name, const char **ret_sql,
+                        struct weir_error *reterr);
     /* The nearest name there is, for "did you mean", or NULL. May be NULL. */
     const char *(*nearest)(void *self, const char *name);
     void *self;

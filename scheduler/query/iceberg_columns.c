@@ -65,6 +65,11 @@ static weir_status constant_of(const struct iceberg_source *source, const struct
                                struct weir_error *reterr)
 {
     const struct weir_bytes *value;
+    if (field->id == ICEBERG_FILE_ID) {
+        struct weir_bytes location = {(const uint8_t *)file->location, strlen(file->location)};
+        column->constant = true;
+        return weir_value_vector(arena, &field->type, &location, &column->value, reterr);
+    }
     const json_t *json = weir_schema_field_json(source->schema_json, field->id);
     const char *type = json_string_value(json_object_get(json, "type"));
     if (type && strcmp(type, "unknown") == 0) {

@@ -13,6 +13,7 @@
 #include "scheduler/query/iceberg_scan.h"
 
 #define ICEBERG_PATH_ID     2147483546  /* file_path of position deletes */
+#define ICEBERG_FILE_ID     2147483646  /* _file */
 #define ICEBERG_POS_ID      2147483545  /* pos of position deletes */
 #define ICEBERG_CACHE_BYTES (64u << 20) /* manifests kept between planning and scanning */
 

@@ -181,6 +181,9 @@ static weir_status add_file(void *self, const struct weir_manifest_entry *entry,
     if (file->content != 0)
         return weir_fail(reterr, WEIR_CORRUPT, "%.300s: a delete file among data files",
                          file->path);
+    const struct weir_iceberg_options *options = &scan->source->options;
+    if (options->wants && !options->wants(options->wants_self, file->path))
+        return WEIR_OK;
     WEIR_TRY(check_entry(scan->source, entry, &spec, reterr));
     if (!weir_prune_partition(scan->prune, file) || !weir_prune_columns(scan->prune, file)) {
         count_skipped(scan, file);

@@ -215,6 +215,21 @@ static weir_status snapshot_of_ref(struct iceberg_source *source, const char *re
     return status;
 }
 
+/* Iceberg spec, "Reserved Field IDs". */
+static weir_status add_file_column(struct iceberg_source *source, struct weir_error *reterr)
+{
+    struct weir_type *root = &source->schema.root;
+    struct weir_field *fields;
+    WEIR_TRY(
+        weir_arena_zero(&source->arena, root->child_count + 1, sizeof *fields, &fields, reterr));
+    if (root->child_count)
+        memcpy(fields, root->children, root->child_count * sizeof *fields);
+    fields[root->child_count++] = (struct weir_field){
+        .id = ICEBERG_FILE_ID, .name = "_file", .required = true, .type = {.id = WEIR_STRING}};
+    root->children = fields;
+    return WEIR_OK;
+}
+
 static weir_status choose(struct iceberg_source *source, const struct weir_iceberg_options *options,
                           struct weir_error *reterr)
 {
@@ -225,14 +240,16 @@ static weir_status choose(struct iceberg_source *source, const struct weir_icebe
         WEIR_TRY(snapshot_as_of(source, options->as_of_ms, reterr));
     else
         WEIR_TRY(snapshot_of_ref(source, options->ref ? options->ref : "main", &branch, reterr));
-    int32_t schema_id = branch || !source->has_snapshot ? -1 : source->snapshot.schema_id;
+    bool current = branch || !source->has_snapshot || options->current_schema;
+    int32_t schema_id = current ? -1 : source->snapshot.schema_id;
     source->schema_json = weir_metadata_schema_json(source->metadata, schema_id);
     if (!source->schema_json) /* schemas that nobody needed any more were dropped */
         source->schema_json = weir_metadata_schema_json(source->metadata, -1);
     if (!source->schema_json)
         return weir_fail(reterr, WEIR_CORRUPT, "the table has no schema %d", schema_id);
-    return weir_schema_read(&source->arena, source->schema_json, &source->schema, &source->refusals,
-                            &source->refusal_count, reterr);
+    WEIR_TRY(weir_schema_read(&source->arena, source->schema_json, &source->schema,
+                              &source->refusals, &source->refusal_count, reterr));
+    return options->file_column ? add_file_column(source, reterr) : WEIR_OK;
 }
 
 /* ---- manifests ------------------------------------------------------------------------------ */

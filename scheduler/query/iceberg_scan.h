@@ -34,6 +34,13 @@ struct weir_iceberg_options {
     int64_t snapshot_id;
     int64_t as_of_ms; /* the snapshot that was main's head at that time */
     const char *ref;  /* tag or branch */
+    /* Only data files for which it is true, by location; NULL: all. Any thread. `wanted_rows`: how
+     * many rows these have. */
+    bool (*wants)(void *self, const char *location);
+    void *wants_self;
+    uint64_t wanted_rows;
+    bool current_schema; /* the table's schema, not the snapshot's */
+    bool file_column;    /* a column `_file` behind the others: the location of the row's file */
 };
 
 /* NOT_FOUND names the snapshot, ref or time that is not there, and what is. The context and account

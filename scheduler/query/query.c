@@ -23,6 +23,8 @@ struct weir_query_session {
     struct weir_arena arena; /* names and known tables */
     struct weir_spill *spill;
     struct known *known;
+    const struct weir_query_name *names;
+    size_t name_count;
 };
 
 /* ---- the lake's tables ---- */
@@ -53,6 +55,34 @@ static weir_status version_options(const struct weir_table_name *name,
     return WEIR_OK;
 }
 
+static weir_status open_table(struct weir_query_session *session,
+                              const struct weir_iceberg_options *options, const char *metadata,
+                              struct weir_table_source *ret_source, struct weir_error *reterr)
+{
+    struct weir_context *context = session->options.context;
+    return metadata
+               ? weir_iceberg_metadata_source(context, &session->account, options, metadata,
+                                              ret_source, reterr)
+               : weir_iceberg_source_open(context, &session->account, options, ret_source, reterr);
+}
+
+/* NOT_FOUND: there is no such table. That it lacks the version is an error of the statement's. */
+static weir_status open_version(struct weir_query_session *session,
+                                const struct weir_iceberg_options *options, const char *metadata,
+                                struct weir_table_source *ret_source, struct weir_error *reterr)
+{
+    struct weir_iceberg_options head = {
+        .catalog = options->catalog, .table = options->table, .store = options->store};
+    struct weir_table_source source;
+    weir_status status = open_table(session, options, metadata, ret_source, reterr);
+    if (status != WEIR_NOT_FOUND ||
+        !(options->has_snapshot_id || options->has_as_of || options->ref) ||
+        open_table(session, &head, NULL, &source, NULL) != WEIR_OK)
+        return status;
+    source.operations->free(source.self);
+    return WEIR_USAGE;
+}
+
 static weir_status lake_table(struct weir_query_session *session,
                               const struct weir_table_name *name,
                               struct weir_table_source *ret_source, struct weir_error *reterr)
@@ -76,11 +106,8 @@ static weir_status lake_table(struct weir_query_session *session,
             snprintf(table + strlen(table), sizeof table - strlen(table), "%s%s", i ? "." : "",
                      name->parts[i]);
         options.table = table;
-        weir_status status = with ? weir_iceberg_metadata_source(own->context, &session->account,
-                                                                 &options, metadata, ret_source,
-                                                                 reterr)
-                                  : weir_iceberg_source_open(own->context, &session->account,
-                                                             &options, ret_source, reterr);
+        weir_status status = open_version(session, &options, with ? metadata : NULL, ret_source,
+                                          reterr);
         if (status != WEIR_NOT_FOUND || !with)
             return status;
     }
@@ -99,6 +126,41 @@ static weir_status key_of(struct weir_query_session *session, const struct weir_
                             name->timestamp ? name->timestamp : "");
 }
 
+/* ---- names of the caller's ---- */
+
+void weir_query_names_set(struct weir_query_session *session, const struct weir_query_name *names,
+                          size_t count)
+{
+    session->names = names;
+    session->name_count = count;
+}
+
+static const struct weir_query_name *given_name(const struct weir_query_session *session,
+                                                const struct weir_table_name *name)
+{
+    for (size_t i = 0; i < session->name_count; i++) {
+        const char *left = session->names[i].name;
+        bool same = !name->is_path && !name->version && !name->timestamp;
+        for (size_t p = 0; same && p < name->part_count; p++) {
+            size_t size = strlen(name->parts[p]);
+            same = (p == 0 || *left++ == '.') && strncmp(left, name->parts[p], size) == 0;
+            left += same ? size : 0;
+        }
+        if (same && !*left)
+            return &session->names[i];
+    }
+    return NULL;
+}
+
+static weir_status find_view(void *self, const struct weir_table_name *name, const char **ret_sql,
+                             struct weir_error *reterr)
+{
+    const struct weir_query_name *given = given_name(self, name);
+    (void)reterr;
+    *ret_sql = given ? given->sql : NULL;
+    return WEIR_OK;
+}
+
 static weir_status find_table(void *self, const struct weir_table_name *name,
                               const struct weir_table_source **ret_source,
                               struct weir_error *reterr)
@@ -106,6 +168,11 @@ static weir_status find_table(void *self, const struct weir_table_name *name,
     struct weir_query_session *session = self;
     struct known *known;
     char *key;
+    const struct weir_query_name *given = given_name(session, name);
+    if (given && given->source) {
+        *ret_source = given->source;
+        return WEIR_OK;
+    }
     WEIR_TRY(key_of(session, name, &key, reterr));
     for (known = session->known; known; known = known->next)
         if (strcmp(known->key, key) == 0) {
@@ -306,7 +373,7 @@ weir_status weir_query_run(struct weir_query_session *session, const char *text,
                            struct weir_query_statistics *ret_statistics,
                            struct weir_buffer *ret_excerpt, struct weir_error *reterr)
 {
-    struct weir_sql_catalog catalog = {find_table, near_table, session};
+    struct weir_sql_catalog catalog = {find_table, find_view, near_table, session};
     struct weir_sql_options options = {
         .catalog = &catalog,
         .now_micros = session->options.now_micros ? session->options.now_micros

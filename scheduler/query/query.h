@@ -31,6 +31,16 @@ weir_status weir_query_session_new(const struct weir_query_options *options,
                                    struct weir_error *reterr) WEIR_MUST_CHECK;
 void weir_query_session_free(struct weir_query_session *session); /* NULL-safe */
 
+/* A name that the caller gives a meaning to: SQL, or a source. Looked at before the lake. */
+struct weir_query_name {
+    const char *name; /* "silver.device" */
+    const char *sql;  /* NULL: source */
+    const struct weir_table_source *source;
+};
+/* Borrowed, for statements from now on, until given anew; count 0: none. */
+void weir_query_names_set(struct weir_query_session *session, const struct weir_query_name *names,
+                          size_t count);
+
 struct weir_query_result {
     /* First the columns, then batches in order; EXPLAIN gives one column of text. */
     weir_status (*begin)(void *self, const struct weir_type *type, struct weir_error *reterr);
