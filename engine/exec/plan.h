@@ -69,7 +69,7 @@ enum weir_frame_exclude {
 };
 struct weir_window_call {
     const char *name; /* row_number, rank, dense_rank, percent_rank, cume_dist, ntile, lag, lead,
-                         first_value, last_value, nth_value; NULL: an aggregate */
+                         first_value, last_value, nth_value, session; NULL: an aggregate */
     struct weir_aggregate_call aggregate; /* of a pure window function: arguments, filter and type
                                              only */
     bool ignore_nulls;

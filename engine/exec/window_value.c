@@ -365,6 +365,70 @@ static weir_status last_value(struct window_task *task, const struct weir_window
     return of_frame(task, call, true, result, reterr);
 }
 
+/* ---- session ---- */
+
+/* Whether a session ends between two moments: they are further apart than the gap. */
+static bool apart(int64_t before, int64_t after, int64_t gap)
+{
+    int64_t distance;
+    return __builtin_sub_overflow(after, before, &distance) || distance > gap;
+}
+
+/* Microseconds; false: null. */
+static weir_status gap_of(const struct weir_vector *gap, bool *ret_there, int64_t *ret_micros,
+                          struct weir_error *reterr)
+{
+    struct {
+        int32_t months, days;
+        int64_t micros;
+    } interval;
+    struct weir_lane lane = weir_lane_of(gap);
+    *ret_there = weir_lane_valid(&lane, 0);
+    if (!*ret_there)
+        return WEIR_OK;
+    memcpy(&interval, (const uint8_t *)lane.flat->values + (size_t)weir_lane(&lane, 0) * 16, 16);
+    if (interval.months ||
+        __builtin_mul_overflow((int64_t)interval.days, 86400000000LL, ret_micros) ||
+        __builtin_add_overflow(*ret_micros, interval.micros, ret_micros) || *ret_micros <= 0)
+        return weir_fail(reterr, WEIR_FAILED, "session takes a positive gap without months");
+    return WEIR_OK;
+}
+
+/* session(time, gap): the time of the first row of the session; the binder has the rows in order
+ * of time, nulls last: those are in none. */
+static weir_status session(struct window_task *task, const struct weir_window_call *call,
+                           struct window_result *result, struct weir_error *reterr)
+{
+    struct weir_vector times, gaps;
+    bool there = false;
+    int64_t gap = 0;
+    WEIR_TRY(weir_vector_make(task->arena, &call->aggregate.type, task->count, 0, &result->vector,
+                              reterr));
+    result->vector.count = task->count;
+    WEIR_TRY(with_validity(task, result, reterr));
+    if (task->count == 0)
+        return WEIR_OK;
+    WEIR_TRY(argument(task, call, 0, &times, reterr));
+    WEIR_TRY(argument(task, call, 1, &gaps, reterr));
+    WEIR_TRY(gap_of(&gaps, &there, &gap, reterr));
+    struct weir_lane lane = weir_lane_of(&times);
+    const int64_t *values = lane.flat->values;
+    int64_t *starts = result->vector.values;
+    for (uint32_t p = 0; p < task->partition_count; p++)
+        for (uint32_t row = task->partitions[p]; row < task->partitions[p + 1]; row++) {
+            if (!there || !weir_lane_valid(&lane, row)) {
+                starts[row] = 0;
+                put_null(result, row);
+                continue;
+            }
+            int64_t time = values[weir_lane(&lane, row)];
+            bool first = row == task->partitions[p] ||
+                         apart(values[weir_lane(&lane, row - 1)], time, gap);
+            starts[row] = first ? time : starts[row - 1];
+        }
+    return WEIR_OK;
+}
+
 /* ---- all of them ---- */
 
 static const struct {
@@ -384,6 +448,7 @@ static const struct {
     {"first_value", 1, first_value},
     {"last_value", 1, last_value},
     {"nth_value", 2, first_value},
+    {"session", 2, session},
 };
 
 weir_status window_function_run(struct window_task *task, const struct weir_window_call *call,

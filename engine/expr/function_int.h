@@ -76,6 +76,7 @@ extern const struct weir_function functions_number[];
 extern const struct weir_function functions_string[];
 extern const struct weir_function functions_regexp[];
 extern const struct weir_function functions_time[];
+extern const struct weir_function functions_time_window[];
 extern const struct weir_function functions_format[];
 extern const struct weir_function functions_calendar[];
 extern const struct weir_function functions_list[];

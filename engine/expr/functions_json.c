@@ -685,8 +685,8 @@ static weir_status evaluate_keys(struct weir_evaluation *evaluation, const struc
     struct weir_lane text = weir_lane_of(&arguments[0]), paths = {0};
     struct weir_arena *arena = evaluation->arena;
     WEIR_AUTO(weir_buffer)
-    ends = {.account = arena->account},
-    out = {.account = arena->account}, scratch = {.account = arena->account};
+    ends = {.account = arena->account}, out = {.account = arena->account},
+    scratch = {.account = arena->account};
     struct weir_vector *child;
     int32_t *offsets, zero = 0;
     if (call->argument_count == 2)

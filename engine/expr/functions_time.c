@@ -311,46 +311,6 @@ static weir_status evaluate_named_part(struct weir_evaluation *evaluation,
     return evaluate_part_of(evaluation, call, unit, &arguments[0], ret, reterr);
 }
 
-/* ---- date_bin ---- */
-
-static weir_status bind_bin(struct weir_arena *arena, struct weir_node *call,
-                            struct weir_error *reterr)
-{
-    WEIR_TRY(bind_as(arena, call, 0, WEIR_INTERVAL, reterr));
-    WEIR_TRY(bind_moment(arena, call, 1, reterr));
-    if (call->arguments[1]->type.id == WEIR_DATE)
-        WEIR_TRY(bind_as(arena, call, 1, WEIR_TIMESTAMP, reterr));
-    if (call->argument_count == 3)
-        WEIR_TRY(bind_as(arena, call, 2, call->arguments[1]->type.id, reterr));
-    call->type = call->arguments[1]->type;
-    return WEIR_OK;
-}
-
-static weir_status evaluate_bin(struct weir_evaluation *evaluation, const struct weir_node *call,
-                                const struct weir_vector *arguments, struct weir_vector *ret,
-                                struct weir_error *reterr)
-{
-    struct weir_lane stride = weir_lane_of(&arguments[0]), moment = weir_lane_of(&arguments[1]),
-                     origin = weir_lane_of(&arguments[call->argument_count == 3 ? 2 : 1]);
-    WEIR_TRY(weir_result_flat(evaluation, &call->type, ret, reterr));
-    for (uint32_t i = 0; i < evaluation->count; i++) {
-        struct weir_interval by;
-        if (ret->validity && !weir_bit_get(ret->validity, i))
-            continue;
-        memcpy(&by, (const uint8_t *)stride.flat->values + (size_t)weir_lane(&stride, i) * 16, 16);
-        int64_t width = by.days * DAY + by.micros,
-                from = call->argument_count == 3 ? micros_at(&origin, i) : 0;
-        if (by.months || width <= 0) {
-            WEIR_TRY(weir_evaluation_fail(evaluation, call, i, reterr,
-                                          "date_bin takes a positive stride without months"));
-            continue;
-        }
-        ((int64_t *)ret->values)[i] = from +
-                                      floor_divide(micros_at(&moment, i) - from, width) * width;
-    }
-    return WEIR_OK;
-}
-
 #define PART(name, doc)                                                                            \
     {                                                                                              \
         name, "times", name "(time)", doc, WEIR_FUNCTION_STRICT, 1, 1, bind_named_part,            \
@@ -364,9 +324,6 @@ const struct weir_function functions_time[] = {
      2, 2, bind_part, evaluate_part, NULL},
     {"extract", "times", "extract(unit FROM time)", "that part as a number", WEIR_FUNCTION_STRICT,
      2, 2, bind_part, evaluate_part, NULL},
-    {"date_bin", "times", "date_bin(stride, time, origin)",
-     "the start of the window of that width the time is in", WEIR_FUNCTION_STRICT, 2, 3, bind_bin,
-     evaluate_bin, NULL},
     PART("year", "its year"),
     PART("month", "its month, 1 to 12"),
     PART("day", "its day of the month"),

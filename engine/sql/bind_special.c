@@ -149,7 +149,7 @@ static const struct {
     {"cume_dist", 0, 0, WEIR_DOUBLE},       {"ntile", 1, 1, WEIR_LONG},
     {"lag", 1, 3, WEIR_TYPE_COUNT},         {"lead", 1, 3, WEIR_TYPE_COUNT},
     {"first_value", 1, 1, WEIR_TYPE_COUNT}, {"last_value", 1, 1, WEIR_TYPE_COUNT},
-    {"nth_value", 2, 2, WEIR_TYPE_COUNT},
+    {"nth_value", 2, 2, WEIR_TYPE_COUNT},   {"session", 2, 2, WEIR_TYPE_COUNT},
 };
 #define WINDOW_FUNCTION_COUNT (sizeof window_functions / sizeof *window_functions)
 
@@ -164,11 +164,12 @@ static int window_function(const char *name)
 static weir_status window_arguments(struct query *query, const PgQuery__FuncCall *tree, int which,
                                     struct weir_window_call *call, struct weir_error *reterr)
 {
-    static const struct weir_type number = {.id = WEIR_LONG};
+    static const struct weir_type number = {.id = WEIR_LONG}, interval = {.id = WEIR_INTERVAL};
     struct sql *sql = query->sql;
     struct weir_aggregate_call *inner = &call->aggregate;
     uint32_t count = (uint32_t)tree->n_args;
     call->name = window_functions[which].name;
+    bool session = strcmp(call->name, "session") == 0;
     if ((int)count < window_functions[which].arguments_min ||
         (int)count > window_functions[which].arguments_max)
         return weir_bind_wrong(&sql->binder, tree->location, reterr,
@@ -179,9 +180,10 @@ static weir_status window_arguments(struct query *query, const PgQuery__FuncCall
     inner->location = tree->location;
     for (uint32_t i = 0; i < count; i++) {
         WEIR_TRY(query_bind(query, tree->args[i], &inner->arguments[i], reterr));
-        const struct weir_type *type = i == 0   ? NULL
-                                       : i == 1 ? &number
-                                                : &inner->arguments[0]->type;
+        const struct weir_type *type = i == 0    ? NULL
+                                       : session ? &interval
+                                       : i == 1  ? &number
+                                                 : &inner->arguments[0]->type;
         if (i == 0 && window_functions[which].result != WEIR_TYPE_COUNT)
             type = &number;
         if (type)
@@ -267,6 +269,41 @@ static weir_status window_over(struct query *query, const PgQuery__WindowDef *ov
                  reterr);
 }
 
+/* session(time, gap): rows in order of time, whether ORDER BY says so or nothing does. */
+static weir_status session_order(struct query *query, struct window *window,
+                                 struct weir_error *reterr)
+{
+    struct sql *sql = query->sql;
+    struct weir_aggregate_call *call = &window->call.aggregate;
+    struct weir_node *time = call->arguments[0], *gap;
+    struct weir_type moment = {.id = WEIR_TIMESTAMP};
+    enum weir_type_id id = time->type.id;
+    if (id == WEIR_DATE || time->unknown)
+        WEIR_TRY(weir_bind_at(
+            &sql->binder, call->location,
+            weir_node_cast(sql->arena, time, &moment, true, false, &call->arguments[0], reterr)));
+    else if (id != WEIR_TIMESTAMP && id != WEIR_TIMESTAMPTZ)
+        return weir_bind_wrong(&sql->binder, call->location, reterr,
+                               "session takes a time and a gap, not a %s", weir_type_name(id));
+    WEIR_TRY(weir_node_fold(sql->arena, call->arguments[1], &gap, reterr));
+    if (gap->kind != WEIR_NODE_CONSTANT)
+        return weir_bind_wrong(&sql->binder, call->location, reterr,
+                               "the gap of a session is a constant");
+    call->arguments[1] = gap;
+    if (window->order_count && (!weir_node_equal(window->order[0].node, time) ||
+                                window->order[0].descending || window->order[0].nulls_first))
+        return weir_bind_wrong(&sql->binder, call->location, reterr,
+                               "session needs ORDER BY its time, ascending, or no ORDER BY");
+    if (!window->order_count) {
+        WEIR_TRY(weir_arena_zero(sql->arena, 1, sizeof *window->order, &window->order, reterr));
+        WEIR_TRY(weir_node_copy(sql->arena, time, NULL, NULL, &window->order[0].node, reterr));
+        window->order[0].node->unknown = false;
+        window->order_count = 1;
+    }
+    call->type = call->arguments[0]->type;
+    return WEIR_OK;
+}
+
 static weir_status bind_window(struct query *query, const PgQuery__FuncCall *tree, const char *name,
                                struct weir_node **ret, struct weir_error *reterr)
 {
@@ -287,6 +324,8 @@ static weir_status bind_window(struct query *query, const PgQuery__FuncCall *tre
                                     : call_bind(query, tree, name, &window->call.aggregate, reterr);
     if (status == WEIR_OK)
         status = window_over(query, tree->over, window, reterr);
+    if (status == WEIR_OK && which >= 0 && strcmp(name, "session") == 0)
+        status = session_order(query, window, reterr);
     query->windows_allowed = true;
     query->clause = clause;
     if (status != WEIR_OK)
