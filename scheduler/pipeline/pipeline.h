@@ -94,6 +94,44 @@ struct weir_table_config {
     const char *location; /* file:line:column of its key */
 };
 
+enum weir_model_mode {
+    WEIR_MODEL_APPEND,
+    WEIR_MODEL_MERGE,
+    WEIR_MODEL_RECOMPUTE,
+    WEIR_MODEL_FULL,
+    WEIR_MODEL_VIEW
+};
+enum weir_on_change { WEIR_CHANGE_ASK, WEIR_CHANGE_FORWARD, WEIR_CHANGE_REBUILD };
+
+/* What must hold for a model's table before readers see it: `bad_rows` is a query over the table
+ * that yields what breaks it. */
+struct weir_gate {
+    const char *name, *bad_rows;
+    enum weir_on_fail on_fail; /* FAIL, WARN */
+    const char *location;
+};
+
+/* A table that is a query over other tables; or, with `files`, over files that are the whole truth
+ * each time they change. table.source is NULL; table.columns are those declared, if any. */
+struct weir_model_config {
+    struct weir_table_config table;
+    const char *sql;      /* text of the query, or made for `files` */
+    const char *sql_file; /* as shown in errors; NULL: made */
+    const char *files;    /* path or glob of the files it stands for; NULL: a model of tables */
+    enum weir_model_mode mode;
+    const char **keys; /* unique_key (merge) or group_by (recompute) */
+    size_t key_count;
+    const char **order_by; /* merge: SQL terms, the first row wins */
+    size_t order_count;
+    const char *delete_when; /* merge: SQL condition over the model's columns; NULL */
+    const char **driven_by;  /* sources whose changes make it due; none: all */
+    size_t driven_count;
+    enum weir_on_change on_change;
+    const struct weir_gate *gates;
+    size_t gate_count;
+    const char *description;
+};
+
 struct weir_pipeline {
     struct weir_arena arena;
     const char *name, *owner, *file, *directory;
@@ -117,7 +155,9 @@ struct weir_pipeline {
     const struct weir_source_config *sources;
     size_t source_count;
     const struct weir_table_config *tables;
-    size_t table_count;
+    size_t table_count; /* filled from a source */
+    const struct weir_model_config *models;
+    size_t model_count;
     const char *digest;
     const struct weir_pipeline_node *tree; /* the merged file; for weir_pipeline_print */
 };

@@ -184,6 +184,28 @@ const char *get_path(struct reading *reading, const char *text);
 /* table.c */
 void tables_bind(struct reading *reading, struct weir_pipeline *pipeline,
                  const struct node *tables);
+/* table.c, for model.c: a table being bound. */
+struct table_reading {
+    struct reading *reading;
+    struct weir_table_config *table;
+    const struct node *node; /* the table's map */
+    const char *shown;       /* "tables.bronze.inventory" */
+};
+bool expression_check(struct table_reading *at, const struct node *node, const char *what);
+/* path with each part in double quotes */
+const char *quoted_column(struct reading *reading, const char *path);
+/* A column that must be among the declared ones, if any are; position: byte of the node's text. */
+const struct weir_field *column_by_path(struct table_reading *at, const struct node *node,
+                                        size_t position, const char *path, const char *what);
+weir_status table_canonical(const struct weir_table_config *table, struct weir_buffer *out,
+                            struct weir_error *reterr);
+weir_status canonical_text(struct weir_buffer *out, const char *tag, const char *text,
+                           struct weir_error *reterr);
+void bind_digest_of(struct table_reading *at, const struct weir_buffer *text);
+/* model.c: what a table with `sql`, or with a source of files and mode full, has besides. */
+void model_bind(struct table_reading *at, struct weir_model_config *model,
+                const struct weir_source_config *source);
+
 /* avsc.c: columns from an Avro schema. `at` is the node that names the file. */
 bool avsc_read(struct reading *reading, const struct node *at, const char *path,
                struct weir_type *ret_columns);

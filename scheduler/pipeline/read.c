@@ -419,7 +419,9 @@ static void bind_source(struct reading *reading, struct weir_source_config *sour
     const struct node *kafka = node_get(value, "kafka"), *files = node_get(value, "files");
     const char *shown = take_print(reading, "sources.%s.kafka", key->text);
     source->name = key->text;
-    source->format = "json";
+    source->format = get_text(value, "format");
+    if (!source->format)
+        source->format = "json";
     source->is_kafka = kafka != NULL;
     if (kafka && files)
         complain(reading, files, 0, NULL, "sources.%s: kafka or files, not both", key->text);
@@ -477,6 +479,10 @@ static void pipeline_digest(struct reading *reading, struct weir_pipeline *pipel
     for (size_t i = 0; i < pipeline->table_count; i++)
         XXH3_128bits_update(state, pipeline->tables[i].digest ? pipeline->tables[i].digest : "",
                             pipeline->tables[i].digest ? 33 : 1);
+    for (size_t i = 0; i < pipeline->model_count; i++)
+        XXH3_128bits_update(
+            state, pipeline->models[i].table.digest ? pipeline->models[i].table.digest : "",
+            pipeline->models[i].table.digest ? 33 : 1);
     XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
     XXH3_freeState(state);
     weir_print_hex(hex, canonical.digest, sizeof canonical.digest);

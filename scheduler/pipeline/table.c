@@ -11,13 +11,6 @@
 #include <string.h>
 #include <xxhash.h>
 
-struct table_reading {
-    struct reading *reading;
-    struct weir_table_config *table;
-    const struct node *node; /* the table's map */
-    const char *shown;       /* "tables.bronze.inventory" */
-};
-
 /* ---- columns
  * --------------------------------------------------------------------------------------------------
  */
@@ -175,8 +168,8 @@ static bool columns_incomplete(const struct table_reading *at)
             columns->count != at->table->columns.child_count);
 }
 
-static const struct weir_field *column_by_path(struct table_reading *at, const struct node *node,
-                                               size_t position, const char *path, const char *what)
+const struct weir_field *column_by_path(struct table_reading *at, const struct node *node,
+                                        size_t position, const char *path, const char *what)
 {
     const struct weir_field *field = weir_type_by_path(&at->table->columns, path);
     if (field || columns_incomplete(at))
@@ -314,7 +307,7 @@ static void bind_bloom(struct table_reading *at)
 /* ---- expectations
  * --------------------------------------------------------------------------------------------- */
 
-static bool expression_check(struct table_reading *at, const struct node *node, const char *what)
+bool expression_check(struct table_reading *at, const struct node *node, const char *what)
 {
     if (node->size <= WEIR_EXPRESSION_SIZE_MAX)
         return true;
@@ -331,7 +324,7 @@ static enum weir_on_fail on_fail_of(const struct node *item)
                                    : WEIR_ON_FAIL_QUARANTINE;
 }
 
-static const char *quoted_column(struct reading *reading, const char *path)
+const char *quoted_column(struct reading *reading, const char *path)
 {
     const char *text = "";
     char *copy = take_text(reading, path, strlen(path)), *save = NULL;
@@ -339,6 +332,16 @@ static const char *quoted_column(struct reading *reading, const char *path)
          part = strtok_r(NULL, ".", &save))
         text = take_print(reading, "%s%s\"%s\"", text, *text ? "." : "", part);
     return text ? text : "";
+}
+
+/* Kinds of expectations that need the whole table. */
+static const struct node *expect_is_models(const struct node *item)
+{
+    static const char *const names[] = {"unique", "row_count", "accepted_values", "relationship"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (node_get_key(item, names[i]))
+            return node_get_key(item, names[i]);
+    return NULL;
 }
 
 /* One item: `that`, or `not_null` with one expectation for each column. Returns how many were
@@ -350,11 +353,14 @@ static size_t bind_expectation(struct table_reading *at, const struct node *item
     const struct node *that = node_get(item, "that"), *columns = node_get(item, "not_null");
     if (item->kind == NODE_NULL)
         return 0;
+    if (expect_is_models(item))
+        complain(reading, expect_is_models(item), 0, NULL,
+                 "%s.expect[%zu]: only models (sql: ...) have this check", at->shown, index);
     if (that && columns)
         complain(reading, columns, 0, NULL, "%s.expect[%zu]: that or not_null, not both", at->shown,
                  index);
     if (!that && !columns && !node_get_key(item, "that") && !node_get_key(item, "not_null") &&
-        !node_get_key(item, "unique"))
+        !expect_is_models(item))
         complain(reading, item, 0, NULL, "%s.expect[%zu]: expected that or not_null", at->shown,
                  index);
     if (that) {
@@ -398,8 +404,8 @@ static void bind_expectations(struct table_reading *at)
  * ---------------------------------------------------------------------------------------------------
  */
 
-static weir_status canonical_text(struct weir_buffer *out, const char *tag, const char *text,
-                                  struct weir_error *reterr)
+weir_status canonical_text(struct weir_buffer *out, const char *tag, const char *text,
+                           struct weir_error *reterr)
 {
     return weir_buffer_print(out, reterr, "%s %zu:%s\n", tag, text ? strlen(text) : 0,
                              text ? text : "");
@@ -407,17 +413,19 @@ static weir_status canonical_text(struct weir_buffer *out, const char *tag, cons
 
 /* What defines the table, in one fixed form: not comments, docs, places, order of keys, nor how
  * files are laid out. */
-static weir_status canonical(const struct weir_table_config *table, struct weir_buffer *out,
-                             struct weir_error *reterr)
+weir_status table_canonical(const struct weir_table_config *table, struct weir_buffer *out,
+                            struct weir_error *reterr)
 {
     WEIR_TRY(weir_buffer_print(out, reterr, "weir.table 1\n"));
     WEIR_TRY(canonical_text(out, "name", table->name, reterr));
     const struct weir_source_config *source = table->source;
-    WEIR_TRY(canonical_text(out, "source", source->is_kafka ? "kafka" : source->files, reterr));
-    for (size_t i = 0; i < source->topic_count; i++)
-        WEIR_TRY(canonical_text(out, "topic", source->topics[i], reterr));
-    WEIR_TRY(canonical_text(out, "format", source->format, reterr));
-    WEIR_TRY(weir_buffer_print(out, reterr, "headers %d\n", source->headers));
+    if (source) {
+        WEIR_TRY(canonical_text(out, "source", source->is_kafka ? "kafka" : source->files, reterr));
+        for (size_t i = 0; i < source->topic_count; i++)
+            WEIR_TRY(canonical_text(out, "topic", source->topics[i], reterr));
+        WEIR_TRY(canonical_text(out, "format", source->format, reterr));
+        WEIR_TRY(weir_buffer_print(out, reterr, "headers %d\n", source->headers));
+    }
     WEIR_TRY(canonical_text(out, "where", table->where, reterr));
     WEIR_TRY(weir_buffer_print(out, reterr, "columns "));
     WEIR_TRY(weir_type_print(&table->columns, out, reterr));
@@ -446,19 +454,23 @@ static weir_status canonical(const struct weir_table_config *table, struct weir_
     return WEIR_OK;
 }
 
+void bind_digest_of(struct table_reading *at, const struct weir_buffer *text)
+{
+    char hex[33];
+    XXH128_canonical_t digest;
+    XXH128_canonicalFromHash(&digest, XXH3_128bits(text->data, text->size));
+    weir_print_hex(hex, digest.digest, sizeof digest.digest);
+    at->table->digest = take_text(at->reading, hex, 32);
+}
+
 static void bind_digest(struct table_reading *at)
 {
     WEIR_AUTO(weir_buffer) text = {.account = at->reading->arena->account};
-    char hex[33];
-    XXH128_canonical_t digest;
     if (!at->table->source || at->reading->status != WEIR_OK)
         return;
-    at->reading->status = canonical(at->table, &text, &at->reading->error);
-    if (at->reading->status != WEIR_OK)
-        return;
-    XXH128_canonicalFromHash(&digest, XXH3_128bits(text.data, text.size));
-    weir_print_hex(hex, digest.digest, sizeof digest.digest);
-    at->table->digest = take_text(at->reading, hex, 32);
+    at->reading->status = table_canonical(at->table, &text, &at->reading->error);
+    if (at->reading->status == WEIR_OK)
+        bind_digest_of(at, &text);
 }
 
 /* ---- the table
@@ -534,8 +546,25 @@ static void bind_rules(struct table_reading *at)
     table->tombstones_skip = node_is(node_get(at->node, "tombstones"), "skip");
 }
 
+/* Keys that only models have. */
+static void refuse_model_keys(struct table_reading *at)
+{
+    static const char *const names[] = {"unique_key", "order_by",  "delete_when", "group_by",
+                                        "driven_by",  "on_change", "description"};
+    const struct node *mode = node_get(at->node, "mode");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (node_get_key(at->node, names[i]))
+            complain(at->reading, node_get_key(at->node, names[i]), 0, NULL,
+                     "%s.%s: only models (sql: ...) have it", at->shown, names[i]);
+    if (mode && !node_is(mode, "append"))
+        complain(at->reading, mode, 0,
+                 "a source is appended; `full` goes with a source of files, the others with `sql`",
+                 "%s.mode: %s does not go with this source", at->shown,
+                 node_quote(at->reading, mode));
+}
+
 static void bind_table(struct table_reading *at, const struct weir_pipeline *pipeline,
-                       const struct node *key)
+                       const struct node *key, struct weir_model_config *model)
 {
     at->table->name = key->text;
     at->table->location = node_location(at->reading, key);
@@ -543,34 +572,67 @@ static void bind_table(struct table_reading *at, const struct weir_pipeline *pip
     table_name_split(at, key);
     if (at->node->kind != NODE_MAP)
         return;
-    bool later = node_get_key(at->node, "sql") != NULL ||
-                 node_get_key(at->node, "registry") != NULL;
-    if (!later && !node_get_key(at->node, "columns") && !node_get_key(at->node, "schema"))
+    if (!model && !node_get_key(at->node, "registry") && !node_get_key(at->node, "columns") &&
+        !node_get_key(at->node, "schema"))
         complain(at->reading, key, 0, "columns: {name: type}, or schema: file.avsc",
                  "%s: columns are missing", at->shown);
+    if (!node_get_key(at->node, "source") && !node_get_key(at->node, "sql"))
+        complain(at->reading, key, 0, "source: NAME, an entry of `sources`; or sql: models/x.sql",
+                 "%s: source is missing", at->shown);
     bind_table_source(at, pipeline);
     bind_columns(at);
     bind_rules(at);
     bind_partitions(at);
     bind_sort(at);
     bind_bloom(at);
+    if (model) {
+        model_bind(at, model, at->table->source);
+        return;
+    }
+    refuse_model_keys(at);
+    if (at->table->source && strcmp(at->table->source->format, "json") != 0)
+        complain(at->reading, node_get(at->node, "source"), 0,
+                 "with a source of files, `mode: full` reads them whole each time they change",
+                 "%s.source: windows of %s are not in this version of Weir", at->shown,
+                 at->table->source->format);
     bind_expectations(at);
     bind_digest(at);
+}
+
+/* A model: `sql`, or files that are the whole truth. */
+static bool is_model(const struct node *table, const struct weir_pipeline *pipeline)
+{
+    const char *source = get_text(table, "source");
+    if (table->kind != NODE_MAP)
+        return false;
+    if (node_get_key(table, "sql"))
+        return true;
+    for (size_t i = 0; source && i < pipeline->source_count; i++)
+        if (strcmp(pipeline->sources[i].name, source) == 0)
+            return !pipeline->sources[i].is_kafka && node_is(node_get(table, "mode"), "full");
+    return false;
 }
 
 void tables_bind(struct reading *reading, struct weir_pipeline *pipeline, const struct node *tables)
 {
     size_t count = tables ? tables->count : 0;
     struct weir_table_config *bound = take(reading, count + 1, sizeof *bound);
+    struct weir_model_config *models = take(reading, count + 1, sizeof *models);
     pipeline->tables = bound;
-    for (size_t i = 0; bound && i < count && !complain_full(reading); i++) {
+    pipeline->models = models;
+    for (size_t i = 0; bound && models && i < count && !complain_full(reading); i++) {
         const struct node *key = tables->entries[i].key;
-        struct table_reading at = {reading, &bound[i], tables->entries[i].value,
-                                   take_print(reading, "tables.%s", key->text)};
+        bool model = is_model(tables->entries[i].value, pipeline);
+        struct table_reading at = {
+            reading, model ? &models[pipeline->model_count].table : &bound[pipeline->table_count],
+            tables->entries[i].value, take_print(reading, "tables.%s", key->text)};
         if (!at.shown)
             return;
-        bind_table(&at, pipeline, key);
-        pipeline->table_count++;
+        bind_table(&at, pipeline, key, model ? &models[pipeline->model_count] : NULL);
+        if (model)
+            pipeline->model_count++;
+        else
+            pipeline->table_count++;
     }
     if (tables && count == 0)
         complain(reading, tables, 0, NULL, "tables: no tables");
