@@ -32,6 +32,7 @@ struct cli {
     const char *sql_file;
     int64_t statement_start_ms; /* of query's progress bar */
     bool bar_shown;
+    bool reader_left; /* of standard output: nobody wants the rest */
     uint64_t memory_limit;
     int threads;
     const char *arguments[CLI_ARGUMENTS_MAX];

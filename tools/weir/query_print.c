@@ -5,6 +5,7 @@
 #include "formats/json/json.h"
 #include "formats/parquet/parquet.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,20 +56,22 @@ void query_printer_free(struct query_printer *printer)
     weir_free(printer);
 }
 
-static weir_status flush(struct query_printer *printer, struct weir_error *reterr)
-{
-    size_t size = printer->out.size;
-    if (size && fwrite(printer->out.data, 1, size, stdout) != size)
-        return weir_fail(reterr, WEIR_IO, "writing to standard output failed");
-    weir_buffer_clear(&printer->out);
-    return WEIR_OK;
-}
-
+/* Into the pipe or file. A reader that has left (| head) wants no more, and no word about it. */
 static weir_status put_stdout(void *self, const void *data, size_t size, struct weir_error *reterr)
 {
-    (void)self;
-    if (size && fwrite(data, 1, size, stdout) != size)
-        return weir_fail(reterr, WEIR_IO, "writing to standard output failed");
+    struct query_printer *printer = self;
+    if ((!size || fwrite(data, 1, size, stdout) == size) && (size || fflush(stdout) == 0))
+        return WEIR_OK;
+    printer->cli->reader_left = errno == EPIPE;
+    return weir_fail(reterr, errno == ENOSPC ? WEIR_NO_SPACE : WEIR_IO,
+                     "writing to standard output failed: %s", strerror(errno));
+}
+
+static weir_status flush(struct query_printer *printer, struct weir_error *reterr)
+{
+    if (printer->out.size)
+        WEIR_TRY(put_stdout(printer, printer->out.data, printer->out.size, reterr));
+    weir_buffer_clear(&printer->out);
     return WEIR_OK;
 }
 
@@ -254,7 +257,7 @@ static weir_status parquet_begin(struct query_printer *printer, struct weir_erro
     int32_t last = 0;
     weir_type_assign_ids(&printer->stored, &last);
     return weir_parquet_writer_new(printer->cli->context, &printer->account, &printer->stored,
-                                   &options, (struct weir_parquet_sink){put_stdout, NULL},
+                                   &options, (struct weir_parquet_sink){put_stdout, printer},
                                    &printer->writer, reterr);
 }
 
@@ -346,7 +349,5 @@ weir_status query_printer_finish(struct query_printer *printer, struct weir_erro
     if (printer->writer)
         WEIR_TRY(weir_parquet_writer_finish(printer->writer, &result, reterr));
     WEIR_TRY(flush(printer, reterr));
-    if (fflush(stdout) != 0)
-        return weir_fail(reterr, WEIR_IO, "writing to standard output failed");
-    return WEIR_OK;
+    return put_stdout(printer, NULL, 0, reterr); /* all of it, now */
 }

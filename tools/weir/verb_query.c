@@ -187,5 +187,5 @@ weir_status verb_query(struct cli *cli, struct weir_error *reterr)
         }
     }
     session_close(&session);
-    return status;
+    return cli->reader_left ? WEIR_OK : status;
 }
