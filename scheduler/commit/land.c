@@ -322,6 +322,78 @@ static weir_status build_replace(struct attempt *attempt, struct weir_error *ret
     return WEIR_OK;
 }
 
+static bool is_removed(const struct weir_work *work, const char *path)
+{
+    for (size_t i = 0; i < work->removed_count; i++)
+        if (strcmp(work->removed[i], path) == 0)
+            return true;
+    return false;
+}
+
+/* One old manifest of a rewrite: kept as it is, or its entries taken over, some as DELETED. */
+static weir_status rewrite_manifest(struct attempt *attempt, const struct weir_manifest *old,
+                                    struct weir_error *reterr)
+{
+    struct weir_manifest_entry *entries;
+    size_t count, live = 0, gone = 0;
+    struct weir_manifest *to = &attempt->manifests[attempt->manifest_count];
+    if (old->content == 0)
+        WEIR_TRY(read_live(attempt->lake, &attempt->arena, old, 1, &entries, &count, reterr));
+    for (size_t i = 0; old->content == 0 && i < count; i++) {
+        bool removed = is_removed(attempt->work, entries[i].file.path);
+        entries[i].status = removed ? WEIR_ENTRY_DELETED : WEIR_ENTRY_EXISTING;
+        if (removed) {
+            entries[i].snapshot_id = attempt->id;
+            attempt->removed_rows += entries[i].file.record_count;
+            gone++;
+        } else {
+            attempt->total_rows += entries[i].file.record_count;
+            live++;
+        }
+    }
+    attempt->removed_files += (int64_t)gone;
+    attempt->total_files += (int64_t)live;
+    if (gone)
+        WEIR_TRY(add_manifest(attempt, old->spec_id, entries, count, to, reterr));
+    else
+        *to = *old;
+    attempt->manifest_count++;
+    return WEIR_OK;
+}
+
+/* Rewriting: only manifests that hold a removed file are written anew. */
+static weir_status build_rewrite(struct attempt *attempt, struct weir_error *reterr)
+{
+    const struct weir_work *work = attempt->work;
+    struct weir_manifest *old;
+    struct weir_manifest_entry *added;
+    size_t old_count;
+    WEIR_TRY(read_manifests(attempt, &old, &old_count, reterr));
+    WEIR_TRY(weir_arena_zero(&attempt->arena, old_count + 1, sizeof *attempt->manifests,
+                             &attempt->manifests, reterr));
+    WEIR_TRY(weir_arena_zero(&attempt->arena, work->file_count + 1, sizeof *added, &added, reterr));
+    for (size_t i = 0; i < work->file_count; i++) {
+        added[i] = (struct weir_manifest_entry){WEIR_ENTRY_ADDED, attempt->id, -1, -1,
+                                                work->files[i]};
+        attempt->added_rows += work->files[i].record_count;
+        attempt->added_bytes += work->files[i].file_size;
+    }
+    attempt->added_files = (int64_t)work->file_count;
+    if (work->file_count) {
+        WEIR_TRY(add_manifest(attempt, work->files[0].spec_id, added, work->file_count,
+                              &attempt->manifests[0], reterr));
+        attempt->manifest_count++;
+    }
+    for (size_t i = 0; i < old_count; i++)
+        WEIR_TRY(rewrite_manifest(attempt, &old[i], reterr));
+    if (attempt->removed_files != (int64_t)work->removed_count)
+        return weir_fail(reterr, WEIR_INTERNAL, "%lld of %zu files to be removed are in the table",
+                         (long long)attempt->removed_files, work->removed_count);
+    attempt->total_files += attempt->added_files;
+    attempt->total_rows += attempt->added_rows;
+    return WEIR_OK;
+}
+
 weir_status weir_snapshot_files(struct weir_lake *lake, const struct weir_metadata *metadata,
                                 int64_t snapshot_id, struct weir_arena *arena,
                                 struct weir_manifest_entry **ret_entries, size_t *ret_count,
@@ -561,10 +633,12 @@ static weir_status build_commit(struct attempt *attempt, struct weir_error *rete
                                 reterr));
     WEIR_TRY(weir_commit_update(commit,
                                 json_pack("{s:s, s:s, s:s, s:I}", "action", "set-snapshot-ref",
-                                          "ref-name", "main", "type", "branch", "snapshot-id",
-                                          (json_int_t)attempt->id),
+                                          "ref-name",
+                                          attempt->work->branch ? attempt->work->branch : "main",
+                                          "type", "branch", "snapshot-id", (json_int_t)attempt->id),
                                 reterr));
-    return set_properties(attempt, reterr);
+    /* the table's truth is main's */
+    return attempt->work->branch ? WEIR_OK : set_properties(attempt, reterr);
 }
 
 static weir_status attempt_prepare(struct attempt *attempt, const json_t *base_state,
@@ -591,8 +665,9 @@ static weir_status attempt_prepare(struct attempt *attempt, const json_t *base_s
         return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a table's state");
     if (attempt->work->overlay)
         WEIR_TRY(attempt->work->overlay(attempt->work->self, attempt->state, attempt->id, reterr));
-    WEIR_TRY(attempt->work->replace_all ? build_replace(attempt, reterr)
-                                        : build_append(attempt, reterr));
+    WEIR_TRY(attempt->work->replace_all     ? build_replace(attempt, reterr)
+             : attempt->work->removed_count ? build_rewrite(attempt, reterr)
+                                            : build_append(attempt, reterr));
     WEIR_TRY(write_list(attempt, reterr));
     WEIR_TRY(write_receipt(attempt, reterr));
     WEIR_TRY(build_summary(attempt, reterr));
@@ -620,12 +695,15 @@ static bool is_sequence_taken(const struct attempt *attempt, const struct weir_m
 static bool settled(const struct attempt *attempt, const struct weir_metadata *now,
                     int64_t base_head, enum verdict *ret)
 {
-    int64_t head;
+    int64_t head, at;
     if (!weir_metadata_ref(now, "main", &head)) {
         *ret = VERDICT_ABANDON;
         return true;
     }
-    if (weir_metadata_is_ancestor(now, attempt->id, head)) {
+    bool landed = attempt->work->branch ? weir_metadata_ref(now, attempt->work->branch, &at) &&
+                                              weir_metadata_is_ancestor(now, attempt->id, at)
+                                        : weir_metadata_is_ancestor(now, attempt->id, head);
+    if (landed) {
         *ret = VERDICT_LANDED;
         return true;
     }
@@ -639,7 +717,8 @@ static bool settled(const struct attempt *attempt, const struct weir_metadata *n
      * snapshot has its sequence number (catalogs take each but once), and its base is still an
      * ancestor. A 409 alone proves nothing. A list that replaces all is always made anew. */
     bool never = is_sequence_taken(attempt, now) &&
-                 weir_metadata_is_ancestor(now, base_head, head) && !attempt->work->replace_all;
+                 weir_metadata_is_ancestor(now, base_head, head) && !attempt->work->replace_all &&
+                 !attempt->work->base;
     *ret = never ? VERDICT_RETEST : VERDICT_ABANDON;
     return true;
 }
@@ -701,6 +780,12 @@ weir_status weir_land(struct weir_lake *lake, struct weir_table **table,
          * on another one they may be somebody else's. */
         if (work->schema && (weir_metadata_schema((*table)->metadata)->id != schema_id ||
                              weir_metadata_last_column_id((*table)->metadata) != last_column_id)) {
+            *ret_landing = WEIR_ABANDONED;
+            return WEIR_OK;
+        }
+        int64_t head;
+        if (work->base &&
+            (!weir_metadata_ref((*table)->metadata, "main", &head) || head != work->base)) {
             *ret_landing = WEIR_ABANDONED;
             return WEIR_OK;
         }

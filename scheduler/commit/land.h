@@ -41,6 +41,15 @@ struct weir_work {
     /* Instead of appending: the table becomes exactly `files` (quarantine tables). Files already
      * there by path are kept. */
     bool replace_all;
+    /* Files that leave in the same commit, by path; the rest stays (a rewrite). With them `base`.
+     */
+    const char *const *removed;
+    size_t removed_count;
+    int64_t base; /* the head the files were computed from: on any other the work is abandoned; 0 =
+                     any head does */
+    /* A branch of this name is made at main's head instead of moving main: a candidate. NULL =
+     * main. See weir_publish. */
+    const char *branch;
     json_t *summary; /* texts of this commit alone, weir.ranges; borrowed, may be NULL */
     json_t *receipt; /* body of the receipt; landing adds the rest; borrowed, may be NULL */
     /* A schema to set in the same commit, NULL = none. */
@@ -54,6 +63,14 @@ struct weir_work {
 weir_status weir_land(struct weir_lake *lake, struct weir_table **table,
                       const struct weir_work *work, enum weir_landing *ret_landing,
                       int64_t *ret_snapshot_id, struct weir_error *reterr) WEIR_MUST_CHECK;
+
+/* Makes a candidate (a child of main's head on `branch`) the head of main, and drops the branch, in
+ * one commit. WEIR_ABANDONED: main has moved since; WEIR_SUPERSEDED: it was published already. */
+weir_status weir_publish(struct weir_lake *lake, struct weir_table **table, const char *branch,
+                         enum weir_landing *ret_landing, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Drops a branch or tag that is at `snapshot_id`; nothing when it is not there. */
+weir_status weir_drop_ref(struct weir_lake *lake, struct weir_table **table, const char *ref,
+                          struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* A table to be born with an empty snapshot that holds its start offsets, in one request. */
 struct weir_birth {
