@@ -55,6 +55,20 @@ weir_status weir_sql_tables(struct weir_arena *arena, const char *text,
                             struct weir_table_name **ret_names, size_t *ret_count,
                             int *ret_location, struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* What changed rows of `source` can change in the rows of a plan, of which `columns` (of the root)
+ * name a group: the query over the changed rows alone yields
+ *   ROWS    exactly the rows that come or go
+ *   GROUPS  every group that changes (weir_sql_without_having first), but not what it becomes
+ *   ALL     nothing to rely on
+ * NONE: the plan does not read it. A filter of groups belongs to ROWS' and GROUPS' steps. */
+enum weir_reach { WEIR_REACH_NONE, WEIR_REACH_ROWS, WEIR_REACH_GROUPS, WEIR_REACH_ALL };
+enum weir_reach weir_sql_reach(const struct weir_operator *root,
+                               const struct weir_table_source *source, const uint32_t *columns,
+                               uint32_t count);
+/* Leaves out filters above aggregates and windows: what they say of changed rows alone is not what
+ * they say of the group. */
+void weir_sql_without_having(struct weir_operator **root);
+
 /* Length of the first statement of a script, its semicolon included; 0 when only blanks and
  * comments are left. */
 size_t weir_sql_statement_size(const char *text, size_t size);

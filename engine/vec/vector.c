@@ -290,3 +290,10 @@ const struct weir_vector *weir_batch_column(const struct weir_batch *batch, cons
         path = dot + 1;
     }
 }
+
+void weir_vector_retype(struct weir_vector *vector, const struct weir_type *type)
+{
+    vector->type = type;
+    for (uint32_t i = 0; vector->children && i < type->child_count; i++)
+        weir_vector_retype(&vector->children[i], &type->children[i].type);
+}

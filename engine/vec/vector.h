@@ -87,6 +87,8 @@ weir_status weir_vector_gather(struct weir_arena *arena, const struct weir_vecto
 weir_status weir_batch_gather(struct weir_arena *arena, const struct weir_batch *batch,
                               const struct weir_selection *selection, struct weir_batch *ret_batch,
                               struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Puts another type of the same shape (names and ids may differ) on a vector and its children. */
+void weir_vector_retype(struct weir_vector *vector, const struct weir_type *type);
 /* Bytes its rows take, nested included: what row groups are cut by. A pure function of the rows,
  * not of capacity. */
 uint64_t weir_vector_bytes(const struct weir_vector *vector);

@@ -368,10 +368,9 @@ static weir_status execute(struct weir_query_session *session, struct weir_sql_p
     return give_lines(session, &text, result, reterr);
 }
 
-weir_status weir_query_run(struct weir_query_session *session, const char *text,
-                           const struct weir_query_result *result,
-                           struct weir_query_statistics *ret_statistics,
-                           struct weir_buffer *ret_excerpt, struct weir_error *reterr)
+static weir_status plan_text(struct weir_query_session *session, struct weir_arena *arena,
+                             const char *text, struct weir_sql_plan *ret_plan, int *ret_location,
+                             struct weir_error *reterr)
 {
     struct weir_sql_catalog catalog = {find_table, find_view, near_table, session};
     struct weir_sql_options options = {
@@ -379,21 +378,64 @@ weir_status weir_query_run(struct weir_query_session *session, const char *text,
         .now_micros = session->options.now_micros ? session->options.now_micros
                                                   : weir_now_ms(session->options.context) * 1000,
         .unoptimized = session->options.unoptimized};
+    return weir_sql_plan(arena, text, &options, ret_plan, ret_location, reterr);
+}
+
+static struct weir_query_statistics statistics_of(const struct weir_query_session *session,
+                                                  uint64_t rows)
+{
+    return (struct weir_query_statistics){
+        .rows = rows,
+        .memory_peak = atomic_load(&session->account.peak),
+        .bytes_spilled = session->spill ? weir_spill_bytes(session->spill) : 0};
+}
+
+weir_status weir_query_run(struct weir_query_session *session, const char *text,
+                           const struct weir_query_result *result,
+                           struct weir_query_statistics *ret_statistics,
+                           struct weir_buffer *ret_excerpt, struct weir_error *reterr)
+{
     struct weir_arena arena;
     struct weir_sql_plan plan;
     uint64_t rows = 0;
     int location = -1;
     weir_arena_init(&arena, &session->account);
-    weir_status status = weir_sql_plan(&arena, text, &options, &plan, &location, reterr);
+    weir_status status = plan_text(session, &arena, text, &plan, &location, reterr);
     if (status == WEIR_OK)
         status = execute(session, &plan, result, &rows, &location, reterr);
     if (status != WEIR_OK)
         status = placed(text, location, status, ret_excerpt, reterr);
     weir_arena_done(&arena);
     if (status == WEIR_OK && ret_statistics)
-        *ret_statistics = (struct weir_query_statistics){
-            .rows = rows,
-            .memory_peak = atomic_load(&session->account.peak),
-            .bytes_spilled = session->spill ? weir_spill_bytes(session->spill) : 0};
+        *ret_statistics = statistics_of(session, rows);
     return status;
+}
+
+weir_status weir_query_plan(struct weir_query_session *session, struct weir_arena *arena,
+                            const char *text, struct weir_operator **ret_root,
+                            struct weir_buffer *ret_excerpt, struct weir_error *reterr)
+{
+    struct weir_sql_plan plan;
+    int location = -1;
+    weir_status status = plan_text(session, arena, text, &plan, &location, reterr);
+    if (status != WEIR_OK)
+        return placed(text, location, status, ret_excerpt, reterr);
+    if (plan.kind != WEIR_SQL_QUERY)
+        return weir_fail(reterr, WEIR_USAGE, "EXPLAIN is no query here");
+    *ret_root = plan.root;
+    return WEIR_OK;
+}
+
+weir_status weir_query_execute(struct weir_query_session *session, struct weir_operator *root,
+                               const struct weir_query_result *result,
+                               struct weir_query_statistics *ret_statistics,
+                               struct weir_error *reterr)
+{
+    struct weir_sql_plan plan = {WEIR_SQL_QUERY, root};
+    uint64_t rows = 0;
+    int location;
+    WEIR_TRY(execute(session, &plan, result, &rows, &location, reterr));
+    if (ret_statistics)
+        *ret_statistics = statistics_of(session, rows);
+    return WEIR_OK;
 }

@@ -67,4 +67,15 @@ weir_status weir_query_run(struct weir_query_session *session, const char *text,
                            struct weir_buffer *ret_excerpt,
                            struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* Binds and plans a statement without running it; the arena keeps the plan. */
+weir_status weir_query_plan(struct weir_query_session *session, struct weir_arena *arena,
+                            const char *text, struct weir_operator **ret_root,
+                            struct weir_buffer *ret_excerpt,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Runs a plan of weir_query_plan once. */
+weir_status weir_query_execute(struct weir_query_session *session, struct weir_operator *root,
+                               const struct weir_query_result *result,
+                               struct weir_query_statistics *ret_statistics,
+                               struct weir_error *reterr) WEIR_MUST_CHECK;
+
 #endif

@@ -11,7 +11,7 @@ struct rows {
     struct weir_arena arena;
     struct weir_type schema;
     struct weir_batch *batches;
-    size_t batch_count;
+    size_t batch_count, batch_capacity;
     uint64_t row_count;
 };
 
@@ -225,4 +225,36 @@ out:
     if (status != WEIR_OK)
         rows_free(rows);
     return status;
+}
+
+weir_status query_rows_new(struct weir_account *account, const struct weir_type *schema,
+                           struct weir_table_source *ret_source, struct weir_error *reterr)
+{
+    static const struct weir_buffer none;
+    return query_rows_source(account, schema, &none, ret_source, reterr);
+}
+
+weir_status query_rows_add(struct weir_table_source *source, const struct weir_batch *batch,
+                           struct weir_error *reterr)
+{
+    struct rows *rows = source->self;
+    struct weir_batch copy;
+    if (batch->count == 0)
+        return WEIR_OK;
+    if (rows->batch_count >= rows->batch_capacity) {
+        struct weir_batch *larger;
+        size_t capacity = rows->batch_capacity ? 2 * rows->batch_capacity : 16;
+        WEIR_TRY(weir_arena_zero(&rows->arena, capacity, sizeof *larger, &larger, reterr));
+        if (rows->batch_count)
+            memcpy(larger, rows->batches, rows->batch_count * sizeof *larger);
+        rows->batches = larger;
+        rows->batch_capacity = capacity;
+    }
+    WEIR_TRY(weir_batch_gather(&rows->arena, batch, NULL, &copy, reterr));
+    copy.type = &rows->schema;
+    for (uint32_t i = 0; i < rows->schema.child_count; i++)
+        weir_vector_retype(&copy.columns[i], &rows->schema.children[i].type);
+    rows->batches[rows->batch_count++] = copy;
+    rows->row_count += copy.count;
+    return WEIR_OK;
 }
