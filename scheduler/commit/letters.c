@@ -104,6 +104,33 @@ weir_status weir_letters_write(struct weir_lake *lake, const char *table_uuid, i
                                                                          : no_memory(reterr);
 }
 
+weir_status weir_letters_change(struct weir_lake *lake, const char *table_uuid, int64_t snapshot_id,
+                                const json_t *gone, json_t *added, json_t *state,
+                                struct weir_error *reterr)
+{
+    json_t *list, *files, *file, *kept = json_array();
+    size_t at;
+    weir_status status = kept ? weir_letters_read(lake, state, &list, reterr) : no_memory(reterr);
+    if (status != WEIR_OK) {
+        json_decref(kept);
+        return status;
+    }
+    files = json_object_get(list, "files");
+    json_array_foreach(files, at, file)
+    {
+        if (!json_object_get(gone, path_of(file)) && json_array_append(kept, file) != 0)
+            status = no_memory(reterr);
+    }
+    if (added && json_array_extend(kept, added) != 0)
+        status = no_memory(reterr);
+    if (json_object_set_new(list, "files", kept) != 0)
+        status = no_memory(reterr);
+    if (status == WEIR_OK)
+        status = weir_letters_write(lake, table_uuid, snapshot_id, list, state, reterr);
+    json_decref(list);
+    return status;
+}
+
 static json_t *hex(struct weir_bytes bytes)
 {
     char *text = malloc(bytes.size * 2 + 1);

@@ -19,6 +19,12 @@ weir_status weir_letters_write(struct weir_lake *lake, const char *table_uuid, i
                                json_t *list, json_t *state,
                                struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* The list a state names without the files of `gone` (object: path -> anything) and with those of
+ * `added` (array of files; borrowed, may be NULL), written and set in the state as above. */
+weir_status weir_letters_change(struct weir_lake *lake, const char *table_uuid, int64_t snapshot_id,
+                                const json_t *gone, json_t *added, json_t *state,
+                                struct weir_error *reterr) WEIR_MUST_CHECK;
+
 /* A data file's description as JSON (new reference) and back (texts in the arena). Ledger of
  * letters; receipts use it too. */
 json_t *weir_data_file_to_json(const struct weir_data_file *file, const char *digest);

@@ -462,7 +462,7 @@ static weir_status ingest_window(struct file_window *window, json_t *outcome,
     struct table_state *table = window->table;
     WEIR_TRY(table_ingest(window->options, table,
                           weir_snapshot_id(window->options->lake->context, table->table->metadata),
-                          &window->ingest, reterr));
+                          false, &window->ingest, reterr));
     window->width = weir_ingest_width(window->ingest);
     window->done = json_array();
     WEIR_TRY(weir_arena_zero(&window->arena, window->width, sizeof *window->lines, &window->lines,

@@ -715,12 +715,41 @@ static weir_status write_letters(struct weir_ingest *ingest, struct slot *slot,
         json_object_set_new(reasons, reason,
                             json_integer(json_integer_value(json_object_get(reasons, reason)) + 1));
     }
+    if (ingest->options.again)
+        return WEIR_OK;
     for (size_t first = 0; first < slot->refused_count; first += LETTER_ROWS) {
         size_t left = slot->refused_count - first;
         WEIR_TRY(letters_batch(ingest, slot, first,
                                (uint32_t)(left < LETTER_ROWS ? left : LETTER_ROWS), reterr));
     }
     return WEIR_OK;
+}
+
+struct weir_refused weir_ingest_why(const struct weir_ingest *ingest)
+{
+    const struct refused *refused = ingest->slots[0].refused;
+    return (struct weir_refused){refused->reason, refused->message,
+                                 refused->position == UINT32_MAX ? -1 : refused->position};
+}
+
+weir_status weir_ingest_letter(struct weir_ingest *ingest, const struct weir_run *run,
+                               const struct weir_refused *refused, struct weir_error *reterr)
+{
+    struct slot *slot = &ingest->slots[0];
+    uint32_t position = refused->position < 0 || refused->position >= UINT32_MAX
+                            ? UINT32_MAX
+                            : (uint32_t)refused->position;
+    weir_arena_reset(&slot->arena);
+    slot->run = run;
+    slot->refused_count = 0;
+    WEIR_TRY(weir_arena_alloc(&slot->arena, sizeof *slot->refused, &slot->refused, reterr));
+    refuse(slot, 0, refused->reason, refused->message, position);
+    return letters_batch(ingest, slot, 0, 1, reterr);
+}
+
+weir_status weir_ingest_letters_end(struct weir_ingest *ingest, struct weir_error *reterr)
+{
+    return output_finish(ingest->letters, reterr);
 }
 
 static weir_status stop_at_bad(struct weir_ingest *ingest, const struct slot *slot,

@@ -44,6 +44,7 @@ struct weir_ingest_options {
     const char *table_location; /* full location of the table */
     const char *table_uuid;
     int64_t attempt;
+    bool again; /* records that were refused before: the refused are not written, only counted */
 };
 weir_status weir_ingest_new(const struct weir_ingest_options *options,
                             struct weir_ingest **ret_ingest,
@@ -57,6 +58,21 @@ size_t weir_ingest_width(const struct weir_ingest *ingest);
 weir_status weir_ingest_runs(struct weir_ingest *ingest, const struct weir_run *runs, size_t count,
                              struct weir_run_counts *ret_counts,
                              struct weir_error *reterr) WEIR_MUST_CHECK;
+
+/* Why a record was refused. position -1 = none. */
+struct weir_refused {
+    const char *reason, *message;
+    int64_t position;
+};
+/* After a call with one run of one record that was refused: why. Lives until the next call. */
+struct weir_refused weir_ingest_why(const struct weir_ingest *ingest);
+/* Copies a record that was refused before to the refused-rows file; counts nowhere. */
+weir_status weir_ingest_letter(struct weir_ingest *ingest, const struct weir_run *run,
+                               const struct weir_refused *refused,
+                               struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Ends the refused-rows file under way, so that the next letter begins another. */
+weir_status weir_ingest_letters_end(struct weir_ingest *ingest,
+                                    struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* One finished file and what the manifest and the receipt want to know of it. */
 struct weir_ingest_result {

@@ -114,7 +114,7 @@ static weir_status ingest_window(struct window *window, json_t *outcome, struct 
     struct weir_ingest_result result;
     window->attempt = weir_snapshot_id(window->options->lake->context,
                                        window->table->table->metadata);
-    WEIR_TRY(table_ingest(window->options, window->table, window->attempt, &ingest, reterr));
+    WEIR_TRY(table_ingest(window->options, window->table, window->attempt, false, &ingest, reterr));
     weir_status status = kafka_read_window(window, ingest, reterr);
     if (status == WEIR_OK)
         status = weir_ingest_finish(ingest, &result, reterr);

@@ -200,7 +200,9 @@ struct kept {
     const char *topic, *path, *key;
     int32_t partition;
     int64_t row;
-    bool landed;
+    const char *file;        /* of letters, where it is */
+    struct weir_refused why; /* it is refused today */
+    bool taken;              /* landed, filtered or discarded */
 };
 
 struct retry {
@@ -210,8 +212,12 @@ struct retry {
     const char *reason;
     struct kept *kept;
     size_t count, capacity;
-    json_t *files; /* object: path -> true, of the letters used */
-    json_t *taken; /* object: key -> [offset...] that landed */
+    json_t *list;   /* the letters in force when it began */
+    json_t *files;  /* object: path -> true, of letters to be written anew */
+    json_t *ranges; /* array, one for each new file of letters */
+    json_t *taken;  /* object: key -> [offset...] */
+    struct weir_ingest *ingest;
+    struct landing landing; /* set while landing */
     bool discard;
 };
 
@@ -227,8 +233,16 @@ static weir_status keep_letter(void *argument, const struct weir_letter *letter,
                               capacity * sizeof *retry->kept, reterr));
         retry->capacity = capacity;
     }
-    struct kept kept = {.partition = letter->partition, .row = letter->offset_or_row};
+    struct kept kept = {.partition = letter->partition,
+                        .row = letter->offset_or_row,
+                        .file = letter->file,
+                        .why = {.position = letter->position}};
     char *text;
+    WEIR_TRY(weir_arena_copy(&retry->arena, letter->reason, strlen(letter->reason), &text, reterr));
+    kept.why.reason = text;
+    WEIR_TRY(
+        weir_arena_copy(&retry->arena, letter->message, strlen(letter->message), &text, reterr));
+    kept.why.message = text;
     WEIR_TRY(weir_arena_copy(&retry->arena, key, strlen(key), &text, reterr));
     kept.key = text;
     if (letter->topic) {
@@ -249,7 +263,6 @@ static weir_status keep_letter(void *argument, const struct weir_letter *letter,
         WEIR_TRY(weir_arena_copy(&retry->arena, letter->key.data, letter->key.size, &text, reterr));
         kept.record.key = (struct weir_bytes){(const uint8_t *)text, letter->key.size};
     }
-    json_object_set_new(retry->files, letter->file, json_true());
     retry->kept[retry->count++] = kept;
     return WEIR_OK;
 }
@@ -261,33 +274,123 @@ static int by_origin(const void *a, const void *b)
     return order ? order : (x->row > y->row) - (x->row < y->row);
 }
 
-/* One record at a time tells which ones are good now; a run of the good ones is then landed in
- * order. */
-static weir_status ingest_kept(struct retry *retry, struct weir_ingest *ingest,
-                               struct weir_error *reterr)
+/* Its place joins `retried`, and its file is written anew without it. */
+static weir_status take(struct retry *retry, struct kept *kept, struct weir_error *reterr)
+{
+    json_t *list = json_object_get(retry->taken, kept->key);
+    if (!list) {
+        list = json_array();
+        json_object_set_new(retry->taken, kept->key, list);
+    }
+    kept->taken = true;
+    if (json_object_set_new(retry->files, kept->file, json_true()) != 0 ||
+        json_array_append_new(list, json_integer(kept->row)) != 0)
+        return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a retry");
+    return WEIR_OK;
+}
+
+/* Still refused: for the same reason, or its file is written anew with today's. */
+static weir_status renew(struct retry *retry, struct kept *kept, struct weir_error *reterr)
+{
+    struct weir_refused why = weir_ingest_why(retry->ingest);
+    char *text;
+    if (strcmp(why.reason, kept->why.reason) == 0 && strcmp(why.message, kept->why.message) == 0)
+        return WEIR_OK;
+    WEIR_TRY(weir_arena_copy(&retry->arena, why.message, strlen(why.message), &text, reterr));
+    why.message = text;
+    WEIR_TRY(weir_arena_copy(&retry->arena, why.reason, strlen(why.reason), &text, reterr));
+    why.reason = text;
+    kept->why = why;
+    if (json_object_set_new(retry->files, kept->file, json_true()) != 0)
+        return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a retry");
+    return WEIR_OK;
+}
+
+static struct weir_run one_run(const struct kept *kept)
+{
+    return (struct weir_run){.origin = {.topic = kept->topic,
+                                        .partition = kept->partition,
+                                        .path = kept->path,
+                                        .rows = &kept->row},
+                             .records = &kept->record,
+                             .count = 1};
+}
+
+/* One record at a time tells which ones are good now. */
+static weir_status ingest_kept(struct retry *retry, struct weir_error *reterr)
 {
     for (size_t i = 0; i < retry->count; i++) {
         struct kept *kept = &retry->kept[i];
-        struct weir_run run = {.origin = {.topic = kept->topic,
-                                          .partition = kept->partition,
-                                          .path = kept->path,
-                                          .rows = &kept->row},
-                               .records = &kept->record,
-                               .count = 1};
+        struct weir_run run = one_run(kept);
         struct weir_run_counts counts;
-        WEIR_TRY(weir_ingest_runs(ingest, &run, 1, &counts, reterr));
-        kept->landed = counts.landed == 1;
-        if (!kept->landed)
-            continue;
-        json_t *list = json_object_get(retry->taken, kept->key);
-        if (!list) {
-            list = json_array();
-            json_object_set_new(retry->taken, kept->key, list);
-        }
-        json_array_append_new(list, json_integer(kept->row));
+        WEIR_TRY(weir_ingest_runs(retry->ingest, &run, 1, &counts, reterr));
+        WEIR_TRY(counts.refused ? renew(retry, kept, reterr) : take(retry, kept, reterr));
+        WEIR_TRY(weir_context_check(retry->options->lake->context, reterr));
     }
     return WEIR_OK;
 }
+
+/* ---- files of letters written anew ---- */
+
+/* One file being copied without the letters that were taken. */
+struct copying {
+    struct retry *retry;
+    bool written;
+};
+
+static weir_status copy_letter(void *argument, const struct weir_letter *letter, const char *key,
+                               const json_t *file, struct weir_error *reterr)
+{
+    struct copying *copying = argument;
+    struct retry *retry = copying->retry;
+    struct kept wanted = {.key = key,
+                          .row = letter->offset_or_row,
+                          .topic = letter->topic,
+                          .path = letter->path,
+                          .partition = letter->partition,
+                          .record = {.offset = letter->offset_or_row,
+                                     .timestamp_ms = letter->timestamp_ms,
+                                     .key = letter->key,
+                                     .value = letter->raw},
+                          .why = {letter->reason, letter->message, letter->position}};
+    const struct kept *kept = retry->count ? bsearch(&wanted, retry->kept, retry->count,
+                                                     sizeof *retry->kept, by_origin)
+                                           : NULL;
+    if (kept && kept->taken)
+        return WEIR_OK;
+    struct weir_run run = one_run(&wanted);
+    copying->written = true;
+    return weir_ingest_letter(retry->ingest, &run, kept ? &kept->why : &wanted.why, reterr);
+}
+
+/* Each file by itself: its ranges say which cluster and incarnation its offsets are of. */
+static weir_status rewrite_letters(struct retry *retry, struct weir_error *reterr)
+{
+    struct copying copying = {retry, false};
+    struct visiting visiting = {.lake = retry->options->lake,
+                                .truth = retry->table->truth,
+                                .visit = copy_letter,
+                                .argument = &copying,
+                                .is_kafka = retry->options->table->source->is_kafka};
+    size_t at;
+    json_t *file;
+    WEIR_TRY(weir_quarantine_schema(&retry->arena, visiting.is_kafka, &visiting.schema, reterr));
+    json_array_foreach(json_object_get(retry->list, "files"), at, file)
+    {
+        if (!json_object_get(retry->files, json_string_value(json_object_get(file, "path"))))
+            continue;
+        copying.written = false;
+        WEIR_TRY(visit_file(&visiting, file, reterr));
+        WEIR_TRY(weir_ingest_letters_end(retry->ingest, reterr));
+        json_t *ranges = json_object_get(file, "ranges");
+        if (copying.written &&
+            json_array_append_new(retry->ranges, ranges ? json_incref(ranges) : json_null()) != 0)
+            return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a retry");
+    }
+    return WEIR_OK;
+}
+
+/* ---- landing ---- */
 
 /* None of them retried yet, and every file they came from still in force. */
 static enum weir_test retry_test(void *self, const json_t *state)
@@ -314,6 +417,7 @@ static weir_status retry_overlay(void *self, json_t *state, int64_t snapshot_id,
                                  struct weir_error *reterr)
 {
     struct retry *retry = self;
+    WEIR_TRY(landing_letters(&retry->landing, state, snapshot_id, reterr));
     const char *key;
     json_t *offsets, *offset;
     size_t at;
@@ -326,12 +430,11 @@ static weir_status retry_overlay(void *self, json_t *state, int64_t snapshot_id,
 static weir_status land_retry(struct retry *retry, const struct weir_ingest_result *result,
                               json_t *outcome, struct weir_error *reterr)
 {
-    struct weir_ingest_result good = *result;
-    good.letters = NULL; /* what is still bad stays where it is; its new copies are litter */
-    good.letter_count = 0;
-    struct landing landing;
-    WEIR_TRY(landing_init(&landing, retry->options, retry->table, &good, reterr));
-    json_object_set(landing.receipt, retry->discard ? "discarded" : "retried", retry->taken);
+    struct landing *landing = &retry->landing;
+    WEIR_TRY(landing_init(landing, retry->options, retry->table, result, reterr));
+    landing->letters_gone = retry->files;
+    landing->letter_ranges = json_incref(retry->ranges);
+    json_object_set(landing->receipt, retry->discard ? "discarded" : "retried", retry->taken);
     struct weir_work work = {
         .kind = retry->discard ? "discard" : "retry",
         .operation = "append",
@@ -339,21 +442,21 @@ static weir_status land_retry(struct retry *retry, const struct weir_ingest_resu
         .test = retry_test,
         .overlay = retry_overlay,
         .self = retry,
-        .files = good.files,
-        .file_count = good.file_count,
-        .receipt = landing.receipt,
+        .files = result->files,
+        .file_count = result->file_count,
+        .receipt = landing->receipt,
         .schema = retry->table->shape.changed ? &retry->table->shape.schema : NULL};
     enum weir_landing how;
     int64_t id = 0;
     weir_status status = weir_land(retry->options->lake, &retry->table->table, &work, &how, &id,
                                    reterr);
-    landing_done(&landing);
+    landing_done(landing);
     if (status == WEIR_OK && how != WEIR_LANDED)
         return weir_fail(reterr, WEIR_PRECONDITION,
                          "%s changed meanwhile; nothing was done, try again",
                          retry->options->table->name);
     if (status == WEIR_OK)
-        outcome_result(outcome, &good, id);
+        outcome_result(outcome, result, id);
     return status;
 }
 
@@ -365,52 +468,45 @@ static weir_status collect(struct retry *retry, struct weir_error *reterr)
                                 .argument = retry,
                                 .is_kafka = retry->options->table->source->is_kafka};
     WEIR_TRY(weir_quarantine_schema(&retry->arena, visiting.is_kafka, &visiting.schema, reterr));
-    json_t *list;
-    WEIR_TRY(weir_letters_read(retry->options->lake, retry->table->truth, &list, reterr));
-    weir_status status = visit_all(&visiting, list, reterr);
-    json_decref(list);
+    WEIR_TRY(weir_letters_read(retry->options->lake, retry->table->truth, &retry->list, reterr));
+    weir_status status = visit_all(&visiting, retry->list, reterr);
     if (status == WEIR_OK && retry->count)
         qsort(retry->kept, retry->count, sizeof *retry->kept, by_origin);
     return status;
 }
 
-static weir_status retry_good(struct retry *retry, json_t *outcome, struct weir_error *reterr)
+/* What is good now, or all of it: landed or let go, and the files that held it written anew. */
+static weir_status act(struct retry *retry, json_t *outcome, struct weir_error *reterr)
 {
-    struct weir_ingest *ingest;
     struct weir_ingest_result result;
-    WEIR_TRY(
-        table_ingest(retry->options, retry->table,
-                     weir_snapshot_id(retry->options->lake->context, retry->table->table->metadata),
-                     &ingest, reterr));
-    weir_status status = ingest_kept(retry, ingest, reterr);
-    if (status == WEIR_OK)
-        status = weir_ingest_finish(ingest, &result, reterr);
-    if (status == WEIR_OK)
-        json_object_set_new(outcome, "still_refused", json_integer(result.counts.refused));
-    if (status == WEIR_OK && json_object_size(retry->taken))
-        status = land_retry(retry, &result, outcome, reterr);
-    weir_ingest_free(ingest);
-    return status;
+    int64_t attempt = weir_snapshot_id(retry->options->lake->context,
+                                       retry->table->table->metadata);
+    WEIR_TRY(table_ingest(retry->options, retry->table, attempt, true, &retry->ingest, reterr));
+    if (!retry->discard)
+        WEIR_TRY(ingest_kept(retry, reterr));
+    for (size_t i = 0; retry->discard && i < retry->count; i++)
+        WEIR_TRY(take(retry, &retry->kept[i], reterr));
+    WEIR_TRY(rewrite_letters(retry, reterr));
+    WEIR_TRY(weir_ingest_finish(retry->ingest, &result, reterr));
+    json_object_set_new(outcome, "still_refused", json_integer(result.counts.refused));
+    if (retry->discard)
+        json_object_set_new(outcome, "discarded", json_integer((json_int_t)retry->count));
+    return json_object_size(retry->files) ? land_retry(retry, &result, outcome, reterr) : WEIR_OK;
 }
 
-static weir_status discard_all(struct retry *retry, json_t *outcome, struct weir_error *reterr)
+static void retry_done(struct retry *retry)
 {
-    for (size_t i = 0; i < retry->count; i++) {
-        json_t *list = json_object_get(retry->taken, retry->kept[i].key);
-        if (!list) {
-            list = json_array();
-            json_object_set_new(retry->taken, retry->kept[i].key, list);
-        }
-        json_array_append_new(list, json_integer(retry->kept[i].row));
-    }
-    struct weir_ingest_result none = {.reasons = json_object()};
-    weir_status status = json_object_size(retry->taken) ? land_retry(retry, &none, outcome, reterr)
-                                                        : WEIR_OK;
-    json_decref(none.reasons);
-    json_object_set_new(outcome, "discarded", json_integer((json_int_t)retry->count));
-    return status;
+    weir_ingest_free(retry->ingest);
+    weir_free(retry->kept);
+    json_decref(retry->list);
+    json_decref(retry->files);
+    json_decref(retry->ranges);
+    json_decref(retry->taken);
+    weir_arena_done(&retry->arena);
 }
 
+/* The quarantine table follows the data commit: what an earlier run left is finished first, and a
+ * run that dies before its own is finished is finished by the next. */
 static weir_status retry_or_discard(const struct weir_window_options *options, const char *reason,
                                     bool discard, json_t **ret_outcome, struct weir_error *reterr)
 {
@@ -421,6 +517,7 @@ static weir_status retry_or_discard(const struct weir_window_options *options, c
                           .reason = reason,
                           .discard = discard,
                           .files = json_object(),
+                          .ranges = json_array(),
                           .taken = json_object()};
     weir_arena_init(&retry.arena, &options->lake->context->memory);
     json_t *outcome = outcome_new(options->table->name);
@@ -428,14 +525,14 @@ static weir_status retry_or_discard(const struct weir_window_options *options, c
                                      : weir_fail(reterr, WEIR_NOT_FOUND, "there is no table %s yet",
                                                  options->table->name);
     if (status == WEIR_OK)
+        status = table_sync_quarantine(options, &table, reterr);
+    if (status == WEIR_OK)
         status = collect(&retry, reterr);
     if (status == WEIR_OK && retry.count)
-        status = discard ? discard_all(&retry, outcome, reterr)
-                         : retry_good(&retry, outcome, reterr);
-    weir_free(retry.kept);
-    json_decref(retry.files);
-    json_decref(retry.taken);
-    weir_arena_done(&retry.arena);
+        status = act(&retry, outcome, reterr);
+    if (status == WEIR_OK && retry.count)
+        status = table_sync_quarantine(options, &table, reterr);
+    retry_done(&retry);
     table_done(&table);
     if (status == WEIR_OK)
         *ret_outcome = outcome;

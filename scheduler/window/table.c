@@ -127,7 +127,7 @@ weir_status table_sync_quarantine(const struct weir_window_options *options,
 }
 
 weir_status table_ingest(const struct weir_window_options *options, const struct table_state *table,
-                         int64_t attempt, struct weir_ingest **ret_ingest,
+                         int64_t attempt, bool again, struct weir_ingest **ret_ingest,
                          struct weir_error *reterr)
 {
     struct weir_ingest_options ingest = {
@@ -135,6 +135,7 @@ weir_status table_ingest(const struct weir_window_options *options, const struct
         .table = options->table,
         .shape = &table->shape,
         .attempt = attempt,
+        .again = again,
         .table_location = weir_metadata_location(table->table->metadata),
         .table_uuid = weir_metadata_uuid(table->table->metadata)};
     return weir_ingest_new(&ingest, ret_ingest, reterr);
@@ -158,14 +159,6 @@ weir_status table_check_share(const struct weir_table_config *config,
     weir_error_hint(
         reterr, "mend the columns or the sender; or raise max_invalid to let them into quarantine");
     return status;
-}
-
-static json_t *described(const struct weir_data_file *files, char (*digests)[33], size_t count)
-{
-    json_t *array = json_array();
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(array, weir_data_file_to_json(&files[i], digests[i]));
-    return array;
 }
 
 /* Receipts name files with size and digest, not their bounds: bounds may be personal values. */
@@ -206,29 +199,29 @@ void landing_done(struct landing *landing)
     json_decref(landing->summary);
     json_decref(landing->letter_ranges);
     landing->receipt = landing->summary = landing->letter_ranges = NULL;
+    landing->letters_gone = NULL;
 }
 
 weir_status landing_letters(struct landing *landing, json_t *state, int64_t snapshot_id,
                             struct weir_error *reterr)
 {
     const struct weir_ingest_result *result = landing->result;
-    if (result->letter_count == 0)
+    if (result->letter_count == 0 && !landing->letters_gone)
         return WEIR_OK;
-    json_t *list;
-    WEIR_TRY(weir_letters_read(landing->options->lake, state, &list, reterr));
-    json_t *mine = described(result->letters, result->letter_digests, result->letter_count), *file;
-    size_t at;
-    json_array_foreach(mine, at, file)
-    {
-        if (landing->letter_ranges)
-            json_object_set(file, "ranges", landing->letter_ranges);
+    json_t *mine = json_array();
+    for (size_t i = 0; i < result->letter_count; i++) {
+        json_t *file = weir_data_file_to_json(&result->letters[i], result->letter_digests[i]),
+               *ranges = json_is_array(landing->letter_ranges)
+                             ? json_array_get(landing->letter_ranges, i)
+                             : landing->letter_ranges;
+        if (ranges)
+            json_object_set(file, "ranges", ranges);
+        json_array_append_new(mine, file);
     }
-    json_array_extend(json_object_get(list, "files"), mine);
+    weir_status status = weir_letters_change(
+        landing->options->lake, weir_metadata_uuid(landing->table->table->metadata), snapshot_id,
+        landing->letters_gone, mine, state, reterr);
     json_decref(mine);
-    weir_status status = weir_letters_write(landing->options->lake,
-                                            weir_metadata_uuid(landing->table->table->metadata),
-                                            snapshot_id, list, state, reterr);
-    json_decref(list);
     return status;
 }
 

@@ -29,9 +29,9 @@ weir_status table_sync_quarantine(const struct weir_window_options *options,
                                   struct weir_error *reterr) WEIR_MUST_CHECK;
 void table_done(struct table_state *table);
 
-/* Ingest of one attempt of this table. */
+/* Ingest of one attempt of this table; again: of records that were refused before. */
 weir_status table_ingest(const struct weir_window_options *options, const struct table_state *table,
-                         int64_t attempt, struct weir_ingest **ret_ingest,
+                         int64_t attempt, bool again, struct weir_ingest **ret_ingest,
                          struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* on_invalid / max_invalid: GATE when too many of `total` records were refused. */
@@ -45,9 +45,11 @@ struct landing {
     const struct weir_window_options *options;
     struct table_state *table;
     const struct weir_ingest_result *result;
-    json_t *receipt;       /* owned */
-    json_t *summary;       /* owned */
-    json_t *letter_ranges; /* array parallel to result->letters: {"key": [first, last]}; NULL */
+    json_t *receipt; /* owned */
+    json_t *summary; /* owned */
+    /* {"key": [first, last]} of all of result->letters, or an array of one for each; NULL */
+    json_t *letter_ranges;
+    const json_t *letters_gone; /* object: path -> anything, files of letters taken out; borrowed */
 };
 weir_status landing_init(struct landing *landing, const struct weir_window_options *options,
                          struct table_state *table, const struct weir_ingest_result *result,

@@ -66,7 +66,7 @@ static bool count_files(struct seen *seen)
     return true;
 }
 
-/* A bad record is in the quarantine, and, once retried, in the table too. */
+/* A bad record is in the quarantine, and, once retried, in the table instead. */
 static void check_offsets(struct seen *seen)
 {
     struct world *world = seen->world;
@@ -79,7 +79,7 @@ static void check_offsets(struct seen *seen)
         for (int64_t offset = 0; offset <= seen->highest || offset < next; offset++) {
             bool below = offset < next, bad = world_is_bad(p, offset);
             int retried = bad && weir_intervals_has(seen->state, "retried", key, offset);
-            int landed = below && (!bad || retried), refused = below && bad;
+            int landed = below && (!bad || retried), refused = below && bad && !retried;
             if (seen->landed[p][offset] != landed || seen->refused[p][offset] != refused)
                 world_violated(world,
                                "partition %d, next %lld: offset %lld is %d times in the table and "

@@ -495,7 +495,11 @@ static weir_status retry_overlay(void *self, json_t *state, int64_t snapshot_id,
     json_object_foreach(window->offsets, key, offsets) json_array_foreach(offsets, at, offset)
         WEIR_TRY(weir_intervals_add(state, "retried", key, json_integer_value(offset),
                                     json_integer_value(offset) + 1, reterr));
-    return WEIR_OK;
+    json_t *gone = json_pack("{s:b}", window->letter_file, 1);
+    weir_status status = weir_letters_change(&window->writer->lake, "t", snapshot_id, gone, NULL,
+                                             state, reterr);
+    json_decref(gone);
+    return status;
 }
 
 /* The offsets of a letters file as the retry's, and its text as a data file. */

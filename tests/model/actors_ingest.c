@@ -325,6 +325,8 @@ static bool retry_build(struct world *world, struct actor *actor, const struct s
 {
     struct request *request = &actor->request;
     request_child(world, request, head, base);
+    if (!mutant_is(world, MUTANT_RETRY_LETTERS))
+        actor_rewrite(world, actor, &actor->rows, &request->snapshot.state.letters, NULL);
     rows_add(&request->snapshot.state.retried, &actor->rows);
     files_add(&request->snapshot.files, &actor->files);
     request->snapshot.added = actor->files;

@@ -44,12 +44,6 @@ static int64_t letters_in_force(struct weir_lake *lake, const struct weir_table 
         weir_letters_read(lake, truth, &list, NULL) == WEIR_OK)
         json_array_foreach(json_object_get(list, "files"), at, file)
             rows += json_integer_value(json_object_get(file, "rows"));
-    const char *key;
-    json_t *intervals, *interval;
-    json_object_foreach(json_object_get(truth, "retried"), key, intervals)
-        json_array_foreach(intervals, at, interval)
-            rows -= json_integer_value(json_array_get(interval, 1)) -
-                    json_integer_value(json_array_get(interval, 0));
     json_decref(truth);
     json_decref(list);
     return rows;
