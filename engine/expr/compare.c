@@ -175,12 +175,16 @@ weir_status eval_compare(struct weir_evaluation *evaluation, enum weir_compare c
     bool null_constant = (x.kind == WEIR_CONSTANT && !weir_vector_valid(&x, 0)) ||
                          (y.kind == WEIR_CONSTANT && !weir_vector_valid(&y, 0));
     WEIR_TRY(weir_arena_alloc(evaluation->arena, (size_t)evaluation->count + 64, &bytes, reterr));
-    if (null_constant)
+    if (null_constant) {
         memset(bytes, 0, evaluation->count);
-    else if (entries)
+    } else if (x.kind == WEIR_CONSTANT && y.kind == WEIR_CONSTANT) {
+        WEIR_TRY(compare_values(evaluation, compare, &x, &y, 1, bytes, reterr));
+        memset(bytes, bytes[0], evaluation->count);
+    } else if (entries) {
         WEIR_TRY(by_entries(evaluation, compare, &x, &y, bytes, reterr));
-    else
+    } else {
         WEIR_TRY(compare_values(evaluation, compare, &x, &y, evaluation->count, bytes, reterr));
+    }
     if (distinct) {
         merge_distinct(evaluation, compare, a, b, bytes);
     } else {
