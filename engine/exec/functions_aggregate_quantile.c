@@ -40,7 +40,7 @@ static weir_status read_fraction(struct weir_arena *arena, struct weir_aggregate
     if (!(quantile->fraction >= 0 && quantile->fraction <= 1))
         return weir_fail(reterr, WEIR_USAGE, "%s: the fraction %g is not between 0 and 1",
                          call->function->name, quantile->fraction);
-    call->argument_count = 1;
+    call->argument_count = call->constant_count = 1;
     return WEIR_OK;
 }
 

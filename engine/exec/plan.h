@@ -43,6 +43,7 @@ struct weir_aggregate_call {
     const struct weir_aggregate_function *function;
     struct weir_node **arguments;
     uint32_t argument_count;
+    uint32_t constant_count;  /* arguments behind those, which are in `prepared`: a fraction */
     struct weir_node *filter; /* FILTER (WHERE ...), or NULL */
     bool distinct;
     struct weir_node **order; /* ORDER BY inside the call */

@@ -530,7 +530,23 @@ static weir_status bind_ifnull(struct weir_binder *binder, const PgQuery__FuncCa
     return weir_bind(binder, &node, ret, reterr);
 }
 
-/* try_cast(x, 'type') is no function of the grammar's kind; what has a form of its own. */
+/* TRY_CAST(x AS t), which the grammar sees as a call around CAST: null where it cannot be. */
+static weir_status bind_try(struct weir_binder *binder, const PgQuery__FuncCall *call,
+                            struct weir_node **ret, struct weir_error *reterr)
+{
+    struct weir_type type;
+    struct weir_node *node;
+    if (call->n_args != 1 || call->args[0]->node_case != PG_QUERY__NODE__NODE_TYPE_CAST)
+        return weir_bind_wrong(binder, call->location, reterr, "TRY_CAST(value AS type)");
+    const PgQuery__TypeCast *cast = call->args[0]->type_cast;
+    WEIR_TRY(weir_bind_type(binder, cast->type_name, &type, reterr));
+    WEIR_TRY(weir_bind(binder, cast->arg, &node, reterr));
+    node->unknown = false; /* a literal is read when it runs: then it may be wrong */
+    return weir_bind_at(binder, weir_bind_location(cast->arg),
+                        weir_node_cast(binder->arena, node, &type, false, true, ret, reterr));
+}
+
+/* What has a form of its own. */
 static weir_status bind_form(struct weir_binder *binder, const PgQuery__FuncCall *call,
                              const char *name, struct weir_node **ret, struct weir_error *reterr)
 {
@@ -545,6 +561,8 @@ static weir_status bind_form(struct weir_binder *binder, const PgQuery__FuncCall
         return bind_struct_pack(binder, call, ret, reterr);
     if (strcmp(name, "list_value") == 0 || strcmp(name, "array_value") == 0)
         return bind_list(binder, call->args, call->n_args, call->location, ret, reterr);
+    if (strcmp(name, "_weir_try") == 0)
+        return bind_try(binder, call, ret, reterr);
     if (takes_lambda(name) || is_reduce(name))
         return bind_lambda_call(binder, call, name, ret, reterr);
     return WEIR_OK;

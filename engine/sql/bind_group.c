@@ -115,11 +115,49 @@ static weir_status item_sets(struct query *query, const PgQuery__Node *node,
     return WEIR_OK;
 }
 
+struct above {
+    const struct query *query;
+    bool found;
+};
+
+/* Made above the grouping: an aggregate's column, a window's, an unnest's. */
+static bool made_above(void *self, const struct weir_node *node)
+{
+    struct above *search = self;
+    const struct query *query = search->query;
+    if (node->kind == WEIR_NODE_AGGREGATE)
+        search->found = true;
+    if (node->kind != WEIR_NODE_COLUMN)
+        return true;
+    search->found |= numbers_have(&query->call_columns, node->index) ||
+                     numbers_have(&query->unnest_columns, node->index);
+    for (const struct window *window = query->windows; window; window = window->next)
+        search->found |= window->column == node->index;
+    return true;
+}
+
+/* GROUP BY ALL: whatever in the list is not made of aggregates or windows. */
+static weir_status group_all(struct query *query, const struct targets *targets,
+                             struct weir_error *reterr)
+{
+    for (uint32_t i = 0; i < targets->count; i++) {
+        struct above search = {query, false};
+        weir_node_walk(targets->nodes[i], made_above, &search);
+        for (uint32_t k = 0; k < query->groups.count && !search.found; k++)
+            search.found = weir_node_equal(query->groups.items[k], targets->nodes[i]);
+        if (!search.found)
+            WEIR_TRY(nodes_add(query->sql, &query->groups, targets->nodes[i], reterr));
+    }
+    return WEIR_OK;
+}
+
 /* Items multiply: GROUP BY a, ROLLUP (b, c) has three sets. */
 weir_status query_groups(struct query *query, const PgQuery__SelectStmt *select,
                          const struct targets *targets, struct weir_error *reterr)
 {
     struct key_sets all = {0};
+    if (select->n_group_clause == 1 && query_is_all(select->group_clause[0]))
+        return group_all(query, targets, reterr);
     WEIR_TRY(weir_arena_zero(query->sql->arena, 1, sizeof *all.sets, &all.sets, reterr));
     all.count = 1;
     bool sets = false;
@@ -314,6 +352,10 @@ weir_status query_regroup(struct query *query, struct logical *plan, struct targ
     if (*having) {
         WEIR_TRY(visit_swap(query, having, reterr));
         WEIR_TRY(check_grouped(query, &hidden, *having, reterr));
+    }
+    if (query->qualify) {
+        WEIR_TRY(visit_swap(query, &query->qualify, reterr));
+        WEIR_TRY(check_grouped(query, &hidden, query->qualify, reterr));
     }
     for (uint32_t i = 0; i < sort_count; i++) {
         WEIR_TRY(visit_swap(query, &sort[i].node, reterr));

@@ -5,29 +5,6 @@
 #include <string.h>
 #include <strings.h>
 
-static weir_status target_add(struct query *query, struct targets *targets, struct weir_node *node,
-                              const char *name, struct weir_error *reterr)
-{
-    struct weir_arena *arena = query->sql->arena;
-    if (targets->count == targets->capacity) {
-        uint32_t capacity = targets->capacity ? targets->capacity * 2 : 16;
-        struct weir_node **nodes;
-        const char **names;
-        WEIR_TRY(weir_arena_zero(arena, capacity, sizeof *nodes, &nodes, reterr));
-        WEIR_TRY(weir_arena_zero(arena, capacity, sizeof *names, &names, reterr));
-        if (targets->count) {
-            memcpy(nodes, targets->nodes, targets->count * sizeof *nodes);
-            memcpy(names, targets->names, targets->count * sizeof *names);
-        }
-        targets->nodes = nodes;
-        targets->names = names;
-        targets->capacity = capacity;
-    }
-    WEIR_TRY(copy_text(query->sql, name, &targets->names[targets->count], reterr));
-    targets->nodes[targets->count++] = node;
-    return WEIR_OK;
-}
-
 const PgQuery__AConst *query_integer(const PgQuery__Node *node)
 {
     return node->node_case == PG_QUERY__NODE__NODE_A_CONST &&
@@ -49,60 +26,18 @@ weir_status query_position(struct query *query, const PgQuery__AConst *constant,
 
 /* ---- the list of SELECT ---- */
 
-static weir_status star_relation(struct query *query, const struct relation *relation, bool all,
-                                 bool merged, int location, struct targets *targets,
-                                 struct weir_error *reterr)
-{
-    for (uint32_t i = 0; i < relation->count; i++) {
-        struct weir_node *node;
-        if (!all &&
-            (relation->hidden[i] || numbers_have(&query->merged, relation->columns[i]) != merged))
-            continue;
-        WEIR_TRY(sql_column_node(query->sql, relation->columns[i], location, &node, reterr));
-        WEIR_TRY(target_add(query, targets, node, relation->names[i], reterr));
-    }
-    return WEIR_OK;
-}
-
-static weir_status star(struct query *query, const char *table, int location,
-                        struct targets *targets, struct weir_error *reterr)
-{
-    bool found = false;
-    for (int merged = !table; merged >= 0; merged--) /* those of USING first */
-        for (struct relation *relation = query->relations; relation; relation = relation->next) {
-            if (table && strcasecmp(relation->alias, table) != 0)
-                continue;
-            found = true;
-            WEIR_TRY(
-                star_relation(query, relation, table != NULL, merged, location, targets, reterr));
-        }
-    if (!found && !table)
-        return weir_bind_wrong(&query->sql->binder, location, reterr,
-                               "SELECT * needs a table in FROM");
-    if (found)
-        return WEIR_OK;
-    /* cpu.*: the fields of a struct */
-    struct weir_node *value = NULL, *field;
-    size_t used = 0;
-    WEIR_TRY(query_column(&query->sql->binder, query, &table, 1, location, &value, &used, reterr));
-    if (!value || value->type.id != WEIR_STRUCT)
-        return weir_bind_wrong(&query->sql->binder, location, reterr,
-                               "there is no table %s in FROM", table);
-    for (uint32_t i = 0; i < value->type.child_count; i++) {
-        WEIR_TRY(weir_bind_field(&query->sql->binder, value, value->type.children[i].name, location,
-                                 &field, reterr));
-        WEIR_TRY(target_add(query, targets, field, value->type.children[i].name, reterr));
-    }
-    return WEIR_OK;
-}
-
 static const char *natural_name(const PgQuery__Node *node)
 {
     switch (node->node_case) {
     case PG_QUERY__NODE__NODE_COLUMN_REF:
         return weir_bind_string(node->column_ref->fields[node->column_ref->n_fields - 1]);
-    case PG_QUERY__NODE__NODE_FUNC_CALL:
-        return weir_bind_string(node->func_call->funcname[node->func_call->n_funcname - 1]);
+    case PG_QUERY__NODE__NODE_FUNC_CALL: {
+        const char *name = weir_bind_string(
+            node->func_call->funcname[node->func_call->n_funcname - 1]);
+        return strcmp(name, "_weir_try") == 0 && node->func_call->n_args
+                   ? natural_name(node->func_call->args[0])
+                   : name;
+    }
     case PG_QUERY__NODE__NODE_TYPE_CAST: {
         const char *inner = natural_name(node->type_cast->arg);
         const PgQuery__TypeName *type = node->type_cast->type_name;
@@ -136,17 +71,10 @@ static weir_status bind_targets(struct query *query, const PgQuery__SelectStmt *
     for (size_t i = 0; i < select->n_target_list; i++) {
         const PgQuery__ResTarget *target = select->target_list[i]->res_target;
         const PgQuery__Node *value = target->val;
-        const PgQuery__ColumnRef *column = value->node_case == PG_QUERY__NODE__NODE_COLUMN_REF
-                                               ? value->column_ref
-                                               : NULL;
-        if (column &&
-            column->fields[column->n_fields - 1]->node_case == PG_QUERY__NODE__NODE_A_STAR) {
-            const char *table = column->n_fields > 1
-                                    ? weir_bind_string(column->fields[column->n_fields - 2])
-                                    : NULL;
-            WEIR_TRY(star(query, table, column->location, targets, reterr));
+        bool done;
+        WEIR_TRY(query_star(query, value, targets, &done, reterr));
+        if (done)
             continue;
-        }
         struct weir_node *node;
         WEIR_TRY(query_bind(query, value, &node, reterr));
         node->unknown = false;
@@ -205,11 +133,23 @@ static weir_status window_plans(struct query *query, struct logical **plan,
 
 static weir_status bind_sort(struct query *query, const PgQuery__SelectStmt *select,
                              const struct targets *targets, struct sort_item **ret_sort,
-                             struct weir_error *reterr)
+                             uint32_t *ret_count, struct weir_error *reterr)
 {
     struct sort_item *sort;
-    WEIR_TRY(
-        weir_arena_zero(query->sql->arena, select->n_sort_clause + 1, sizeof *sort, &sort, reterr));
+    uint32_t count = (uint32_t)select->n_sort_clause;
+    WEIR_TRY(weir_arena_zero(query->sql->arena, count + targets->count + 1, sizeof *sort, &sort,
+                             reterr));
+    *ret_sort = sort;
+    *ret_count = count;
+    if (count == 1 && query_is_all(select->sort_clause[0]->sort_by->node)) {
+        *ret_count = targets->count;
+        for (uint32_t i = 0; i < targets->count; i++) {
+            WEIR_TRY(query_sort_direction(select->sort_clause[0]->sort_by, &sort[i].descending,
+                                          &sort[i].nulls_first));
+            sort[i].node = targets->nodes[i];
+        }
+        return WEIR_OK;
+    }
     query->output_names = targets->names;
     query->outputs = targets->nodes;
     query->output_count = targets->count;
@@ -217,6 +157,9 @@ static weir_status bind_sort(struct query *query, const PgQuery__SelectStmt *sel
     for (size_t i = 0; i < select->n_sort_clause; i++) {
         const PgQuery__SortBy *item = select->sort_clause[i]->sort_by;
         uint32_t at;
+        if (query_is_all(item->node))
+            return weir_bind_wrong(&query->sql->binder, weir_bind_location(item->node), reterr,
+                                   "ORDER BY ALL stands alone");
         WEIR_TRY(query_sort_direction(item, &sort[i].descending, &sort[i].nulls_first));
         if (query_integer(item->node)) {
             WEIR_TRY(query_position(query, query_integer(item->node), targets->count, "ORDER BY",
@@ -231,7 +174,6 @@ static weir_status bind_sort(struct query *query, const PgQuery__SelectStmt *sel
         }
     }
     query->outputs_first = query->outputs_last = false;
-    *ret_sort = sort;
     return WEIR_OK;
 }
 
@@ -403,6 +345,27 @@ static weir_status having_condition(struct query *query, const PgQuery__Node *no
     return status;
 }
 
+/* QUALIFY comes as a window of the grammar's: rewrite_forms.c. */
+static weir_status qualify_condition(struct query *query, const PgQuery__SelectStmt *select,
+                                     struct weir_error *reterr)
+{
+    struct weir_binder *binder = &query->sql->binder;
+    const struct weir_bind_scope *before = binder->scope;
+    weir_status status = WEIR_OK;
+    query->clause = "QUALIFY";
+    query->outputs_last = true;
+    binder->scope = &query->scope;
+    for (size_t i = 0; i < select->n_window_clause && status == WEIR_OK; i++) {
+        const PgQuery__WindowDef *window = select->window_clause[i]->window_def;
+        if (strcmp(window->name, "_weir_qualify") == 0 && window->n_partition_clause)
+            status = weir_bind_condition(binder, window->partition_clause[0], "QUALIFY",
+                                         &query->qualify, reterr);
+    }
+    binder->scope = before;
+    query->outputs_last = false;
+    return status;
+}
+
 static weir_status select_unnests(struct query *query, struct logical **plan,
                                   struct weir_error *reterr)
 {
@@ -443,6 +406,16 @@ static weir_status distinct_keys(struct query *query, const PgQuery__SelectStmt 
     return WEIR_OK;
 }
 
+static weir_status filtered(struct sql *sql, struct weir_node *condition, struct logical **plan,
+                            struct weir_error *reterr)
+{
+    struct nodes conditions = {0};
+    if (!condition)
+        return WEIR_OK;
+    WEIR_TRY(conjuncts(sql, condition, &conditions, reterr));
+    return filter_on(sql, *plan, &conditions, plan, reterr);
+}
+
 static weir_status plain_select(struct query *query, const PgQuery__SelectStmt *select,
                                 struct logical **ret_plan, struct numbers *ret_columns,
                                 const char ***ret_names, struct weir_error *reterr)
@@ -452,7 +425,7 @@ static weir_status plain_select(struct query *query, const PgQuery__SelectStmt *
     struct sort_item *sort;
     struct weir_node *having = NULL;
     struct nodes distinct = {0};
-    uint32_t sort_count = (uint32_t)select->n_sort_clause;
+    uint32_t sort_count;
     query->select = select;
     WEIR_TRY(query_from(query, select->from_clause, select->n_from_clause, reterr));
     query->clause = "WHERE";
@@ -469,8 +442,9 @@ static weir_status plain_select(struct query *query, const PgQuery__SelectStmt *
     WEIR_TRY(query_groups(query, select, &targets, reterr));
     query->aggregates_allowed = query->windows_allowed = true;
     WEIR_TRY(having_condition(query, select->having_clause, &having, reterr));
+    WEIR_TRY(qualify_condition(query, select, reterr));
     query->clause = "ORDER BY";
-    WEIR_TRY(bind_sort(query, select, &targets, &sort, reterr));
+    WEIR_TRY(bind_sort(query, select, &targets, &sort, &sort_count, reterr));
     WEIR_TRY(distinct_keys(query, select, &targets, &distinct, reterr));
     bool grouped = query->call_count || select->n_group_clause || select->having_clause;
     struct logical *plan = query->plan;
@@ -480,12 +454,9 @@ static weir_status plain_select(struct query *query, const PgQuery__SelectStmt *
             query_regroup(query, plan, &targets, &having, sort, sort_count, &distinct, reterr));
     }
     WEIR_TRY(query_attach(query, &plan, reterr));
-    if (having) {
-        struct nodes conditions = {0};
-        WEIR_TRY(conjuncts(sql, having, &conditions, reterr));
-        WEIR_TRY(filter_on(sql, plan, &conditions, &plan, reterr));
-    }
+    WEIR_TRY(filtered(sql, having, &plan, reterr));
     WEIR_TRY(window_plans(query, &plan, reterr));
+    WEIR_TRY(filtered(sql, query->qualify, &plan, reterr));
     WEIR_TRY(select_unnests(query, &plan, reterr));
     if (distinct.count)
         WEIR_TRY(distinct_on(query, &distinct, sort, sort_count, &plan, reterr));
@@ -544,14 +515,15 @@ static weir_status order_outputs(struct query *query, const PgQuery__SelectStmt 
 {
     struct targets targets = {0};
     struct sort_item *sort;
+    uint32_t count;
     WEIR_TRY(query_relation(query, "", "", names, columns->items, columns->count, reterr));
     for (uint32_t i = 0; i < columns->count; i++) {
         struct weir_node *node;
         WEIR_TRY(sql_column_node(query->sql, columns->items[i], -1, &node, reterr));
         WEIR_TRY(target_add(query, &targets, node, names[i], reterr));
     }
-    WEIR_TRY(bind_sort(query, select, &targets, &sort, reterr));
-    return sort_and_limit(query, select, sort, (uint32_t)select->n_sort_clause, plan, reterr);
+    WEIR_TRY(bind_sort(query, select, &targets, &sort, &count, reterr));
+    return sort_and_limit(query, select, sort, count, plan, reterr);
 }
 
 static weir_status values(struct query *query, const PgQuery__SelectStmt *select,

@@ -30,9 +30,9 @@ static bool same_call(const struct weir_aggregate_call *a, const struct weir_agg
 {
     if (a->function != b->function || a->argument_count != b->argument_count ||
         a->distinct != b->distinct || a->order_count || b->order_count ||
-        (a->filter == NULL) != (b->filter == NULL))
+        (a->filter == NULL) != (b->filter == NULL) || a->constant_count != b->constant_count)
         return false;
-    for (uint32_t i = 0; i < a->argument_count; i++)
+    for (uint32_t i = 0; i < a->argument_count + a->constant_count; i++)
         if (!weir_node_equal(a->arguments[i], b->arguments[i]))
             return false;
     return !a->filter || weir_node_equal(a->filter, b->filter);
@@ -316,6 +316,10 @@ static weir_status bind_window(struct query *query, const PgQuery__FuncCall *tre
     if (which < 0 && !weir_aggregate_find(name))
         return weir_bind_wrong(&sql->binder, tree->location, reterr,
                                "%s is no window function and no aggregate", name);
+    if (which < 0 && (tree->agg_distinct || tree->n_agg_order))
+        return weir_bind_wrong(&sql->binder, tree->location, reterr,
+                               "%s(%s ...) has no OVER: PostgreSQL refuses it too", name,
+                               tree->agg_distinct ? "DISTINCT" : "... ORDER BY");
     WEIR_TRY(weir_arena_zero(sql->arena, 1, sizeof *window, &window, reterr));
     const char *clause = query->clause;
     query->windows_allowed = false;
@@ -361,6 +365,42 @@ static weir_status bind_unnest(struct query *query, const PgQuery__FuncCall *cal
     return sql_column_node(sql, column, call->location, ret, reterr);
 }
 
+static bool is_quantile(const char *name)
+{
+    static const char *const names[] = {"quantile", "quantile_cont", "quantile_disc",
+                                        "percentile_cont", "percentile_disc"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* quantile_cont(x, ARRAY[0.5, 0.9]): a list of an aggregate for each. */
+static weir_status bind_quantiles(struct query *query, const PgQuery__FuncCall *call,
+                                  const char *name, const PgQuery__AArrayExpr *fractions,
+                                  struct weir_node **ret, struct weir_error *reterr)
+{
+    struct sql *sql = query->sql;
+    uint32_t count = (uint32_t)fractions->n_elements;
+    struct weir_node *list;
+    struct weir_field *element;
+    PgQuery__FuncCall one = *call;
+    if (count == 0)
+        return weir_bind_wrong(&sql->binder, call->location, reterr, "%s without fractions", name);
+    WEIR_TRY(weir_node_new(sql->arena, WEIR_NODE_LIST, count, call->location, &list, reterr));
+    WEIR_TRY(weir_arena_zero(sql->arena, 1, sizeof *element, &element, reterr));
+    WEIR_TRY(weir_arena_zero(sql->arena, call->n_args, sizeof *one.args, &one.args, reterr));
+    memcpy(one.args, call->args, call->n_args * sizeof *one.args);
+    for (uint32_t i = 0; i < count; i++) {
+        one.args[call->n_args - 1] = fractions->elements[i];
+        WEIR_TRY(bind_aggregate(query, &one, name, &list->arguments[i], reterr));
+    }
+    *element = (struct weir_field){.name = "element", .type = list->arguments[0]->type};
+    list->type = (struct weir_type){.id = WEIR_LIST, .child_count = 1, .children = element};
+    *ret = list;
+    return WEIR_OK;
+}
+
 weir_status query_function(struct weir_binder *binder, void *self, const PgQuery__FuncCall *call,
                            const char *name, struct weir_node **ret, struct weir_error *reterr)
 {
@@ -370,6 +410,9 @@ weir_status query_function(struct weir_binder *binder, void *self, const PgQuery
         return bind_window(query, call, name, ret, reterr);
     if (strcmp(name, "unnest") == 0)
         return bind_unnest(query, call, ret, reterr);
+    const PgQuery__Node *last = call->n_args ? call->args[call->n_args - 1] : NULL;
+    if (last && last->node_case == PG_QUERY__NODE__NODE_A_ARRAY_EXPR && is_quantile(name))
+        return bind_quantiles(query, call, name, last->a_array_expr, ret, reterr);
     if (weir_aggregate_find(name))
         return bind_aggregate(query, call, name, ret, reterr);
     if (window_function(name) >= 0)

@@ -61,6 +61,7 @@ struct query {
     bool outputs_first; /* ORDER BY: an output's name wins over a column's */
     bool outputs_last;  /* GROUP BY: a column's name wins */
 
+    struct weir_node *qualify;    /* NULL: none */
     struct nodes groups;          /* expressions of GROUP BY */
     struct numbers group_columns; /* and what they are called above */
     uint64_t *sets;               /* bit k: key k is in the set */
@@ -123,6 +124,14 @@ weir_status query_sort_direction(const PgQuery__SortBy *sort, bool *ret_descendi
 const PgQuery__AConst *query_integer(const PgQuery__Node *node);
 weir_status query_position(struct query *query, const PgQuery__AConst *constant, uint32_t count,
                            const char *clause, uint32_t *ret, struct weir_error *reterr);
+/* ---- bind_star.c ---- */
+weir_status target_add(struct query *query, struct targets *targets, struct weir_node *node,
+                       const char *name, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* *, t.*, s.* and * EXCLUDE ... as the list of SELECT has them: false, it is something else. */
+weir_status query_star(struct query *query, const PgQuery__Node *value, struct targets *targets,
+                       bool *ret_done, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* ALL of GROUP BY ALL and ORDER BY ALL. */
+bool query_is_all(const PgQuery__Node *node);
 /* ---- bind_group.c ---- */
 weir_status query_groups(struct query *query, const PgQuery__SelectStmt *select,
                          const struct targets *targets, struct weir_error *reterr) WEIR_MUST_CHECK;

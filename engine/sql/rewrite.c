@@ -1,6 +1,7 @@
 /* What PostgreSQL's grammar has no words for, put into words it has: FROM 'file' and FROM t FOR
- * VERSION | TIMESTAMP AS OF x become names that stand for a struct weir_table_name. Every change is
- * noted, so that places in the changed text lead back to the user's. */
+ * VERSION | TIMESTAMP AS OF x become names that stand for a struct weir_table_name; other forms are
+ * rewrite_forms.c's. Every change is noted, so that places in the changed text lead back to the
+ * user's. */
 #include "engine/sql/rewrite_int.h"
 
 #include "engine/base/limits.h"
@@ -13,22 +14,7 @@
 
 #include <pg_query.h>
 
-struct token {
-    int start, end;
-    int kind;
-};
-
-struct rewriter {
-    struct sql *sql;
-    struct rewritten *out;
-    const char *text;
-    struct token *tokens;
-    size_t count;
-    struct weir_buffer *buffer;
-    int copied; /* bytes of text that are in the buffer or replaced */
-};
-
-static bool is_word(const struct rewriter *rewriter, size_t at, const char *word)
+bool rewrite_is_word(const struct rewriter *rewriter, size_t at, const char *word)
 {
     if (at >= rewriter->count)
         return false;
@@ -38,20 +24,20 @@ static bool is_word(const struct rewriter *rewriter, size_t at, const char *word
            strncasecmp(rewriter->text + token->start, word, size) == 0;
 }
 
-static char first_byte(const struct rewriter *rewriter, size_t at)
+char rewrite_first_byte(const struct rewriter *rewriter, size_t at)
 {
     return at < rewriter->count ? rewriter->text[rewriter->tokens[at].start] : 0;
 }
 
-static bool is_name(const struct rewriter *rewriter, size_t at)
+bool rewrite_is_name(const struct rewriter *rewriter, size_t at)
 {
-    char first = first_byte(rewriter, at);
+    char first = rewrite_first_byte(rewriter, at);
     return first == '"' || first == '_' || isalpha((unsigned char)first) || (first & 0x80);
 }
 
 /* The text of a token without its quotes. */
-static weir_status token_text(struct rewriter *rewriter, size_t at, const char **ret,
-                              struct weir_error *reterr)
+weir_status rewrite_token_text(struct rewriter *rewriter, size_t at, const char **ret,
+                               struct weir_error *reterr)
 {
     const struct token *token = &rewriter->tokens[at];
     const char *from = rewriter->text + token->start;
@@ -72,33 +58,91 @@ static weir_status token_text(struct rewriter *rewriter, size_t at, const char *
     return WEIR_OK;
 }
 
+weir_status rewrite_wrong(struct rewriter *rewriter, int location, struct weir_error *reterr,
+                          const char *what)
+{
+    /* the binder's places are of the changed text, of which there is none yet */
+    rewriter->out->edit_count = 0;
+    return weir_bind_wrong(&rewriter->sql->binder, location, reterr, "%s", what);
+}
+
+weir_status rewrite_change(struct rewriter *rewriter, int start, int end, const char *text,
+                           struct weir_error *reterr)
+{
+    if (rewriter->change_count == rewriter->change_capacity) {
+        struct change *grown;
+        size_t capacity = rewriter->change_capacity ? rewriter->change_capacity * 2 : 16;
+        WEIR_TRY(weir_arena_alloc(rewriter->sql->arena, capacity * sizeof *grown, &grown, reterr));
+        if (rewriter->change_count)
+            memcpy(grown, rewriter->changes, rewriter->change_count * sizeof *grown);
+        rewriter->changes = grown;
+        rewriter->change_capacity = capacity;
+    }
+    size_t order = rewriter->change_count++;
+    rewriter->changes[order] = (struct change){start, end, text, order};
+    return WEIR_OK;
+}
+
 static weir_status replace(struct rewriter *rewriter, int start, int end,
                            const struct weir_table_name *name, struct weir_error *reterr)
 {
     struct rewritten *out = rewriter->out;
-    WEIR_TRY(weir_buffer_append(rewriter->buffer, rewriter->text + rewriter->copied,
-                                (size_t)(start - rewriter->copied), reterr));
-    struct edit *edit = &out->edits[out->edit_count++];
-    edit->made_start = (int)rewriter->buffer->size;
-    WEIR_TRY(weir_buffer_print(rewriter->buffer, reterr, "_weir_table_%zu", out->name_count));
-    edit->made_end = (int)rewriter->buffer->size;
-    edit->start = start;
-    edit->end = end;
+    char *text;
+    WEIR_TRY(
+        weir_arena_print(rewriter->sql->arena, &text, reterr, "_weir_table_%zu", out->name_count));
     out->names[out->name_count++] = *name;
-    rewriter->copied = end;
-    return WEIR_OK;
+    return rewrite_change(rewriter, start, end, text, reterr);
+}
+
+/* By place; at one place what is only put in comes before what is replaced. */
+static int by_place(const void *left, const void *right)
+{
+    const struct change *a = left, *b = right;
+    if (a->start != b->start)
+        return a->start < b->start ? -1 : 1;
+    if ((a->end == a->start) != (b->end == b->start))
+        return a->end == a->start ? -1 : 1;
+    return a->order < b->order ? -1 : a->order > b->order;
+}
+
+static weir_status apply(struct rewriter *rewriter, struct weir_buffer *buffer,
+                         struct weir_error *reterr)
+{
+    struct rewritten *out = rewriter->out;
+    const char *text = rewriter->text;
+    int copied = 0; /* bytes of text that are in the buffer or replaced */
+    WEIR_TRY(weir_arena_zero(rewriter->sql->arena, rewriter->change_count + 1, sizeof *out->edits,
+                             &out->edits, reterr));
+    if (rewriter->change_count)
+        qsort(rewriter->changes, rewriter->change_count, sizeof *rewriter->changes, by_place);
+    for (size_t i = 0; i < rewriter->change_count; i++) {
+        const struct change *change = &rewriter->changes[i];
+        if (change->start < copied) /* inside another: it is no SQL, and the grammar says so */
+            continue;
+        struct edit *edit = &out->edits[out->edit_count++];
+        WEIR_TRY(
+            weir_buffer_append(buffer, text + copied, (size_t)(change->start - copied), reterr));
+        edit->made_start = (int)buffer->size;
+        WEIR_TRY(weir_buffer_append(buffer, change->text, strlen(change->text), reterr));
+        edit->made_end = (int)buffer->size;
+        edit->start = change->start;
+        edit->end = copied = change->end;
+    }
+    return weir_buffer_append(buffer, text + copied, strlen(text + copied) + 1, reterr);
 }
 
 /* t FOR VERSION AS OF x at token `at` = FOR; 0 = it is not. */
 static size_t version_clause(const struct rewriter *rewriter, size_t at)
 {
-    bool form = is_word(rewriter, at, "for") &&
-                (is_word(rewriter, at + 1, "version") || is_word(rewriter, at + 1, "timestamp") ||
-                 is_word(rewriter, at + 1, "system_version") ||
-                 is_word(rewriter, at + 1, "system_time")) &&
-                is_word(rewriter, at + 2, "as") && is_word(rewriter, at + 3, "of");
-    char first = first_byte(rewriter, at + 4);
-    return form && (first == '\'' || isdigit((unsigned char)first) || is_name(rewriter, at + 4))
+    bool form = rewrite_is_word(rewriter, at, "for") &&
+                (rewrite_is_word(rewriter, at + 1, "version") ||
+                 rewrite_is_word(rewriter, at + 1, "timestamp") ||
+                 rewrite_is_word(rewriter, at + 1, "system_version") ||
+                 rewrite_is_word(rewriter, at + 1, "system_time")) &&
+                rewrite_is_word(rewriter, at + 2, "as") && rewrite_is_word(rewriter, at + 3, "of");
+    char first = rewrite_first_byte(rewriter, at + 4);
+    return form && (first == '\'' || isdigit((unsigned char)first) ||
+                    rewrite_is_name(rewriter, at + 4))
                ? at + 5
                : 0;
 }
@@ -109,15 +153,15 @@ static weir_status table_at(struct rewriter *rewriter, size_t at, size_t *ret_ne
 {
     struct weir_table_name name = {0};
     size_t next = at;
-    if (first_byte(rewriter, at) == '\'') {
+    if (rewrite_first_byte(rewriter, at) == '\'') {
         name.is_path = true;
-        WEIR_TRY(token_text(rewriter, at, &name.parts[name.part_count++], reterr));
+        WEIR_TRY(rewrite_token_text(rewriter, at, &name.parts[name.part_count++], reterr));
         next = at + 1;
     } else {
-        while (is_name(rewriter, next) && name.part_count < 4) {
-            WEIR_TRY(token_text(rewriter, next, &name.parts[name.part_count++], reterr));
+        while (rewrite_is_name(rewriter, next) && name.part_count < 4) {
+            WEIR_TRY(rewrite_token_text(rewriter, next, &name.parts[name.part_count++], reterr));
             next++;
-            if (first_byte(rewriter, next) != '.')
+            if (rewrite_first_byte(rewriter, next) != '.')
                 break;
             next++;
         }
@@ -125,9 +169,9 @@ static weir_status table_at(struct rewriter *rewriter, size_t at, size_t *ret_ne
     size_t behind = next > at ? version_clause(rewriter, next) : 0;
     if (behind) {
         const char *value;
-        WEIR_TRY(token_text(rewriter, behind - 1, &value, reterr));
-        bool version = is_word(rewriter, next + 1, "version") ||
-                       is_word(rewriter, next + 1, "system_version");
+        WEIR_TRY(rewrite_token_text(rewriter, behind - 1, &value, reterr));
+        bool version = rewrite_is_word(rewriter, next + 1, "version") ||
+                       rewrite_is_word(rewriter, next + 1, "system_version");
         *(version ? &name.version : &name.timestamp) = value;
         next = behind;
     }
@@ -136,6 +180,13 @@ static weir_status table_at(struct rewriter *rewriter, size_t at, size_t *ret_ne
         return WEIR_OK;
     return replace(rewriter, rewriter->tokens[at].start, rewriter->tokens[next - 1].end, &name,
                    reterr);
+}
+
+/* a IS [NOT] DISTINCT FROM b */
+static bool distinct_from(const struct rewriter *rewriter, size_t at)
+{
+    return at >= 2 && rewrite_is_word(rewriter, at - 1, "distinct") &&
+           (rewrite_is_word(rewriter, at - 2, "is") || rewrite_is_word(rewriter, at - 2, "not"));
 }
 
 #define DEPTH_MAX 4096
@@ -153,28 +204,29 @@ static weir_status walk(struct rewriter *rewriter, struct weir_error *reterr)
     WEIR_TRY(weir_arena_zero(rewriter->sql->arena, DEPTH_MAX + 1, sizeof *seen, &seen, reterr));
     for (size_t at = 0; at < rewriter->count;) {
         state = &seen[depth];
-        char first = first_byte(rewriter, at);
+        char first = rewrite_first_byte(rewriter, at);
         bool table = (*state)[0] &&
-                     (is_word(rewriter, at, "from") || is_word(rewriter, at, "join") ||
-                      (first == ',' && (*state)[1]));
+                     ((rewrite_is_word(rewriter, at, "from") && !distinct_from(rewriter, at)) ||
+                      rewrite_is_word(rewriter, at, "join") || (first == ',' && (*state)[1]));
         if (first == '(' && depth < DEPTH_MAX) {
             depth++;
             seen[depth][0] = seen[depth][1] = false;
         } else if (first == ')' && depth) {
             depth--;
-        } else if (is_word(rewriter, at, "select")) {
+        } else if (rewrite_is_word(rewriter, at, "select")) {
             (*state)[0] = true;
             (*state)[1] = false;
         } else if (table) {
             (*state)[1] = true;
-            while (is_word(rewriter, at + 1, "lateral") || is_word(rewriter, at + 1, "only"))
+            while (rewrite_is_word(rewriter, at + 1, "lateral") ||
+                   rewrite_is_word(rewriter, at + 1, "only"))
                 at++;
             WEIR_TRY(table_at(rewriter, at + 1, &at, reterr));
             /* what is no table is looked at again: a bracket, a function's name */
             continue;
         }
         for (size_t i = 0; i < sizeof clauses / sizeof *clauses; i++)
-            if (is_word(rewriter, at, clauses[i]))
+            if (rewrite_is_word(rewriter, at, clauses[i]))
                 (*state)[1] = false;
         at++;
     }
@@ -194,8 +246,8 @@ static weir_status take_tokens(struct rewriter *rewriter, const PgQuery__ScanRes
             continue;
         char first = rewriter->text[token->start];
         operators += strchr("+-*/%<>=|&^~!([", first) != NULL || isalpha((unsigned char)first);
-        rewriter->tokens[rewriter->count++] = (struct token){token->start, token->end,
-                                                             (int)token->token};
+        rewriter->tokens[rewriter->count++] = (struct token){
+            token->start, token->end, (int)token->token, (int)token->keyword_kind};
     }
     if (operators > WEIR_SQL_OPERATORS_MAX)
         return weir_fail(reterr, WEIR_USAGE, "more than %d words and operators in one statement",
@@ -206,7 +258,7 @@ static weir_status take_tokens(struct rewriter *rewriter, const PgQuery__ScanRes
 weir_status sql_rewrite(struct sql *sql, const char *text, struct weir_buffer *buffer,
                         struct rewritten *ret, struct weir_error *reterr)
 {
-    struct rewriter rewriter = {.sql = sql, .out = ret, .text = text, .buffer = buffer};
+    struct rewriter rewriter = {.sql = sql, .out = ret, .text = text};
     weir_status status = WEIR_OK;
     if (strlen(text) > WEIR_SQL_SIZE_MAX)
         return weir_fail(reterr, WEIR_USAGE, "%zu bytes; a statement may have %d", strlen(text),
@@ -222,16 +274,15 @@ weir_status sql_rewrite(struct sql *sql, const char *text, struct weir_buffer *b
         if (status == WEIR_OK)
             status = weir_arena_zero(sql->arena, most, sizeof *ret->names, &ret->names, reterr);
         if (status == WEIR_OK)
-            status = weir_arena_zero(sql->arena, most, sizeof *ret->edits, &ret->edits, reterr);
-        if (status == WEIR_OK)
             status = walk(&rewriter, reterr);
+        if (status == WEIR_OK)
+            status = rewrite_forms(&rewriter, reterr);
         pg_query__scan_result__free_unpacked(scan, NULL);
     }
     pg_query_free_scan_result(scanned);
     if (status != WEIR_OK)
         return status;
-    return weir_buffer_append(buffer, text + rewriter.copied, strlen(text + rewriter.copied) + 1,
-                              reterr);
+    return apply(&rewriter, buffer, reterr);
 }
 
 int sql_original(const struct rewritten *rewritten, int location)

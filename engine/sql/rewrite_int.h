@@ -37,6 +37,45 @@ weir_status parsed_select(const struct parsed *parsed, enum weir_sql_kind *ret_k
                           const PgQuery__SelectStmt **ret_select,
                           struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* ---- between rewrite.c and rewrite_forms.c ---- */
+
+struct token {
+    int start, end;
+    int kind;
+    int keyword; /* PgQuery__KeywordKind */
+};
+
+struct change { /* bytes [start, end) of the user's text become `text` */
+    int start, end;
+    const char *text;
+    size_t order; /* of those at one place */
+};
+
+struct rewriter {
+    struct sql *sql;
+    struct rewritten *out;
+    const char *text;
+    struct token *tokens;
+    size_t count;
+    struct change *changes;
+    size_t change_count, change_capacity;
+};
+
+/* Tokens at or behind count: no word, no name, byte 0. */
+bool rewrite_is_word(const struct rewriter *rewriter, size_t at, const char *word);
+bool rewrite_is_name(const struct rewriter *rewriter, size_t at);
+char rewrite_first_byte(const struct rewriter *rewriter, size_t at);
+/* The text of a token without its quotes, names in lower case. */
+weir_status rewrite_token_text(struct rewriter *rewriter, size_t at, const char **ret,
+                               struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Changes do not overlap; text is kept. */
+weir_status rewrite_change(struct rewriter *rewriter, int start, int end, const char *text,
+                           struct weir_error *reterr) WEIR_MUST_CHECK;
+/* USAGE at a byte of the user's text. */
+weir_status rewrite_wrong(struct rewriter *rewriter, int location, struct weir_error *reterr,
+                          const char *what) WEIR_MUST_CHECK;
+weir_status rewrite_forms(struct rewriter *rewriter, struct weir_error *reterr) WEIR_MUST_CHECK;
+
 /* The text for the grammar, NUL behind, into the buffer. */
 weir_status sql_rewrite(struct sql *sql, const char *text, struct weir_buffer *buffer,
                         struct rewritten *ret, struct weir_error *reterr) WEIR_MUST_CHECK;

@@ -1,5 +1,5 @@
-/* Forms that go beyond PostgreSQL's: windows of time. Answers are DuckDB's where it has the form,
- * else counted by hand. */
+/* Forms that go beyond PostgreSQL's: windows of time, and what DuckDB's users write. Answers are
+ * DuckDB's where it has the form, else counted by hand. */
 #include "tests/unit/sql/statements.h"
 
 #define EVENTS                                                                                     \
@@ -47,4 +47,138 @@ Test(forms, session_ends_where_the_gap_is_exceeded)
     refused(EVENTS "select session(d, interval '1 hour') over () from e", "time");
     refused(EVENTS "select session(at, at - at) over () from e", "constant");
     refused(EVENTS "select session(at, interval '1 hour') from e", "OVER");
+}
+
+/* ---- DuckDB's forms ---- */
+
+#define KIX "with t(k,i,x) as (values ('a',1,10),('a',2,20),('b',3,30),('b',4,null),(null,5,50)) "
+
+Test(forms, brackets_make_lists_structs_and_maps)
+{
+    answers("select [1,2,3] l, [[1],[2,3]] n, ['a','b'][1] s, array[[1,2],[3,4]][2][1] d, "
+            "[1,2]::text[] t",
+            "{\"l\":[1,2,3],\"n\":[[1],[2,3]],\"s\":\"a\",\"d\":3,\"t\":[\"1\",\"2\"]}\n");
+    answers("select {'a': 1, b: {'c d': 'x'}} s, ({'a': {'b': 5}}).a.b f, {'q\"': 1} q",
+            "{\"s\":{\"a\":1,\"b\":{\"c d\":\"x\"}},\"f\":5,\"q\":{\"q\\\"\":1}}\n");
+    answers("select map {'k': 1, 'l': 2} m, map {'k': [1]}['k'] v, cardinality(map {}) e",
+            "{\"m\":{\"k\":1,\"l\":2},\"v\":[1],\"e\":0}\n");
+    answers("select 1 in [1, 2] a, 3 not in [1, 2] b, x[2:3] c from (values ([1,2,3])) t(x)",
+            "{\"a\":true,\"b\":true,\"c\":[2,3]}\n");
+    answers("select string_split('a,b,c', ',')[2] s, struct_pack(a := 1).a f, "
+            "cast(['1'] as int[])[1] c, 'numeric'::varchar(10) v",
+            "{\"s\":\"b\",\"f\":1,\"c\":1,\"v\":\"numeric\"}\n");
+    refused("select {'': 1}", "1 to 63 bytes");
+    refused("select {}", "syntax error");
+    refused("select [1, 2", "syntax error");
+}
+
+Test(forms, lambdas_of_both_kinds)
+{
+    answers("select list_transform([1,2,3], lambda x: x + 1) a, "
+            "list_filter([1,2,3], lambda x: not x = 3 and x > 1) b, "
+            "list_reduce([1,2,3], lambda a, b: a * b) c, "
+            "list_transform([[1,2],[3]], lambda l: list_transform(l, lambda x: x * len(l))) d, "
+            "list_transform([1], x -> {'v': [x]}) e",
+            "{\"a\":[2,3,4],\"b\":[2],\"c\":6,\"d\":[[2,4],[3]],\"e\":[{\"v\":[1]}]}\n");
+    answers("select lambda from (values (1)) v(lambda)", "{\"lambda\":1}\n");
+}
+
+Test(forms, a_star_without_some)
+{
+    answers(KIX "select * exclude (k) from t where i = 1", "{\"i\":1,\"x\":10}\n");
+    answers(KIX "select * exclude k replace (x + 1 as x) rename (i as id) from t where i = 1",
+            "{\"id\":1,\"x\":11}\n");
+    answers(KIX "select t.* exclude (i, x), [i] as l from t where i = 1",
+            "{\"k\":\"a\",\"l\":[1]}\n");
+    answers(KIX "select distinct on (k) * exclude (x) from t order by k, i limit 1",
+            "{\"k\":\"a\",\"i\":1}\n");
+    answers("select a.* exclude (i), b.i from (values (1,2)) a(i,j), (values (3)) b(i)",
+            "{\"j\":2,\"i\":3}\n");
+    refused(KIX "select * exclude (nope) from t", "no column nope");
+    refused(KIX "select * exclude (k, i, x) from t", "no column");
+    refused(KIX "select * replace (1 as nope) from t", "no column nope");
+}
+
+Test(forms, group_and_order_by_all)
+{
+    answers(KIX "select k, sum(i) s from t group by all order by all",
+            "{\"k\":\"a\",\"s\":3}\n{\"k\":\"b\",\"s\":7}\n{\"k\":null,\"s\":5}\n");
+    answers(KIX "select i % 2 m, count(*) + 0 n from t group by all having count(*) > 2",
+            "{\"m\":1,\"n\":3}\n");
+    answers(KIX "select i from t where i < 3 order by all desc", "{\"i\":2}\n{\"i\":1}\n");
+    answers("(select 2 a union all select 1) order by all", "{\"a\":1}\n{\"a\":2}\n");
+    refused(KIX "select i from t order by all, i", "stands alone");
+}
+
+Test(forms, qualify_filters_behind_windows)
+{
+    static const char *const want = "{\"k\":\"a\",\"i\":2}\n{\"k\":\"b\",\"i\":4}\n"
+                                    "{\"k\":null,\"i\":5}\n";
+    answers(KIX "select k, i from t qualify row_number() over (partition by k order by i desc) = 1 "
+                "order by k",
+            want);
+    answers(KIX "select k, i from t window w as (partition by k order by i desc) "
+                "qualify row_number() over w = 1 order by k",
+            want);
+    answers(KIX
+            "select k, sum(i) s from t group by k qualify rank() over (order by sum(i) desc) = 1",
+            "{\"k\":\"b\",\"s\":7}\n");
+    answers(KIX "select i, row_number() over (order by i) n from t qualify n = 2 union all "
+                "select 9, 9 order by i -- and a comment",
+            "{\"i\":2,\"n\":2}\n{\"i\":9,\"n\":9}\n");
+    answers(KIX "select count(*) n from (select i from t qualify row_number() over (order by i) < 3"
+                ") q",
+            "{\"n\":2}\n");
+    answers("select i qualify, 1 n from (values (1)) t(i)", "{\"qualify\":1,\"n\":1}\n");
+    refused(KIX "select i from t qualify nope > 1", "no column nope");
+    refused("select a qualify b from t for version as of 'x'", "syntax error");
+}
+
+Test(forms, try_cast_is_null_where_it_cannot_be)
+{
+    answers(KIX "select try_cast('12' as int) a, try_cast('x' as int) b, try_cast(k as int) c, "
+                "try_cast('2026-13-01' as date) d from t where i = 1",
+            "{\"a\":12,\"b\":null,\"c\":null,\"d\":null}\n");
+    answers("select * from (select try_cast('7' as bigint)) q", "{\"int8\":7}\n");
+    refused("select try_cast(1 as nope)", "no type nope");
+}
+
+Test(forms, quantiles_are_told_apart_by_their_fraction)
+{
+    answers(KIX "select quantile_cont(x, 0.25) a, quantile_cont(x, 0.75) b, "
+                "quantile_cont(x, [0.25, 0.5]) l, quantile_disc(i, [0.5, 1]) d, "
+                "percentile_cont(0.5) within group (order by i) p from t",
+            "{\"a\":17.5,\"b\":35,\"l\":[17.5,25],\"d\":[3,5],\"p\":3}\n");
+    answers(KIX "select 'a' is distinct from 'b' d, 1 is not distinct from 1 e from t limit 1",
+            "{\"d\":true,\"e\":true}\n");
+    refused(KIX "select count(distinct x) over () from t", "has no OVER");
+    refused(KIX "select quantile_cont(x, []) from t", "without fractions");
+}
+
+/* Places of errors are those of the user's text, whatever it became. */
+static int place_of(const char *text)
+{
+    char got[4000];
+    int line = 0, column = 0;
+    run(text, false, got, sizeof got);
+    const char *place = strchr(got, ':');
+    cr_expect(place && sscanf(place + 1, "%d:%d:", &line, &column) == 2, "%s: %s", text, got);
+    return line == 1 ? column - 1 : -1;
+}
+
+Test(forms, carets_stay_right)
+{
+    static const char *const texts[] = {
+        "select [1, 2], {'a': [3]}, nope",
+        "select list_transform([1], lambda x: x + nope)",
+        "select map {'a': 1, 'b': nope}",
+        "select * exclude (i) replace (nope as k) from (values (1, 2, 3)) t(i, k, l)",
+        "select i from (values (1)) t(i) qualify row_number() over () = nope order by all",
+        "select try_cast(nope as int)",
+        "select string_split('a', ',')[nope]",
+        "select [1] as a, 'x' in ['a', 'b'], 1 + nope group by all",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        cr_expect_eq(place_of(texts[i]), (int)(strstr(texts[i], "nope") - texts[i]), "%s: %d",
+                     texts[i], place_of(texts[i]));
 }
