@@ -91,8 +91,35 @@ static weir_status constant_of(const struct iceberg_source *source, const struct
 
 /* ---- the plan of a file --------------------------------------------------------------------- */
 
-/* The wanted columns, then the keys of the equality deletes; keys that are wanted columns anyway
- * share them. Positions of each key's columns go into open->equality_columns. */
+/* The fields of `more` that a type lacks, behind its own: places of those there stay the same. */
+static weir_status merge(struct weir_arena *arena, struct weir_type *into,
+                         const struct weir_type *more, struct weir_error *reterr)
+{
+    struct weir_field *children;
+    uint32_t count = into->child_count;
+    if (into->id != WEIR_STRUCT || more->id != WEIR_STRUCT || into->children == more->children)
+        return WEIR_OK;
+    WEIR_TRY(weir_arena_zero(arena, (size_t)count + more->child_count, sizeof *children, &children,
+                             reterr));
+    if (count)
+        memcpy(children, into->children, count * sizeof *children);
+    for (uint32_t i = 0; i < more->child_count; i++) {
+        uint32_t at = 0;
+        while (at < count && children[at].id != more->children[i].id)
+            at++;
+        if (at < count)
+            WEIR_TRY(merge(arena, &children[at].type, &more->children[i].type, reterr));
+        else
+            children[count++] = more->children[i];
+    }
+    into->children = children;
+    into->child_count = count;
+    return WEIR_OK;
+}
+
+/* The wanted columns, then the keys of the equality deletes. A key in a column that is there
+ * already, wanted or of another key, shares it, which has the fields of both then. Positions of
+ * each key's columns go into open->equality_columns. */
 static weir_status extend(struct weir_scan *scan, struct iceberg_file *file,
                           struct iceberg_open *open, struct weir_field **ret_fields,
                           size_t *ret_count, struct weir_error *reterr)
@@ -116,11 +143,12 @@ static weir_status extend(struct weir_scan *scan, struct iceberg_file *file,
         for (size_t j = 0; j < equality->id_count; j++) {
             const struct weir_field *key = &equality->key.children[j];
             size_t at = 0;
-            while (at < count && (fields[at].id != key->id ||
-                                  !weir_type_equal(&fields[at].type, &key->type, true)))
+            while (at < count && fields[at].id != key->id)
                 at++;
             if (at == count)
                 fields[count++] = *key;
+            else
+                WEIR_TRY(merge(&open->arena, &fields[at].type, &key->type, reterr));
             places[j] = (uint32_t)at;
         }
     }
@@ -253,6 +281,34 @@ static weir_status fill_defaults(const struct iceberg_source *source,
     return WEIR_OK;
 }
 
+/* Without the fields that were read for keys of equality deletes only. */
+static weir_status narrow(struct weir_arena *arena, const struct weir_type *type,
+                          struct weir_vector *vector, struct weir_error *reterr)
+{
+    struct weir_vector *children;
+    const struct weir_type *from = vector->type;
+    vector->type = type;
+    if (type->id != WEIR_STRUCT || weir_type_equal(from, type, true))
+        return WEIR_OK;
+    if (vector->kind == WEIR_DICTIONARY) {
+        WEIR_TRY(weir_arena_zero(arena, 1, sizeof *children, &children, reterr));
+        *children = *vector->dictionary;
+        vector->dictionary = children;
+        return narrow(arena, type, children, reterr);
+    }
+    WEIR_TRY(weir_arena_zero(arena, type->child_count, sizeof *children, &children, reterr));
+    for (uint32_t i = 0; i < type->child_count; i++) {
+        uint32_t at = 0;
+        while (from->children[at].id != type->children[i].id)
+            at++;
+        children[i] = vector->children[at];
+        children[i].type = &from->children[at].type;
+        WEIR_TRY(narrow(arena, &type->children[i].type, &children[i], reterr));
+    }
+    vector->children = children;
+    return WEIR_OK;
+}
+
 weir_status iceberg_columns_map(const struct iceberg_source *source,
                                 const struct iceberg_columns *columns, const struct weir_type *type,
                                 size_t index, const struct weir_batch *batch,
@@ -262,15 +318,14 @@ weir_status iceberg_columns_map(const struct iceberg_source *source,
     const struct iceberg_column *column = &columns->columns[index];
     if (column->constant) {
         struct weir_vector vector = column->value;
-        vector.type = type;
         vector.kind = WEIR_CONSTANT;
         vector.count = batch->count;
         vector.null_count = vector.null_count ? batch->count : 0;
         *ret_vector = vector;
-        return WEIR_OK;
+        return narrow(arena, type, ret_vector, reterr);
     }
     struct weir_vector vector = batch->columns[column->at];
-    vector.type = type;
+    vector.type = &columns->wanted.children[column->at].type;
     if (column->has_defaults && vector.kind == WEIR_FLAT) {
         const struct weir_field *field = &columns->wanted.children[column->at];
         bool named = columns->names.child_count > 0, by_id = false;
@@ -282,5 +337,5 @@ weir_status iceberg_columns_map(const struct iceberg_source *source,
                                reterr));
     }
     *ret_vector = vector;
-    return WEIR_OK;
+    return narrow(arena, type, ret_vector, reterr);
 }

@@ -581,14 +581,19 @@ static weir_status apply_vector(struct weir_scan *scan, const struct weir_data_f
 
 /* ---- equality ------------------------------------------------------------------------------- */
 
-/* A key column's value of one row, null or not, so that equal values have equal bytes. */
-static weir_status put_value(struct weir_buffer *out, const struct weir_vector *vector,
-                             uint32_t row, struct weir_error *reterr)
+/* A key's value of one row, null or not, so that equal values have equal bytes. `key` is pruned to
+ * the path from the column; the vector may have more fields. */
+static weir_status put_value(struct weir_buffer *out, const struct weir_type *key,
+                             const struct weir_vector *vector, uint32_t row,
+                             struct weir_error *reterr)
 {
     uint8_t scratch[16];
-    while (vector && vector->type->id == WEIR_STRUCT) {
+    for (; vector && vector->type->id == WEIR_STRUCT; key = &key->children[0].type) {
+        uint32_t at = 0;
+        while (vector->type->children[at].id != key->children[0].id)
+            at++;
         vector = flat_row(vector, &row);
-        vector = vector ? &vector->children[0] : NULL;
+        vector = vector ? &vector->children[at] : NULL;
     }
     vector = vector ? flat_row(vector, &row) : NULL;
     if (!vector)
@@ -662,7 +667,8 @@ static weir_status add_keys(void *self, const struct weir_batch *batch, struct w
     for (uint32_t row = 0; row < batch->count; row++) {
         weir_buffer_clear(&reader->key);
         for (size_t i = 0; i < equality->id_count; i++)
-            WEIR_TRY(put_value(&reader->key, &batch->columns[i], row, reterr));
+            WEIR_TRY(put_value(&reader->key, &equality->key.children[i].type, &batch->columns[i],
+                               row, reterr));
         WEIR_TRY(grow_keys(reader->scan, equality, reterr));
         uint64_t hash = XXH3_64bits(reader->key.data, reader->key.size);
         struct iceberg_key *slot = find_key(equality, hash, reader->key.data, reader->key.size);
@@ -714,8 +720,8 @@ weir_status iceberg_deletes_select(const struct iceberg_file *file, const struct
                 continue;
             weir_buffer_clear(&key);
             for (size_t k = 0; k < equality->id_count; k++)
-                WEIR_TRY(
-                    put_value(&key, &batch->columns[open->equality_columns[j][k]], row, reterr));
+                WEIR_TRY(put_value(&key, &equality->key.children[k].type,
+                                   &batch->columns[open->equality_columns[j][k]], row, reterr));
             const struct iceberg_key *slot = find_key(equality, XXH3_64bits(key.data, key.size),
                                                       key.data, key.size);
             deleted = slot->sequence > file->sequence + 1;

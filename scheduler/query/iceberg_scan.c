@@ -195,10 +195,12 @@ static void file_release(struct iceberg_file *file)
 
 /* ---- morsels -------------------------------------------------------------------------------- */
 
-/* The request's columns out of a batch of the file's; only those of `needs` (NULL: all). */
+/* The request's columns out of a batch of the file's; only those of `needs` (NULL: all). `whole`:
+ * with the fields that only keys of equality deletes need. */
 static weir_status map_batch(struct weir_morsel *morsel, const struct weir_batch *batch,
-                             const uint8_t *needs, size_t count, struct weir_arena *arena,
-                             struct weir_batch *ret_batch, struct weir_error *reterr)
+                             const uint8_t *needs, bool whole, size_t count,
+                             struct weir_arena *arena, struct weir_batch *ret_batch,
+                             struct weir_error *reterr)
 {
     const struct weir_type *wanted = morsel->scan->request.wanted;
     const struct iceberg_columns *columns = &morsel->open->columns;
@@ -206,7 +208,7 @@ static weir_status map_batch(struct weir_morsel *morsel, const struct weir_batch
     WEIR_TRY(weir_arena_zero(arena, count, sizeof *out.columns, &out.columns, reterr));
     for (size_t i = 0; i < count; i++) {
         const struct iceberg_column *column = &columns->columns[i];
-        const struct weir_type *type = i < wanted->child_count ? &wanted->children[i].type
+        const struct weir_type *type = i < wanted->child_count && !whole ? &wanted->children[i].type
                                        : column->constant
                                            ? column->value.type
                                            : &columns->wanted.children[column->at].type;
@@ -228,8 +230,8 @@ static weir_status select_rows(void *self, const struct weir_batch *batch, struc
     struct weir_selection selection = {.count = batch->count};
     struct weir_batch mapped;
     if (filter) {
-        WEIR_TRY(map_batch(morsel, batch, filter->needs, morsel->scan->request.wanted->child_count,
-                           arena, &mapped, reterr));
+        WEIR_TRY(map_batch(morsel, batch, filter->needs, false,
+                           morsel->scan->request.wanted->child_count, arena, &mapped, reterr));
         WEIR_TRY(filter->select(filter->self, &mapped, arena, &selection, reterr));
     }
     if (morsel->file->equality_count) {
@@ -239,7 +241,7 @@ static weir_status select_rows(void *self, const struct weir_batch *batch, struc
         for (size_t i = 0; i < morsel->file->equality_count; i++)
             for (size_t j = 0; j < morsel->file->equalities[i]->id_count; j++)
                 weir_bit_set(keys, morsel->open->equality_columns[i][j]);
-        WEIR_TRY(map_batch(morsel, batch, keys, count, arena, &mapped, reterr));
+        WEIR_TRY(map_batch(morsel, batch, keys, true, count, arena, &mapped, reterr));
         WEIR_TRY(iceberg_deletes_select(morsel->file, morsel->open, &mapped,
                                         filter ? &selection : NULL, arena, &selection, reterr));
     }
@@ -332,8 +334,8 @@ static weir_status morsel_next(struct weir_morsel *morsel, struct weir_arena *ar
     bool end;
     weir_status status = next_batch(morsel, arena, &batch, &end, reterr);
     if (status == WEIR_OK && !end)
-        status = map_batch(morsel, &batch, NULL, morsel->scan->request.wanted->child_count, arena,
-                           &batch, reterr);
+        status = map_batch(morsel, &batch, NULL, false, morsel->scan->request.wanted->child_count,
+                           arena, &batch, reterr);
     if (status != WEIR_OK) {
         weir_error_prefix(reterr, "%.300s", morsel->file->location);
         return status;

@@ -190,6 +190,7 @@ Test(functions, answer_as_duckdb)
 }
 
 static const char *const rows[][2] = {
+    {"i <> 0", "tntt"},
     {"abs(i) = 3", "fntf"},
     {"abs(d) = 1.5", "fnft"},
     {"sign(d) = 1", "tntf"},
