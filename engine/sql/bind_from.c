@@ -45,8 +45,10 @@ static weir_status scan(struct query *query, const struct weir_table_source *sou
     }
     WEIR_TRY(renamed(query, alias, names, type->child_count, reterr));
     *ret_plan = plan;
-    return query_relation(query, alias ? "" : schema, alias ? alias->aliasname : name, names,
-                          plan->columns.items, type->child_count, reterr);
+    WEIR_TRY(query_relation(query, alias ? "" : schema, alias ? alias->aliasname : name, names,
+                            plan->columns.items, type->child_count, reterr));
+    query->last->source = source;
+    return WEIR_OK;
 }
 
 static const char *last_part(const char *path)

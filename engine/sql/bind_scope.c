@@ -4,6 +4,7 @@
 
 #include "engine/base/text.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -174,6 +175,28 @@ static struct weir_node *output(const struct query *query, const char *name)
     return NULL;
 }
 
+/* A column or field that its table has with a type that is not read is not just missing. */
+static weir_status refused(struct query *query, struct weir_binder *binder,
+                           const char *const *names, size_t count, int location,
+                           struct weir_error *reterr)
+{
+    const struct weir_sql_catalog *catalog = query->sql->options->catalog;
+    for (struct relation *relation = query->relations; relation; relation = relation->next) {
+        bool qualified = count > 1 && strcasecmp(relation->alias, names[0]) == 0;
+        char path[1024] = "";
+        for (size_t i = qualified; i < count && relation->source && catalog->refused; i++) {
+            size_t size = strlen(path);
+            snprintf(path + size, sizeof path - size, "%s%s", size ? "." : "", names[i]);
+            const char *type = catalog->refused(catalog->self, relation->source, path);
+            if (type)
+                return weir_bind_wrong(binder, location, reterr,
+                                       "column %s of %s is a %s, which Weir does not read", path,
+                                       relation->alias, type);
+        }
+    }
+    return WEIR_OK;
+}
+
 weir_status query_column(struct weir_binder *binder, void *self, const char *const *names,
                          size_t count, int location, struct weir_node **ret, size_t *ret_used,
                          struct weir_error *reterr)
@@ -188,6 +211,8 @@ weir_status query_column(struct weir_binder *binder, void *self, const char *con
     WEIR_TRY(qualified(query, binder, names, count, location, &column, ret_used, reterr));
     if (*ret_used == 0)
         WEIR_TRY(plain(query, binder, names[0], location, &column, ret_used, reterr));
+    if (*ret_used < count)
+        WEIR_TRY(refused(query, binder, names, count, location, reterr));
     if (*ret_used)
         return sql_column_node(query->sql, column, location, ret, reterr);
     if (query->outputs_last && count == 1 && (*ret = output(query, names[0]))) {

@@ -10,6 +10,7 @@ struct relation {
     uint32_t *columns;
     bool *hidden; /* merged by USING: only by its qualified name */
     uint32_t count;
+    const struct weir_table_source *source; /* NULL: not a table */
     struct relation *next;
 };
 

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "scheduler/query/iceberg_int.h"
 
@@ -393,7 +394,7 @@ const char *weir_iceberg_refused(const struct weir_table_source *source, const c
         return NULL;
     const struct iceberg_source *self = source->self;
     for (size_t i = 0; i < self->refusal_count; i++)
-        if (strcmp(self->refusals[i].path, path) == 0)
+        if (strcasecmp(self->refusals[i].path, path) == 0)
             return self->refusals[i].type;
     return NULL;
 }

@@ -238,6 +238,13 @@ weir_status weir_query_names(struct weir_query_session *session, struct weir_are
     return WEIR_OK;
 }
 
+static const char *refused_column(void *self, const struct weir_table_source *source,
+                                  const char *path)
+{
+    (void)self;
+    return weir_iceberg_refused(source, path);
+}
+
 static const char *near_table(void *self, const char *name)
 {
     struct weir_query_session *session = self;
@@ -372,7 +379,11 @@ static weir_status plan_text(struct weir_query_session *session, struct weir_are
                              const char *text, struct weir_sql_plan *ret_plan, int *ret_location,
                              struct weir_error *reterr)
 {
-    struct weir_sql_catalog catalog = {find_table, find_view, near_table, session};
+    struct weir_sql_catalog catalog = {.table = find_table,
+                                       .view = find_view,
+                                       .refused = refused_column,
+                                       .nearest = near_table,
+                                       .self = session};
     struct weir_sql_options options = {
         .catalog = &catalog,
         .now_micros = session->options.now_micros ? session->options.now_micros
