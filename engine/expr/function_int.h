@@ -78,6 +78,7 @@ extern const struct weir_function functions_regexp[];
 extern const struct weir_function functions_time[];
 extern const struct weir_function functions_time_window[];
 extern const struct weir_function functions_format[];
+extern const struct weir_function functions_printf[];
 extern const struct weir_function functions_calendar[];
 extern const struct weir_function functions_list[];
 extern const struct weir_function functions_json[];

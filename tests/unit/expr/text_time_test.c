@@ -134,7 +134,16 @@ Test(text_time, refuses_what_is_wrong_when_it_is_compiled)
                                       "now() AT TIME ZONE 'No/Where' IS NULL",
                                       "now() AT TIME ZONE '/etc/passwd' IS NULL",
                                       "strftime(s, '%Y') = 'x'",
-                                      "md5(1) = 'x'"};
+                                      "md5(1) = 'x'",
+                                      "printf('%d', 1.5) = 'x'",
+                                      "printf('%d') = 'x'",
+                                      "printf('%n', 1) = 'x'",
+                                      "printf('%*d', 1, 2) = 'x'",
+                                      "printf('%99999d', 1) = 'x'",
+                                      "printf('%', 1) = 'x'",
+                                      "printf(s, 1) = 'x'",
+                                      "printf('%99999999999$s', 1) = 'x'",
+                                      "format('%d', 1) = 'x'"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct weir_expr *expr;
         cr_expect_eq(weir_expr_compile(&arena, &schema, bad[i], &expr, &error), WEIR_USAGE, "%s",
