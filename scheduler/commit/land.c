@@ -3,7 +3,7 @@
  * Each object's name carries the attempt's snapshot id; nothing is overwritten, adopted or deleted.
  * Dying anywhere before the catalog commit leaves litter; dying after it leaves a landed commit
  * that the next run finds by its offsets. */
-#include "scheduler/commit/land.h"
+#include "scheduler/commit/land_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,8 +64,8 @@ weir_status weir_put_own(struct weir_lake *lake, const char *name, const void *d
     return status;
 }
 
-static weir_status get_object(struct weir_lake *lake, const char *location, struct weir_buffer *out,
-                              struct weir_error *reterr)
+weir_status land_get_object(struct weir_lake *lake, const char *location, struct weir_buffer *out,
+                            struct weir_error *reterr)
 {
     const char *name = weir_store_name(&lake->store, location);
     if (!name)
@@ -114,7 +114,7 @@ static weir_status read_manifests(struct attempt *attempt, struct weir_manifest 
     if (!attempt->has_parent || !attempt->parent.manifest_list)
         return WEIR_OK;
     WEIR_AUTO(weir_buffer) bytes = {.account = &attempt->lake->context->memory};
-    WEIR_TRY(get_object(attempt->lake, attempt->parent.manifest_list, &bytes, reterr));
+    WEIR_TRY(land_get_object(attempt->lake, attempt->parent.manifest_list, &bytes, reterr));
     return weir_manifest_list_read(&attempt->arena, bytes.data, bytes.size, ret, ret_count, reterr);
 }
 
@@ -124,7 +124,7 @@ static weir_status read_entries(struct weir_lake *lake, struct weir_arena *arena
                                 struct weir_error *reterr)
 {
     WEIR_AUTO(weir_buffer) bytes = {.account = &lake->context->memory};
-    WEIR_TRY(get_object(lake, manifest->path, &bytes, reterr));
+    WEIR_TRY(land_get_object(lake, manifest->path, &bytes, reterr));
     weir_status status = weir_manifest_read(arena, bytes.data, bytes.size, manifest, ret, ret_count,
                                             reterr);
     if (status != WEIR_OK)
@@ -166,12 +166,10 @@ static bool is_small(const struct weir_manifest *manifest)
     return manifest->content == 0 && manifest->length < MERGE_BYTES && manifest->deleted_files == 0;
 }
 
-/* Live entries of manifests, in their order. Counted by reading: the counts of a manifest list are
- * another writer's word, and those of v1 may be missing. */
-static weir_status read_live(struct weir_lake *lake, struct weir_arena *arena,
-                             const struct weir_manifest *manifests, size_t manifest_count,
-                             struct weir_manifest_entry **ret_entries, size_t *ret_count,
-                             struct weir_error *reterr)
+weir_status land_read_live(struct weir_lake *lake, struct weir_arena *arena,
+                           const struct weir_manifest *manifests, size_t manifest_count,
+                           struct weir_manifest_entry **ret_entries, size_t *ret_count,
+                           struct weir_error *reterr)
 {
     struct weir_manifest_entry **lists, *all;
     size_t *counts, total = 0, at = 0;
@@ -206,8 +204,8 @@ static weir_status merge_small(struct attempt *attempt, struct weir_manifest *ma
             small[small_count++] = manifests[i];
     if (small_count < MERGE_MANIFESTS)
         return WEIR_OK;
-    WEIR_TRY(
-        read_live(attempt->lake, &attempt->arena, small, small_count, &merged, &total, reterr));
+    WEIR_TRY(land_read_live(attempt->lake, &attempt->arena, small, small_count, &merged, &total,
+                            reterr));
     for (size_t i = 0; i < total; i++)
         merged[i].status = WEIR_ENTRY_EXISTING;
     for (size_t i = 0; i < *count; i++)
@@ -338,7 +336,7 @@ static weir_status rewrite_manifest(struct attempt *attempt, const struct weir_m
     size_t count, live = 0, gone = 0;
     struct weir_manifest *to = &attempt->manifests[attempt->manifest_count];
     if (old->content == 0)
-        WEIR_TRY(read_live(attempt->lake, &attempt->arena, old, 1, &entries, &count, reterr));
+        WEIR_TRY(land_read_live(attempt->lake, &attempt->arena, old, 1, &entries, &count, reterr));
     for (size_t i = 0; old->content == 0 && i < count; i++) {
         bool removed = is_removed(attempt->work, entries[i].file.path);
         entries[i].status = removed ? WEIR_ENTRY_DELETED : WEIR_ENTRY_EXISTING;
@@ -406,11 +404,11 @@ weir_status weir_snapshot_files(struct weir_lake *lake, const struct weir_metada
     size_t manifest_count = 0;
     if (snapshot.manifest_list) {
         WEIR_AUTO(weir_buffer) bytes = {.account = &lake->context->memory};
-        WEIR_TRY(get_object(lake, snapshot.manifest_list, &bytes, reterr));
+        WEIR_TRY(land_get_object(lake, snapshot.manifest_list, &bytes, reterr));
         WEIR_TRY(weir_manifest_list_read(arena, bytes.data, bytes.size, &manifests, &manifest_count,
                                          reterr));
     }
-    return read_live(lake, arena, manifests, manifest_count, ret_entries, ret_count, reterr);
+    return land_read_live(lake, arena, manifests, manifest_count, ret_entries, ret_count, reterr);
 }
 
 static int set_text(json_t *object, const char *key, const char *text)

@@ -91,6 +91,20 @@ weir_status weir_snapshot_files(struct weir_lake *lake, const struct weir_metada
                                 int64_t snapshot_id, struct weir_arena *arena,
                                 struct weir_manifest_entry **ret_entries, size_t *ret_count,
                                 struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Data files that only `to` has, and that only `from` has: what changed in between, whatever the
+ * path (a rolled-back table has its difference too). Manifests that both list are not read.
+ * *ret_deletes: rows were deleted in place meanwhile (delete files differ), so that files in both
+ * may have changed as well. from = 0: the empty table. */
+struct weir_difference {
+    struct weir_manifest_entry *added, *removed;
+    size_t added_count, removed_count;
+    int64_t added_rows, removed_rows;
+    bool deletes;
+};
+weir_status weir_snapshot_difference(struct weir_lake *lake, const struct weir_metadata *metadata,
+                                     int64_t from, int64_t to, struct weir_arena *arena,
+                                     struct weir_difference *ret_difference,
+                                     struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Writes an immutable object under a name that is this attempt's alone; a lost answer is settled by
  * what lies there, and sent once more when nothing does. */
 weir_status weir_put_own(struct weir_lake *lake, const char *name, const void *data, size_t size,
