@@ -443,6 +443,44 @@ static bool is_true(const PgQuery__Node *node)
                      node->a_const->boolval->boolval);
 }
 
+/* Whether what a subquery of ON looks at is of each side. */
+static weir_status looks_at(struct sql *sql, const struct pending *pending,
+                            const struct logical *join, bool ret_sides[2],
+                            struct weir_error *reterr)
+{
+    struct columns free, output;
+    WEIR_TRY(columns_free(sql, pending->plan, &free, reterr));
+    for (uint32_t i = 0; i < pending->conditions.count; i++)
+        WEIR_TRY(columns_of_node(sql, pending->conditions.items[i], &free, reterr));
+    for (int side = 0; side < 2; side++) {
+        WEIR_TRY(columns_of_output(sql, join->children[side], &output, reterr));
+        ret_sides[side] = columns_meet(&free, &output);
+    }
+    return WEIR_OK;
+}
+
+/* Subqueries in the ON of an outer join are joined to the side that they look at: MARK and SINGLE
+ * leave its rows as they are. One that looks at both has no such place. */
+static weir_status attach_sides(struct query *query, struct logical *join, int location,
+                                struct weir_error *reterr)
+{
+    struct pending *all = query->pending, *next;
+    for (struct pending *pending = all; pending; pending = next) {
+        bool sides[2];
+        next = pending->next;
+        WEIR_TRY(looks_at(query->sql, pending, join, sides, reterr));
+        if (sides[0] && sides[1])
+            return weir_bind_wrong(&query->sql->binder, location, reterr,
+                                   "a subquery in the ON of an outer join that looks at both "
+                                   "sides is not supported: join a subquery in FROM instead");
+        pending->next = NULL;
+        query->pending = pending;
+        WEIR_TRY(query_attach(query, &join->children[sides[0] ? 0 : 1], reterr));
+    }
+    query->pending = NULL;
+    return WEIR_OK;
+}
+
 static weir_status from_join(struct query *query, const PgQuery__JoinExpr *expr,
                              struct logical **ret_plan, struct weir_error *reterr)
 {
@@ -486,10 +524,8 @@ static weir_status from_join(struct query *query, const PgQuery__JoinExpr *expr,
     binder->scope = scope;
     if (status != WEIR_OK)
         return status;
-    if (query->pending && kind != WEIR_JOIN_INNER)
-        return weir_bind_wrong(binder, weir_bind_location(expr->quals), reterr,
-                               "a subquery in the ON of an outer join is not supported: join a "
-                               "subquery in FROM instead");
+    if (kind != WEIR_JOIN_INNER)
+        WEIR_TRY(attach_sides(query, join, weir_bind_location(expr->quals), reterr));
     if (!query->pending) {
         query->pending = pending;
         return conjuncts(query->sql, condition, &join->conditions, reterr);

@@ -65,3 +65,22 @@ Test(sql, a_failed_statement_keeps_nothing)
     refused(TABLES "select (select c from u where u.a = t.a) from t", "row");
     refused("select nothing from (values (1)) t(x)", "nothing");
 }
+
+Test(sql, subqueries_in_the_on_of_outer_joins)
+{
+#define JOINED                                                                                     \
+    "with a(i,x) as (values (1,10),(2,20),(3,null)), b(j,y) as (values (1,100),(2,200),(4,400)), " \
+    "c(k) as (values (1),(400)) select i, j from a "
+    answers(JOINED "left join b on i = j and i in (select k from c) order by i",
+            "{\"i\":1,\"j\":1}\n{\"i\":2,\"j\":null}\n{\"i\":3,\"j\":null}\n");
+    answers(JOINED "full join b on i = j and exists (select 1 from c where k = j) order by i, j",
+            "{\"i\":1,\"j\":1}\n{\"i\":2,\"j\":null}\n{\"i\":3,\"j\":null}\n"
+            "{\"i\":null,\"j\":2}\n{\"i\":null,\"j\":4}\n");
+    answers(JOINED "right join b on i = j and y < (select avg(k) from c) order by j",
+            "{\"i\":1,\"j\":1}\n{\"i\":2,\"j\":2}\n{\"i\":null,\"j\":4}\n");
+    answers(JOINED "left join b on i = j and not exists (select 1 from c where k = i) and "
+                   "y = (select max(y) from b b2 where b2.j = b.j) order by i",
+            "{\"i\":1,\"j\":null}\n{\"i\":2,\"j\":2}\n{\"i\":3,\"j\":null}\n");
+    refused(JOINED "left join b on exists (select 1 from c where k = i and k * 100 = y)",
+            "both sides");
+}
