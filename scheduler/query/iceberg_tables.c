@@ -149,24 +149,39 @@ static weir_status make_refs(struct maker *maker)
     return WEIR_OK;
 }
 
-static weir_status make_log(struct maker *maker)
+/* A version of the metadata, and the snapshot that was main's head then. */
+static weir_status put_log(struct maker *maker, int64_t time_ms, const char *file)
 {
-    const json_t *document = weir_metadata_document(maker->source->metadata);
-    const json_t *log = json_object_get(document, "metadata-log");
+    const struct weir_metadata *metadata = maker->source->metadata;
+    const json_t *log = json_object_get(weir_metadata_document(metadata), "snapshot-log");
+    struct weir_snapshot snapshot;
+    int64_t head = -1;
     for (size_t i = 0; i < json_array_size(log); i++) {
         const json_t *line = json_array_get(log, i);
-        WEIR_TRY(
-            put_row(maker,
-                    json_pack("{s:o, s:o}", "timestamp",
-                              time_json(json_integer_value(json_object_get(line, "timestamp-ms"))),
-                              "file", optional(line, "metadata-file")),
-                    NULL));
+        if (json_integer_value(json_object_get(line, "timestamp-ms")) <= time_ms)
+            head = json_integer_value(json_object_get(line, "snapshot-id"));
     }
+    bool known = weir_metadata_snapshot(metadata, head, &snapshot);
     return put_row(maker,
-                   json_pack("{s:o, s:s}", "timestamp",
-                             time_json(weir_metadata_last_updated_ms(maker->source->metadata)),
-                             "file", maker->source->metadata_location),
+                   json_pack("{s:o, s:s?, s:o, s:o, s:o}", "timestamp", time_json(time_ms), "file",
+                             file, "latest_snapshot_id", long_or_null(head), "latest_schema_id",
+                             long_or_null(known ? snapshot.schema_id : -1),
+                             "latest_sequence_number",
+                             long_or_null(known ? snapshot.sequence_number : -1)),
                    NULL);
+}
+
+static weir_status make_log(struct maker *maker)
+{
+    const struct weir_metadata *metadata = maker->source->metadata;
+    const json_t *log = json_object_get(weir_metadata_document(metadata), "metadata-log");
+    for (size_t i = 0; i < json_array_size(log); i++) {
+        const json_t *line = json_array_get(log, i);
+        WEIR_TRY(put_log(maker, json_integer_value(json_object_get(line, "timestamp-ms")),
+                         json_string_value(json_object_get(line, "metadata-file"))));
+    }
+    return put_log(maker, weir_metadata_last_updated_ms(metadata),
+                   maker->source->metadata_location);
 }
 
 /* "cluster/topic/incarnation/partition"; the cluster's name may hold no '/', a topic's cannot. */
@@ -569,7 +584,9 @@ static const struct table {
     {"refs", make_refs, -1,
      "name:string,type:string,snapshot_id:long,max_reference_age_in_ms:long,"
      "min_snapshots_to_keep:int,max_snapshot_age_in_ms:long"},
-    {"metadata_log_entries", make_log, -1, "timestamp:timestamptz,file:string"},
+    {"metadata_log_entries", make_log, -1,
+     "timestamp:timestamptz,file:string,latest_snapshot_id:long,latest_schema_id:int,"
+     "latest_sequence_number:long"},
     {"manifests", make_manifests, -1,
      "content:int,path:string,length:long,partition_spec_id:int,added_snapshot_id:long,"
      "added_data_files_count:int,existing_data_files_count:int,deleted_data_files_count:int,"

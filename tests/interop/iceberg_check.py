@@ -11,6 +11,13 @@ import struct
 import subprocess
 import uuid
 
+PROJECT = """version: 1
+name: interop
+lake: {warehouse: ./wh, catalog: sqlite}
+sources: {none: {files: none/*.ndjson, format: json}}
+tables: {bronze.none: {source: none, columns: {id: long}}}
+"""
+
 
 def plain(value):
     """A writer's value in a form that both sides can be brought to."""

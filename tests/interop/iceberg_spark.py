@@ -3,20 +3,16 @@
 usage: iceberg_spark.py FOLDER [CASE...]    (WEIR: the program); prints ok and FAIL lines
 """
 
+import os
 import pathlib
 import sys
 import time
 import uuid
 
-from iceberg_check import Check
+from iceberg_check import PROJECT, Check
 from spark_session import spark_session
 
-PROJECT = """version: 1
-name: interop
-lake: {warehouse: ./wh, catalog: sqlite}
-sources: {none: {files: none/*.ndjson, format: json}}
-tables: {bronze.none: {source: none, columns: {id: long}}}
-"""
+FULL = os.environ.get("WEIR_FULL")
 MERGE_ON_READ = "'write.delete.mode'='merge-on-read', 'write.update.mode'='merge-on-read', 'write.merge.mode'='merge-on-read'"
 
 
@@ -24,6 +20,8 @@ class Spark:
     def __init__(self, check, folder):
         self.check, self.folder = check, folder
         self.session = spark_session(f"{folder}/wh/catalog.db", f"{folder}/wh")
+        self.session.conf.set("spark.sql.adaptive.enabled", "false")
+        self.session.conf.set("spark.sql.shuffle.partitions", "1")
         self.jvm = self.session._jvm
         self.sql("create namespace weir.n")
 
@@ -41,17 +39,22 @@ class Spark:
         return rows
 
     def where(self, name, table, *conditions):
-        """The same statement to both; what a predicate skips must not be rows."""
-        for each in conditions:
-            self.same(f"{name} where {each}", table, f"where {each}", twice=False)
+        """Spark tells of every row what holds; what Weir's predicates skip must not be rows."""
+        told = ", ".join(f"coalesce({each}, false) as told{i}" for i, each in enumerate(conditions))
+        rows = [r.asDict() for r in self.sql(f"select *, {told} from weir.n.{table}").collect()]
+        for i, each in enumerate(conditions):
+            wanted = [{k: v for k, v in r.items() if not k.startswith("told")} for r in rows if r[f"told{i}"]]
+            self.check.same(f"spark {name} where {each}", f"select * from n.{table} where {each}", wanted, twice=False)
 
-    def history(self, name, table, but=()):
-        """Every snapshot, tag and branch that there is."""
-        for row in self.sql(f"select snapshot_id from weir.n.{table}.snapshots").collect():
+    def history(self, name, table):
+        """Every snapshot (three of them, unless in full), tag and branch that there is."""
+        snapshots = self.sql(f"select snapshot_id from weir.n.{table}.snapshots order by committed_at").collect()
+        if not FULL:
+            snapshots = {snapshots[len(snapshots) * i // 3] for i in range(3)}
+        for row in snapshots:
             self.same(f"{name} at a snapshot", table, f"version as of {row[0]}", f"for version as of {row[0]}", twice=False)
         for row in self.sql(f"select name from weir.n.{table}.refs where name != 'main'").collect():
-            if row[0] not in but:
-                self.same(f"{name} at {row[0]}", table, f"version as of '{row[0]}'", f"for version as of '{row[0]}'", twice=False)
+            self.same(f"{name} at {row[0]}", table, f"version as of '{row[0]}'", f"for version as of '{row[0]}'", twice=False)
 
     def equality_delete(self, table, columns, values, partition=None, spec=None):
         """Spark reads equality deletes and does not write them: by Iceberg's own writer. Columns may be fields of structs."""
@@ -102,7 +105,7 @@ def types(s):
     )
     s.same("types", "types")
     s.where("types", "types", "b", "i = -1", "q > 1", "day < date '1970-01-01'", "at >= timestamp '2026-11-23 10:00:00.123456'", "s = ''", "r.n.z = 'deep'", "f is null", "p in (1.25, 7)")
-    for codec in ("uncompressed", "snappy", "gzip", "zstd", "lz4"):
+    for codec in ("uncompressed", "snappy", "gzip", "zstd", "lz4") if FULL else ("zstd", "lz4"):
         s.sql(
             f"create table weir.n.codec_{codec} using iceberg tblproperties ('write.parquet.compression-codec'='{codec}', 'write.metadata.compression-codec'='gzip', "
             f"'write.parquet.bloom-filter-enabled.column.s'='true', 'write.parquet.page-row-limit'='100', 'write.parquet.row-group-size-bytes'='20000') "
@@ -169,8 +172,8 @@ def evolution(s):
 
 
 def partitions(s):
-    insert = """insert into weir.n.part select cast(id + {0} as int), timestamp'2026-01-01 00:00:00' + make_interval(0,0,0,cast(id as int) - 30,0,0,0),
-                concat('site', id % 5), id * 10, date'1969-12-20' + cast(id as int), cast(id as decimal(9,2)) / 4 - 3, named_struct('x', cast(id % 4 as int)) from range(60)"""
+    insert = """insert into weir.n.part select cast(id + {0} as int), timestamp'2026-01-01 00:00:00' + make_interval(0,0,0,(cast(id as int) - 15) div 2,0,0,0),
+                concat('site', id % 5), id * 10, date'1969-12-20' + cast(id as int), cast(id as decimal(9,2)) / 4 - 3, named_struct('x', cast(id % 4 as int)) from range(30)"""
     s.sql(
         """create table weir.n.part (id int, at timestamp, site string, big bigint, day date, price decimal(9,2), s struct<x:int>) using iceberg
            partitioned by (days(at), s.x)""",
@@ -192,7 +195,7 @@ def partitions(s):
         "insert into weir.n.part values (null, null, null, null, null, null, null)",
     )
     s.same("changed partition specs", "part")
-    s.where("partitions", "part", "id = 117", "site = 'site3'", "site is null", "big < 100", "at > timestamp '2026-01-10 00:00:00'", "day = date '1969-12-31'",
+    s.where("partitions", "part", "id = 107", "site = 'site3'", "site is null", "big < 100", "at > timestamp '2026-01-10 00:00:00'", "day = date '1969-12-31'",
             "day < date '1970-01-01'", "price between -1 and 1", "price = -2.75", "s.x = 2", "site like 'site4%'", "site = 'nowhere'", "id in (3, 203, 403)", "not (site = 'site1')")
     s.sql("delete from weir.n.part where site = 'site2' and id > 150", "call weir.system.rewrite_manifests('n.part')", "call weir.system.rewrite_data_files(table => 'n.part', options => map('rewrite-all', 'true'))")
     s.same("partitions, rewritten", "part")
@@ -203,6 +206,8 @@ def deletes(s):
     for version, what in ((2, "position deletes"), (3, "deletion vectors")):
         for spec, name, granularity in (("", "flat", "file"), ("partitioned by (k)", "cut", "partition")):
             table = f"mor{version}{name}"
+            if table == "mor3cut" and not FULL:
+                continue
             s.sql(
                 f"create table weir.n.{table} (id int, k int, v string) using iceberg {spec} tblproperties ('format-version'='{version}', "
                 f"'write.delete.granularity'='{granularity}', 'write.parquet.row-group-size-bytes'='8000', 'write.parquet.page-row-limit'='200', {MERGE_ON_READ})",
@@ -253,7 +258,6 @@ def travel(s):
     for row in s.sql("select committed_at from weir.n.travel.snapshots order by committed_at").collect()[:3]:
         s.same("at a time", "travel", f"timestamp as of '{row[0]}'", f"for timestamp as of '{row[0]}'")
     s.check.told("spark: an unknown ref is told with those there are", "select * from n.travel for version as of 'nobody'", "nobody", "first")
-    s.sql("call weir.system.rollback_to_snapshot('n.travel', (select snapshot_id from weir.n.travel.refs where name = 'first'))" if False else "select 1")
     first = s.sql("select snapshot_id from weir.n.travel.refs where name = 'first'").collect()[0][0]
     s.sql(f"call weir.system.rollback_to_snapshot('n.travel', {first})", "insert into weir.n.travel values (5, 'five', 5)")
     s.same("rolled back", "travel")
