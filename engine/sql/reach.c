@@ -40,7 +40,7 @@ static enum weir_reach higher(enum weir_reach a, enum weir_reach b)
 
 struct asking {
     const struct weir_table_source *source;
-    int depth;
+    int depth, scans;
 };
 
 static enum weir_reach reach(struct asking *asking, const struct weir_operator *step,
@@ -179,9 +179,12 @@ static enum weir_reach reach(struct asking *asking, const struct weir_operator *
     asking->depth++;
     switch (step->kind) {
     case WEIR_OP_SCAN:
+        asking->scans += step->source == asking->source;
         under = step->source == asking->source ? WEIR_REACH_ROWS : WEIR_REACH_NONE;
         break;
     case WEIR_OP_VALUES: under = WEIR_REACH_NONE; break;
+    case WEIR_OP_RECURSIVE:
+    case WEIR_OP_WORKING: break; /* a row may change any that follow from it */
     case WEIR_OP_PROJECT: under = below_project(asking, step, wanted); break;
     case WEIR_OP_AGGREGATE: under = below_aggregate(asking, step, wanted); break;
     case WEIR_OP_WINDOW: under = below_window(asking, step, wanted); break;
@@ -202,11 +205,13 @@ enum weir_reach weir_sql_reach(const struct weir_operator *root,
                                const struct weir_table_source *source, const uint32_t *columns,
                                uint32_t count)
 {
-    struct asking asking = {source, 0};
+    struct asking asking = {source, 0, 0};
     struct wanted wanted = {0};
     for (uint32_t i = 0; i < count; i++)
         want(&wanted, columns[i]);
-    return reach(&asking, root, &wanted);
+    enum weir_reach most = reach(&asking, root, &wanted);
+    /* joined with itself, changed rows must meet the others too */
+    return asking.scans > 1 ? WEIR_REACH_ALL : most;
 }
 
 static bool makes_groups(const struct weir_operator *step)

@@ -3,6 +3,7 @@
 #ifndef WEIR_TOOLS_WEIR_CLI_H
 #define WEIR_TOOLS_WEIR_CLI_H
 
+#include "scheduler/promote/promote.h"
 #include "scheduler/window/window.h"
 
 enum output_format {
@@ -25,7 +26,7 @@ struct cli {
     const char *select;        /* -s */
     enum output_format output; /* -o */
     bool output_given;
-    bool dry_run, yes, deep, schema, quiet;
+    bool dry_run, yes, deep, schema, quiet, rebuild, accept, discard;
     const char *reason, *from, *template_name, *why, *at;
     int64_t for_ms;
     int shard_index, shard_count;
@@ -78,11 +79,19 @@ weir_status cli_rows(const struct cli *cli, const json_t *rows, const char *cons
 /* One object: as JSON, or as "key  value" lines. */
 void cli_object(const struct cli *cli, const json_t *object);
 
+/* One model, under its lease: promoted, or planned with --dry-run, or its candidate decided upon.
+ */
+weir_status cli_promote(struct cli *cli, struct weir_lake *lake,
+                        const struct weir_pipeline *pipeline, const struct weir_model_config *model,
+                        json_t **ret_outcome, struct weir_error *reterr) WEIR_MUST_CHECK;
+void cli_print_promotion(const json_t *outcome);
+
 weir_status verb_init(struct cli *cli, struct weir_error *reterr);
 weir_status verb_validate(struct cli *cli, struct weir_error *reterr);
 weir_status verb_config(struct cli *cli, struct weir_error *reterr);
 weir_status verb_plan(struct cli *cli, struct weir_error *reterr);
 weir_status verb_run(struct cli *cli, struct weir_error *reterr);
+weir_status verb_promote(struct cli *cli, struct weir_error *reterr);
 weir_status verb_status(struct cli *cli, struct weir_error *reterr);
 weir_status verb_query(struct cli *cli, struct weir_error *reterr);
 weir_status verb_history(struct cli *cli, struct weir_error *reterr);

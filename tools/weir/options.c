@@ -36,6 +36,9 @@ static const struct option_row options[] = {
     {'q', "quiet", 'q', NULL, "no progress"},
     {'i', "file", 'f', "FILE", "read the SQL from a file; - is standard input"},
     {'l', "memory-limit", 0, "SIZE", "spill beyond this much memory, e.g. 256MiB"},
+    {'b', "rebuild", 0, NULL, "make the table anew from its sources"},
+    {'A', "accept", 0, NULL, "publish the candidate that a gate held back"},
+    {'D', "discard", 0, NULL, "drop the candidate that a gate held back"},
     {'T', "threads", 0, "N", "threads, default one a core"},
 };
 #define OPTION_COUNT (sizeof options / sizeof *options)
@@ -111,6 +114,9 @@ static weir_status option_set(struct cli *cli, const struct option_row *row, con
     case 'w': cli->why = value; break;
     case 'c': cli->schema = true; break;
     case 'q': cli->quiet = true; break;
+    case 'b': cli->rebuild = true; break;
+    case 'A': cli->accept = true; break;
+    case 'D': cli->discard = true; break;
     case 'i': cli->sql_file = value; break;
     case 'l':
         if (!weir_text_size(value, strlen(value), &cli->memory_limit) || !cli->memory_limit)
@@ -328,8 +334,12 @@ weir_status cli_check_selection(const struct cli *cli, const struct weir_pipelin
     for (size_t i = 0; i < pipeline->table_count; i++)
         if (cli_selected(cli, pipeline->tables[i].name))
             return WEIR_OK;
+    for (size_t i = 0; i < pipeline->model_count; i++)
+        if (cli_selected(cli, pipeline->models[i].table.name))
+            return WEIR_OK;
     return weir_fail(reterr, WEIR_USAGE, "-s %s chooses none of the %zu tables of %s",
-                     cli->select ? cli->select : "", pipeline->table_count, pipeline->file);
+                     cli->select ? cli->select : "", pipeline->table_count + pipeline->model_count,
+                     pipeline->file);
 }
 
 weir_status cli_table(struct cli *cli, const struct weir_pipeline *pipeline,
@@ -340,6 +350,16 @@ weir_status cli_table(struct cli *cli, const struct weir_pipeline *pipeline,
     size_t distance = 6;
     if (!name)
         return weir_fail(reterr, WEIR_USAGE, "weir %s needs a table's name", cli->verb->name);
+    for (size_t i = 0; i < pipeline->model_count; i++)
+        if (strcmp(pipeline->models[i].table.name, name) == 0) {
+            if (strcmp(cli->verb->name, "history") != 0)
+                return weir_fail(reterr, WEIR_USAGE,
+                                 "%s is a model: weir %s is for tables that a "
+                                 "source fills",
+                                 name, cli->verb->name);
+            *ret_table = &pipeline->models[i].table;
+            return WEIR_OK;
+        }
     for (size_t i = 0; i < pipeline->table_count; i++) {
         const struct weir_table_config *table = &pipeline->tables[i];
         if (strcmp(table->name, name) == 0 || strcmp(table->short_name, name) == 0) {

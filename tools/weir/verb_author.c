@@ -32,7 +32,8 @@ weir_status verb_validate(struct cli *cli, struct weir_error *reterr)
     }
     struct weir_pipeline *pipeline;
     WEIR_TRY(cli_pipeline(cli, &pipeline, reterr));
-    size_t problems = weir_pipeline_check(cli->context, pipeline, print_problem, NULL),
+    size_t problems = weir_pipeline_check(cli->context, pipeline, print_problem, NULL) +
+                      weir_models_check(cli->context, pipeline, print_problem, NULL),
            tables = pipeline->table_count, sources = pipeline->source_count;
     char file[PATH_MAX];
     snprintf(file, sizeof file, "%s", pipeline->file);

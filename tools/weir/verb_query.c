@@ -14,11 +14,13 @@ struct session {
     struct weir_lake lake;
     struct weir_query_session *session;
     bool lake_open;
+    struct weir_arena arena; /* the views' names */
 };
 
 static void session_close(struct session *session)
 {
     weir_query_session_free(session->session);
+    weir_arena_done(&session->arena);
     if (session->lake_open)
         weir_lake_close(&session->lake);
     weir_pipeline_free(session->pipeline);
@@ -46,6 +48,15 @@ static void clear_progress(struct cli *cli)
     if (cli->bar_shown)
         fprintf(stderr, "\r%60s\r", "");
     cli->bar_shown = false;
+}
+
+static weir_status name_views(struct session *session, struct weir_error *reterr)
+{
+    struct weir_query_name *names;
+    size_t count;
+    WEIR_TRY(weir_models_views(session->pipeline, &session->arena, &names, &count, reterr));
+    weir_query_names_set(session->session, names, count);
+    return WEIR_OK;
 }
 
 /* Without a pipeline file there are only files; that is fine as long as none is asked for. */
@@ -86,7 +97,8 @@ static weir_status session_open(struct cli *cli, struct session *session, struct
         options.progress_self = cli;
     }
     options.unoptimized = getenv("WEIR_TEST_UNOPTIMIZED") != NULL;
-    return weir_query_session_new(&options, &session->session, reterr);
+    WEIR_TRY(weir_query_session_new(&options, &session->session, reterr));
+    return session->pipeline ? name_views(session, reterr) : WEIR_OK;
 }
 
 /* ---- statements ---- */
@@ -172,6 +184,7 @@ static weir_status from_file(struct cli *cli, struct weir_query_session *session
 weir_status verb_query(struct cli *cli, struct weir_error *reterr)
 {
     struct session session = {0};
+    weir_arena_init(&session.arena, &cli->context->memory);
     weir_status status = session_open(cli, &session, reterr);
     if (status == WEIR_OK) {
         if (cli->sql_file) {

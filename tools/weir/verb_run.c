@@ -100,7 +100,9 @@ static void print_outcome(const struct cli *cli, const json_t *record)
         const char *name = json_string_value(json_object_get(table, "table")),
                    *holder = json_string_value(json_object_get(table, "held_by"));
         const char *error = json_string_value(json_object_get(table, "error"));
-        if (holder)
+        if (json_object_get(table, "mode"))
+            cli_print_promotion(table);
+        else if (holder)
             printf("%s: another run is at it: %s\n", name, holder);
         else if (json_integer_value(json_object_get(table, "windows")) == 0 && !error)
             printf("%s: nothing to do\n", name);
@@ -121,14 +123,54 @@ static void print_outcome(const struct cli *cli, const json_t *record)
 static weir_status plan_only(struct cli *cli, struct weir_lake *lake,
                              const struct weir_pipeline *pipeline, struct weir_error *reterr);
 
+/* What became of one table or model, into the record. */
+static void note_outcome(json_t *record, const char *name, weir_status status,
+                         const struct weir_error *error, json_t *outcome, weir_status *worst,
+                         struct weir_error *reterr)
+{
+    if (!outcome)
+        outcome = json_pack("{s:s, s:s}", "table", name, "error", error->text);
+    if (status != WEIR_OK)
+        json_object_set_new(outcome, "status", json_string(weir_status_name(status)));
+    json_array_append_new(json_object_get(record, "tables"), outcome);
+    if (status == WEIR_OK)
+        return;
+    if (*worst != WEIR_OK) /* several failed: the last is returned, the others are said here */
+        fprintf(stderr, "weir: %s\n", reterr->text);
+    *worst = status;
+    *reterr = *error;
+}
+
+/* Models, each behind those it reads. One that fails does not keep others from being promoted: they
+ * go on from what it last published. */
+static weir_status promote_all(struct cli *cli, struct weir_lake *lake,
+                               const struct weir_pipeline *pipeline, json_t *record,
+                               weir_status *worst, struct weir_error *reterr)
+{
+    size_t *order;
+    WEIR_AUTO(weir_arena) arena;
+    weir_arena_init(&arena, &cli->context->memory);
+    WEIR_TRY(weir_models_order(pipeline, &arena, &order, reterr));
+    for (size_t i = 0; i < pipeline->model_count && !atomic_load(&cli->context->stop); i++) {
+        const struct weir_model_config *model = &pipeline->models[order[i]];
+        struct weir_error error = {0};
+        json_t *outcome;
+        if (!cli_selected(cli, model->table.name) || model->mode == WEIR_MODEL_VIEW)
+            continue;
+        weir_status status = cli_promote(cli, lake, pipeline, model, &outcome, &error);
+        note_outcome(record, model->table.name, status, &error, outcome, worst, reterr);
+    }
+    return *worst;
+}
+
 static weir_status run_all(struct cli *cli, struct weir_lake *lake,
                            const struct weir_pipeline *pipeline, json_t *record,
                            struct weir_error *reterr)
 {
     weir_status worst = WEIR_OK;
-    json_t *tables = json_object_get(record, "tables");
     for (size_t i = 0; i < pipeline->table_count; i++) {
-        if (!cli_selected(cli, pipeline->tables[i].name))
+        const char *name = pipeline->tables[i].name;
+        if (!cli_selected(cli, name))
             continue;
         json_t *outcome = NULL;
         struct weir_error error = {0};
@@ -138,23 +180,14 @@ static weir_status run_all(struct cli *cli, struct weir_lake *lake,
             json_object_del(outcome, "error");
             status = WEIR_OK;
         }
-        if (!outcome)
-            outcome = json_pack("{s:s, s:s}", "table", pipeline->tables[i].name, "error",
-                                error.text);
-        if (status != WEIR_OK)
-            json_object_set_new(outcome, "status", json_string(weir_status_name(status)));
-        json_array_append_new(tables, outcome);
-        if (status != WEIR_OK &&
-            worst != WEIR_OK) /* several failed: the last is returned, the others are said here */
-            fprintf(stderr, "weir: %s\n", reterr->text);
-        if (status != WEIR_OK) {
-            worst = status;
-            *reterr = error;
-        }
+        note_outcome(record, name, status, &error, outcome, &worst, reterr);
         if (atomic_load(&cli->context->stop))
-            break;
+            return worst;
     }
-    return worst;
+    /* shards own parts of a source; what models read is whole */
+    return pipeline->model_count && cli->shard_index == 0
+               ? promote_all(cli, lake, pipeline, record, &worst, reterr)
+               : worst;
 }
 
 weir_status verb_run(struct cli *cli, struct weir_error *reterr)
@@ -191,6 +224,42 @@ weir_status verb_run(struct cli *cli, struct weir_error *reterr)
     return status;
 }
 
+static weir_status plan_models(struct cli *cli, struct weir_lake *lake,
+                               const struct weir_pipeline *pipeline, json_t *rows,
+                               struct weir_error *reterr)
+{
+    for (size_t i = 0; i < pipeline->model_count; i++) {
+        struct weir_promote_options options = {
+            .lake = lake, .pipeline = pipeline, .model = &pipeline->models[i]};
+        json_t *plan;
+        if (!cli_selected(cli, pipeline->models[i].table.name))
+            continue;
+        WEIR_TRY(weir_promote_plan(&options, &plan, reterr));
+        json_array_append_new(rows, plan);
+    }
+    return WEIR_OK;
+}
+
+/* One row a changed source of a model, or why nothing is due. */
+static void model_rows(json_t *rows, const json_t *plan)
+{
+    size_t at;
+    json_t *source, *sources = json_object_get(plan, "sources"),
+                    *name = json_object_get(plan, "table"),
+                    *reason = json_object_get(plan, "reason");
+    json_array_foreach(sources, at, source) json_array_append_new(
+        rows, json_pack("{s:O, s:O, s:O, s:O, s:O, s:O?}", "table", name, "source",
+                        json_object_get(source, "table"), "from", json_object_get(source, "from"),
+                        "to", json_object_get(source, "to"), "lag",
+                        json_object_get(source, "rows_added"), "change", reason));
+    if (json_array_size(sources) == 0)
+        json_array_append_new(rows, json_pack("{s:O, s:s, s:i, s:O?}", "table", name, "source",
+                                              json_is_true(json_object_get(plan, "due"))
+                                                  ? "all its sources"
+                                                  : "nothing new",
+                                              "lag", 0, "change", reason));
+}
+
 static weir_status plan_rows(struct cli *cli, struct weir_lake *lake,
                              const struct weir_pipeline *pipeline, json_t *rows,
                              struct weir_error *reterr)
@@ -207,7 +276,7 @@ static weir_status plan_rows(struct cli *cli, struct weir_lake *lake,
         WEIR_TRY(weir_windows_plan(&options, &plan, reterr));
         json_array_append_new(rows, plan);
     }
-    return WEIR_OK;
+    return plan_models(cli, lake, pipeline, rows, reterr);
 }
 
 static weir_status print_plans(struct cli *cli, const json_t *plans, struct weir_error *reterr)
@@ -219,6 +288,10 @@ static weir_status print_plans(struct cli *cli, const json_t *plans, struct weir
     json_array_foreach(plans, at, plan)
     {
         json_t *name = json_object_get(plan, "table");
+        if (json_object_get(plan, "mode")) {
+            model_rows(rows, plan);
+            continue;
+        }
         const char *change = !json_is_true(json_object_get(plan, "exists")) ? "create table"
                              : json_is_true(json_object_get(plan, "schema_changes")) ? "new columns"
                                                                                      : "";

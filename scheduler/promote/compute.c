@@ -1,0 +1,308 @@
+/* What a promotion changes: the statements of each mode. Over tables in memory that are made on the
+ * way:
+ *   weir.keys   keys that changed rows touch          weir.cand   what changed rows give (merge)
+ *   weir.new    what the table must hold of these     weir.old    what it holds of them
+ *   weir.add = new - old, weir.gone = old - new
+ * Files that hold a row of weir.gone are written anew without it; weir.add goes with them. A table
+ * that would stay as it is is not touched. */
+#include "scheduler/promote/promote_int.h"
+
+#include <string.h>
+
+/* ---- texts ---- */
+
+/* "a", "b" of the keys, each behind `prefix`. */
+static weir_status key_list(struct promotion *promotion, const char *prefix, char **ret_list,
+                            struct weir_error *reterr)
+{
+    char none[] = "", *list = none;
+    for (size_t i = 0; i < promotion->model->key_count; i++)
+        WEIR_TRY(weir_arena_print(&promotion->arena, &list, reterr, "%s%s%s\"%s\"", list,
+                                  i ? ", " : "", prefix, promotion->model->keys[i]));
+    *ret_list = list;
+    return WEIR_OK;
+}
+
+/* A condition: the row `alias` has its key in the table. */
+static weir_status key_match(struct promotion *promotion, const char *alias, const char *table,
+                             char **ret_condition, struct weir_error *reterr)
+{
+    char none[] = "", *list = none;
+    for (size_t i = 0; i < promotion->model->key_count; i++)
+        WEIR_TRY(weir_arena_print(
+            &promotion->arena, &list, reterr, "%s%sk.\"%s\" IS NOT DISTINCT FROM %s.\"%s\"", list,
+            i ? " AND " : "", promotion->model->keys[i], alias, promotion->model->keys[i]));
+    return weir_arena_print(&promotion->arena, ret_condition, reterr,
+                            "EXISTS (SELECT 1 FROM %s k WHERE %s)", table, list);
+}
+
+/* merge: of rows with the same key the first, unless it says that it goes. */
+static weir_status winners(struct promotion *promotion, const char *rows, char **ret_text,
+                           struct weir_error *reterr)
+{
+    const struct weir_model_config *model = promotion->model;
+    char none[] = "", *keys, *order = none, *text;
+    if (model->mode != WEIR_MODEL_MERGE)
+        return weir_arena_print(&promotion->arena, ret_text, reterr, "%s", rows);
+    WEIR_TRY(key_list(promotion, "", &keys, reterr));
+    for (size_t i = 0; i < model->order_count; i++)
+        WEIR_TRY(weir_arena_print(&promotion->arena, &order, reterr, "%s, %s", order,
+                                  model->order_by[i]));
+    WEIR_TRY(
+        weir_arena_print(&promotion->arena, &text, reterr,
+                         "SELECT %s FROM (SELECT DISTINCT ON (%s) * FROM (%s) r ORDER BY %s%s) w",
+                         promotion->column_list, keys, rows, keys, order));
+    if (!model->delete_when)
+        return weir_arena_print(&promotion->arena, ret_text, reterr, "%s", text);
+    return weir_arena_print(&promotion->arena, ret_text, reterr, "%s WHERE (%s) IS NOT TRUE", text,
+                            model->delete_when);
+}
+
+static weir_status sorted(struct promotion *promotion, const char *rows, char **ret_text,
+                          struct weir_error *reterr)
+{
+    const struct weir_table_config *table = &promotion->config;
+    char none[] = "", *order = none;
+    for (size_t i = 0; i < table->sort_count; i++)
+        WEIR_TRY(weir_arena_print(&promotion->arena, &order, reterr, "%s%s\"%s\"%s%s", order,
+                                  i ? ", " : "", table->sort_by[i].path,
+                                  table->sort_by[i].descending ? " DESC" : "",
+                                  table->sort_by[i].nulls_first ? " NULLS FIRST" : " NULLS LAST"));
+    return *order ? weir_arena_print(&promotion->arena, ret_text, reterr,
+                                     "SELECT * FROM (%s) s ORDER BY %s", rows, order)
+                  : weir_arena_print(&promotion->arena, ret_text, reterr, "%s", rows);
+}
+
+/* ---- modes ---- */
+
+static weir_status whole_table(struct promotion *promotion, struct weir_error *reterr)
+{
+    char *text;
+    promotion->replace_all = true;
+    WEIR_TRY(promotion_names(promotion, promotion->source_count, VARIANT_TO, VARIANT_TO, VARIANT_TO,
+                             reterr));
+    WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr, "SELECT %s FROM weir.model m",
+                              promotion->model_list));
+    WEIR_TRY(winners(promotion, text, &text, reterr));
+    WEIR_TRY(sorted(promotion, text, &text, reterr));
+    return statement_write(promotion, text, reterr);
+}
+
+static weir_status count_rows(void *self, const struct weir_batch *batch, struct weir_error *reterr)
+{
+    (void)reterr;
+    *(uint64_t *)self += batch->count;
+    return WEIR_OK;
+}
+
+/* Rows that left the source cannot leave an appended table. */
+static weir_status nothing_went(struct promotion *promotion, size_t index,
+                                struct weir_error *reterr)
+{
+    char *text, *quoted = NULL;
+    uint64_t went = 0;
+    const char *name = promotion->sources[index].name;
+    if (!promotion->sources[index].removed.operations)
+        return WEIR_OK;
+    WEIR_TRY(promotion_names(promotion, index, VARIANT_WENT, VARIANT_TO, VARIANT_TO, reterr));
+    const char *dot = strchr(name, '.');
+    WEIR_TRY(weir_arena_print(&promotion->arena, &quoted, reterr, "\"%.*s\".\"%s\"",
+                              (int)(dot - name), name, dot + 1));
+    WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr, "SELECT 1 FROM %s", quoted));
+    WEIR_TRY(statement_run(promotion, text, true, count_rows, &went, reterr));
+    if (went == 0)
+        return WEIR_OK;
+    weir_status status = weir_fail(reterr, WEIR_DECISION,
+                                   "%s: %llu rows left %s since it was promoted, and mode append "
+                                   "cannot take them back",
+                                   promotion->model->table.name, (unsigned long long)went, name);
+    weir_error_hint(reterr, "weir promote %s --rebuild makes the table anew",
+                    promotion->model->table.name);
+    return status;
+}
+
+static weir_status append(struct promotion *promotion, struct weir_error *reterr)
+{
+    char *text;
+    WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr, "SELECT %s FROM weir.model m",
+                              promotion->model_list));
+    WEIR_TRY(sorted(promotion, text, &text, reterr));
+    for (size_t i = 0; i < promotion->source_count; i++) {
+        if (!promotion->sources[i].changed)
+            continue;
+        WEIR_TRY(nothing_went(promotion, i, reterr));
+        WEIR_TRY(promotion_names(promotion, i, VARIANT_ADDED, VARIANT_TO, VARIANT_FROM, reterr));
+        WEIR_TRY(statement_write(promotion, text, reterr));
+    }
+    return WEIR_OK;
+}
+
+/* What the changed rows tell of this mode: everything = nothing; candidates = the new rows whole.
+ */
+static weir_status ask_reach(struct promotion *promotion, bool *ret_everything,
+                             bool *ret_candidates, struct weir_error *reterr)
+{
+    const struct weir_model_config *model = promotion->model;
+    struct weir_operator *root;
+    char *text;
+    bool everything = false,
+         candidates = model->mode == WEIR_MODEL_MERGE && model->delete_when == NULL;
+    WEIR_AUTO(weir_arena) arena;
+    weir_arena_init(&arena, &promotion->lake->context->memory);
+    WEIR_TRY(promotion_names(promotion, promotion->source_count, VARIANT_TO, VARIANT_TO, VARIANT_TO,
+                             reterr));
+    WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr, "SELECT %s FROM weir.model m",
+                              promotion->model_list));
+    WEIR_TRY(model_failed(
+        model, weir_query_plan(promotion->session, &arena, text, &root, NULL, reterr), reterr));
+    for (size_t i = 0; i < promotion->source_count; i++) {
+        const struct source *source = &promotion->sources[i];
+        if (!source->changed)
+            continue;
+        enum weir_reach reach = weir_sql_reach(root, &source->at_to, promotion->keys,
+                                               (uint32_t)model->key_count);
+        everything |= reach == WEIR_REACH_ALL;
+        candidates &= reach <= WEIR_REACH_ROWS && !source->removed.operations;
+    }
+    *ret_everything = everything;
+    *ret_candidates = candidates;
+    return WEIR_OK;
+}
+
+static weir_status touched_keys(struct promotion *promotion, struct weir_error *reterr)
+{
+    char *keys, *text;
+    WEIR_TRY(key_list(promotion, "m.", &keys, reterr));
+    /* cast as the table's columns are */
+    WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr,
+                              "SELECT DISTINCT %s FROM (SELECT %s FROM weir.model m) m", keys,
+                              promotion->model_list));
+    for (size_t i = 0; i < promotion->source_count; i++) {
+        if (!promotion->sources[i].changed)
+            continue;
+        WEIR_TRY(
+            promotion_names(promotion, i, VARIANT_TOUCHED, VARIANT_EVER, VARIANT_EVER, reterr));
+        WEIR_TRY(statement_keep(promotion, "weir.keys", text, false, NULL, reterr));
+    }
+    return promotion_names(promotion, promotion->source_count, VARIANT_TO, VARIANT_TO, VARIANT_TO,
+                           reterr);
+}
+
+/* weir.new from the rows that came, and those of the table with the same keys. */
+static weir_status new_from_candidates(struct promotion *promotion, struct weir_error *reterr)
+{
+    char *text, *keys, *match;
+    WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr, "SELECT %s FROM weir.model m",
+                              promotion->model_list));
+    for (size_t i = 0; i < promotion->source_count; i++) {
+        if (!promotion->sources[i].changed)
+            continue;
+        WEIR_TRY(promotion_names(promotion, i, VARIANT_ADDED, VARIANT_TO, VARIANT_FROM, reterr));
+        WEIR_TRY(statement_keep(promotion, "weir.cand", text, true, NULL, reterr));
+    }
+    WEIR_TRY(key_list(promotion, "", &keys, reterr));
+    WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr, "SELECT DISTINCT %s FROM weir.cand",
+                              keys));
+    WEIR_TRY(statement_keep(promotion, "weir.keys", text, true, NULL, reterr));
+    WEIR_TRY(key_match(promotion, "t", "weir.keys", &match, reterr));
+    WEIR_TRY(
+        weir_arena_print(&promotion->arena, &text, reterr,
+                         "SELECT %s FROM weir.cand UNION ALL SELECT %s FROM weir.target t WHERE %s",
+                         promotion->column_list, promotion->column_list, match));
+    WEIR_TRY(winners(promotion, text, &text, reterr));
+    return statement_keep(promotion, "weir.new", text, true, NULL, reterr);
+}
+
+/* weir.new from the sources as they are, for the touched keys or all. */
+static weir_status new_from_sources(struct promotion *promotion, bool everything,
+                                    struct weir_error *reterr)
+{
+    char *text, *match;
+    if (!everything)
+        WEIR_TRY(touched_keys(promotion, reterr));
+    WEIR_TRY(key_match(promotion, "m", "weir.keys", &match, reterr));
+    WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr,
+                              "SELECT %s FROM (SELECT %s FROM weir.model m) m%s%s",
+                              promotion->column_list, promotion->model_list,
+                              everything ? "" : " WHERE ", everything ? "" : match));
+    WEIR_TRY(winners(promotion, text, &text, reterr));
+    return statement_keep(promotion, "weir.new", text, true, NULL, reterr);
+}
+
+static weir_status difference(struct promotion *promotion, uint64_t *ret_add, uint64_t *ret_gone,
+                              struct weir_error *reterr)
+{
+    char *text;
+    const char *list = promotion->column_list;
+    WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr,
+                              "SELECT %s FROM weir.new EXCEPT ALL SELECT %s FROM weir.old", list,
+                              list));
+    WEIR_TRY(statement_keep(promotion, "weir.add", text, true, ret_add, reterr));
+    WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr,
+                              "SELECT %s FROM weir.old EXCEPT ALL SELECT %s FROM weir.new", list,
+                              list));
+    return statement_keep(promotion, "weir.gone", text, true, ret_gone, reterr);
+}
+
+/* Files that hold a row that goes; their other rows stay. */
+static weir_status rewrite(struct promotion *promotion, struct weir_error *reterr)
+{
+    char *text, *match;
+    const char *list = promotion->column_list;
+    WEIR_TRY(key_match(promotion, "o", "weir.gone", &match, reterr));
+    WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr,
+                              "SELECT DISTINCT _file FROM weir.old o WHERE %s", match));
+    WEIR_TRY(statement_texts(promotion, text, &promotion->rewritten, reterr));
+    promotion->removed = promotion->rewritten.paths;
+    promotion->removed_count = promotion->rewritten.count;
+    WEIR_TRY(promotion_target(promotion, "weir.files", &promotion->rewritten, reterr));
+    WEIR_TRY(weir_arena_print(
+        &promotion->arena, &text, reterr,
+        "(SELECT %s FROM weir.files EXCEPT ALL SELECT %s FROM weir.gone) UNION ALL "
+        "SELECT %s FROM weir.add",
+        list, list, list));
+    WEIR_TRY(sorted(promotion, text, &text, reterr));
+    return statement_write(promotion, text, reterr);
+}
+
+static weir_status change(struct promotion *promotion, bool *ret_nothing, struct weir_error *reterr)
+{
+    bool everything, candidates;
+    uint64_t add, gone;
+    char *text, *match;
+    WEIR_TRY(ask_reach(promotion, &everything, &candidates, reterr));
+    WEIR_TRY(promotion_target(promotion, "weir.target", NULL, reterr));
+    WEIR_TRY(!everything && candidates ? new_from_candidates(promotion, reterr)
+                                       : new_from_sources(promotion, everything, reterr));
+    WEIR_TRY(key_match(promotion, "t", "weir.keys", &match, reterr));
+    WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr,
+                              "SELECT %s, _file FROM weir.target t%s%s", promotion->column_list,
+                              everything ? "" : " WHERE ", everything ? "" : match));
+    WEIR_TRY(statement_keep(promotion, "weir.old", text, true, NULL, reterr));
+    WEIR_TRY(difference(promotion, &add, &gone, reterr));
+    promotion->rows_removed = (int64_t)gone;
+    *ret_nothing = add == 0 && gone == 0;
+    if (*ret_nothing)
+        return WEIR_OK;
+    if (gone)
+        return rewrite(promotion, reterr);
+    WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr, "SELECT %s FROM weir.add",
+                              promotion->column_list));
+    WEIR_TRY(sorted(promotion, text, &text, reterr));
+    return statement_write(promotion, text, reterr);
+}
+
+weir_status promotion_compute(struct promotion *promotion, bool *ret_nothing,
+                              struct weir_error *reterr)
+{
+    *ret_nothing = false;
+    if (promotion->first || promotion->model->mode == WEIR_MODEL_FULL)
+        WEIR_TRY(whole_table(promotion, reterr));
+    else if (promotion->model->mode == WEIR_MODEL_APPEND)
+        WEIR_TRY(append(promotion, reterr));
+    else
+        WEIR_TRY(change(promotion, ret_nothing, reterr));
+    if (promotion->writer)
+        WEIR_TRY(weir_table_writer_finish(promotion->writer, &promotion->files, reterr));
+    return WEIR_OK;
+}

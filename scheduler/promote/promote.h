@@ -1,0 +1,54 @@
+/* Models: tables that are queries over other tables, brought up to date by work proportional to
+ * what changed, each time in one commit that records which snapshots of its sources it has reached.
+ * protocol.md 6.
+ *
+ * Every mode is a few statements of SQL over the model's own query, for which the names of its
+ * sources are given other meanings: the source at its head, the rows that changed since, the rows
+ * there ever were in between. engine/sql/sql.h (weir_sql_reach) says whether the changed rows alone
+ * tell what must be done; when they do not, everything is computed and compared, and still only the
+ * files that differ are written. */
+#ifndef WEIR_SCHEDULER_PROMOTE_PROMOTE_H
+#define WEIR_SCHEDULER_PROMOTE_PROMOTE_H
+
+#include "scheduler/query/query.h"
+#include "scheduler/window/window.h"
+
+struct weir_promote_options {
+    struct weir_lake *lake;
+    const struct weir_pipeline *pipeline;
+    const struct weir_model_config *model;
+    bool rebuild; /* as if nothing had been promoted yet; also takes a changed definition */
+};
+
+/* Brings one model up to date, or finds that nothing is due. New reference, on failure too:
+ * {"table", "mode", "idle", "reason", "rows_added", "rows_removed", "files_added",
+ *  "files_removed", "bytes_read", "bytes_written", "snapshot", "gates": [...]}
+ * GATE: a check said no; the candidate stays on its branch. DECISION: on_change: ask, or rows left
+ * the source of an appended model. */
+weir_status weir_promote(const struct weir_promote_options *options, json_t **ret_outcome,
+                         struct weir_error *reterr) WEIR_MUST_CHECK;
+/* The candidate that a gate held back: published as it is, or dropped. NOT_FOUND: there is none. */
+weir_status weir_promote_accept(const struct weir_promote_options *options, json_t **ret_outcome,
+                                struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status weir_promote_discard(const struct weir_promote_options *options, json_t **ret_outcome,
+                                 struct weir_error *reterr) WEIR_MUST_CHECK;
+/* What is due and why, without doing it: {"table", "mode", "due", "reason", "sources": [{"table",
+ * "from", "to", "files", "rows"}]}. */
+weir_status weir_promote_plan(const struct weir_promote_options *options, json_t **ret_plan,
+                              struct weir_error *reterr) WEIR_MUST_CHECK;
+
+/* Models in an order in which each comes behind those it reads; numbers into pipeline->models, in
+ * the arena. USAGE: a cycle, or an unknown table, with the SQL's place. */
+weir_status weir_models_order(const struct weir_pipeline *pipeline, struct weir_arena *arena,
+                              size_t **ret_order, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* What can be checked of models without any service: the graph, types, keys, gates, declared
+ * columns. Returns the number of problems, each given to report. */
+size_t weir_models_check(struct weir_context *context, const struct weir_pipeline *pipeline,
+                         void (*report)(void *argument, const struct weir_error *error),
+                         void *argument);
+/* Names of the pipeline's views for a session; in the arena. */
+weir_status weir_models_views(const struct weir_pipeline *pipeline, struct weir_arena *arena,
+                              struct weir_query_name **ret_names, size_t *ret_count,
+                              struct weir_error *reterr) WEIR_MUST_CHECK;
+
+#endif

@@ -1,0 +1,114 @@
+/* One promotion under way. promote.c: from what is due to the commit; sources.c: the model's
+ * sources and their changes; compute.c: the statements of each mode; gates.c: checks of a
+ * candidate. Private to the room. */
+#ifndef WEIR_SCHEDULER_PROMOTE_PROMOTE_INT_H
+#define WEIR_SCHEDULER_PROMOTE_PROMOTE_INT_H
+
+#include "scheduler/promote/model_int.h"
+
+struct source {
+    const char *name;
+    struct weir_table *table;
+    const char *key;                   /* in weir.sources: the table's uuid, or "files:{pattern}" */
+    int64_t from, to;                  /* snapshots; from 0: nothing promoted yet */
+    const char *from_files, *to_files; /* of a source of files: digests of their listing */
+    bool drives, changed;
+    struct weir_difference difference; /* of a changed one */
+    struct path_set {
+        const char **paths; /* sorted */
+        size_t count;
+    } added_paths, removed_paths;
+    struct weir_table_source at_to, at_from, added, removed; /* operations NULL: not opened */
+};
+
+/* What the name of a source stands for in a statement. */
+enum variant {
+    VARIANT_TO,      /* as it is now */
+    VARIANT_FROM,    /* as it was */
+    VARIANT_ADDED,   /* rows that came */
+    VARIANT_WENT,    /* rows that went */
+    VARIANT_TOUCHED, /* rows that came or went */
+    VARIANT_EVER     /* as it is now, and the rows that went */
+};
+
+#define PROMOTION_NAMES_MAX (2 * MODEL_SOURCES_MAX + 2 * MODEL_SOURCES_MAX + 16)
+
+struct promotion {
+    const struct weir_promote_options *options;
+    const struct weir_model_config *model;
+    struct weir_lake *lake;
+    struct weir_arena arena;
+    struct weir_query_session *session;
+    struct model_sources reads;
+    struct source sources[MODEL_SOURCES_MAX];
+    size_t source_count;
+    bool first; /* nothing to build on: everything anew */
+    const char *why;
+
+    struct weir_table *table;        /* NULL: not born */
+    struct weir_table_config config; /* the model's, with the columns the query gives */
+    struct weir_type columns;
+    uint32_t *keys;          /* numbers of columns */
+    const char *column_list; /* "a", "b" */
+    const char *model_list;  /* the same of weir.model m, cast to the table's types */
+    struct weir_shape shape;
+    json_t *truth; /* owned; NULL: not born */
+    int64_t head;
+
+    /* tables of the statements: results kept in memory, and the target */
+    struct weir_query_name names[PROMOTION_NAMES_MAX];
+    size_t name_count;
+    struct weir_table_source kept[16];
+    size_t kept_count;
+
+    /* what is to be committed */
+    struct weir_table_writer *writer;
+    struct weir_table_files files;
+    const char **removed;
+    size_t removed_count;
+    int64_t rows_removed;
+    uint64_t bytes_read;
+    bool replace_all;
+    struct path_set rewritten;
+};
+
+/* sources.c */
+weir_status promotion_open(struct promotion *promotion, struct weir_error *reterr) WEIR_MUST_CHECK;
+void promotion_close(struct promotion *promotion);
+/* Files of changed sources; fills difference and path sets. */
+weir_status promotion_differences(struct promotion *promotion,
+                                  struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Names for a statement: source `at` as `one`, those before it as `before`, behind as `behind`; at
+ * = source_count: all as `before`. Then the kept tables. */
+weir_status promotion_names(struct promotion *promotion, size_t at, enum variant one,
+                            enum variant before, enum variant behind,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
+/* The target's rows, with _file; only: of these files, or NULL. Named `name` from now on. */
+weir_status promotion_target(struct promotion *promotion, const char *name,
+                             const struct path_set *only,
+                             struct weir_error *reterr) WEIR_MUST_CHECK;
+
+/* statement.c: runs SQL with the names set last. having: false = filters of groups left out. */
+typedef weir_status (*take_batch)(void *self, const struct weir_batch *batch,
+                                  struct weir_error *reterr);
+weir_status statement_run(struct promotion *promotion, const char *text, bool having,
+                          take_batch take, void *self, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Rows kept under `name` (added to those there); *ret_rows may be NULL. */
+weir_status statement_keep(struct promotion *promotion, const char *name, const char *text,
+                           bool having, uint64_t *ret_rows,
+                           struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status statement_write(struct promotion *promotion, const char *text,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
+/* One column of texts, sorted. */
+weir_status statement_texts(struct promotion *promotion, const char *text, struct path_set *ret,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
+
+/* compute.c: files to add and remove. *ret_nothing: the table would stay as it is. */
+weir_status promotion_compute(struct promotion *promotion, bool *ret_nothing,
+                              struct weir_error *reterr) WEIR_MUST_CHECK;
+
+/* gates.c: over the snapshot; appends to the outcome's "gates". GATE: one with on_fail: fail. */
+weir_status promotion_gates(struct promotion *promotion, int64_t snapshot_id, json_t *outcome,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
+
+#endif
