@@ -214,8 +214,8 @@ static weir_status run_morsel(void *argument, size_t index, struct weir_error *r
     return status;
 }
 
-static weir_status phase_run(struct exec *exec, struct exec_source *source, struct steps *steps,
-                             struct exec_sink *sink, size_t *morsels, struct weir_error *reterr)
+weir_status exec_run_phase(struct exec *exec, struct exec_source *source, struct steps *steps,
+                           struct exec_sink *sink, size_t *morsels, struct weir_error *reterr)
 {
     struct phase phase = {.exec = exec, .source = source, .sink = sink, .first_morsel = *morsels};
     phase.morsel_count = source->operations->morsel_count(source);
@@ -240,7 +240,7 @@ static weir_status run_source(struct exec *exec, struct exec_source *source, str
     if (!source)
         return WEIR_OK;
     WEIR_TRY(exec_keep_source(exec, source, reterr));
-    return phase_run(exec, source, steps, sink, morsels, reterr);
+    return exec_run_phase(exec, source, steps, sink, morsels, reterr);
 }
 
 /* Runs the child into the operator's own sink and gives the source it becomes. */
@@ -306,6 +306,20 @@ static weir_status blocking_sink(struct exec *exec, struct weir_operator *operat
     }
 }
 
+weir_status exec_share(struct exec *exec, struct weir_operator *operator,
+                       struct weir_error * reterr)
+{
+    struct exec_source *source = NULL;
+    struct exec_sink *own;
+    if (operator->state)
+        return WEIR_OK;
+    WEIR_TRY(blocking_sink(exec, operator, & own, reterr));
+    WEIR_TRY(run_blocking(exec, operator, own, &source, reterr));
+    WEIR_TRY(exec_keep_source(exec, source, reterr));
+    operator->state = source;
+    return WEIR_OK;
+}
+
 weir_status exec_run_operator(struct exec *exec, struct weir_operator *operator,
                               struct steps * steps, struct exec_sink *sink, size_t *morsels,
                               struct weir_error *reterr)
@@ -328,15 +342,14 @@ weir_status exec_run_operator(struct exec *exec, struct weir_operator *operator,
             WEIR_TRY(exec_run_operator(exec, operator->children[i], steps, sink, morsels, reterr));
         return WEIR_OK;
     case WEIR_OP_SHARED:
-        if (operator->state)
-            return phase_run(exec, operator->state, steps, sink, morsels, reterr);
-        break;
+        WEIR_TRY(exec_share(exec, operator, reterr));
+        return exec_run_phase(exec, operator->state, steps, sink, morsels, reterr);
+    case WEIR_OP_RECURSIVE: return exec_run_recursive(exec, operator, steps, sink, morsels, reterr);
+    case WEIR_OP_WORKING: return exec_run_working(exec, operator, steps, sink, morsels, reterr);
     default: break;
     }
     WEIR_TRY(blocking_sink(exec, operator, & own, reterr));
     WEIR_TRY(run_blocking(exec, operator, own, &source, reterr));
-    if (operator->kind == WEIR_OP_SHARED)
-        operator->state = source;
     return run_source(exec, source, steps, sink, morsels, reterr);
 }
 
@@ -369,7 +382,7 @@ weir_status weir_execute(const struct weir_exec_options *options, struct weir_op
     WEIR_TRY_OUT(status, exec_run_operator(&exec, root, NULL, sink, &morsels, reterr));
     status = sink->operations->finish(sink, &none, reterr);
 out:
-    exec_release(&exec);
+    exec_release_to(&exec, NULL);
     forget_state(root);
     weir_arena_done(&exec.arena);
     if (ret_location)

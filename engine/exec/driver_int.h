@@ -23,7 +23,22 @@ weir_status exec_keep_step(struct exec *exec, struct exec_step *step,
                            struct weir_error *reterr) WEIR_MUST_CHECK;
 weir_status exec_keep_sink(struct exec *exec, struct exec_sink *sink,
                            struct weir_error *reterr) WEIR_MUST_CHECK;
-void exec_release(struct exec *exec);
+/* Frees what was kept after `before` was the last; NULL: all. */
+void exec_release_to(struct exec *exec, struct exec_kept *before);
+
+/* All morsels of a source through the steps into the sink. */
+weir_status exec_run_phase(struct exec *exec, struct exec_source *source, struct steps *steps,
+                           struct exec_sink *sink, size_t *morsels,
+                           struct weir_error *reterr) WEIR_MUST_CHECK;
+/* SHARED: its rows are there from now on, as the source in its state. */
+weir_status exec_share(struct exec *exec, struct weir_operator *operator,
+                       struct weir_error * reterr) WEIR_MUST_CHECK;
+weir_status exec_run_recursive(struct exec *exec, struct weir_operator *operator,
+                               struct steps * steps, struct exec_sink *sink, size_t *morsels,
+                               struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status exec_run_working(struct exec *exec, struct weir_operator *operator,
+                             struct steps * steps, struct exec_sink *sink, size_t *morsels,
+                             struct weir_error *reterr) WEIR_MUST_CHECK;
 
 weir_status exec_scan_new(struct exec *exec, struct weir_operator *operator,
                           struct exec_source ** ret_source, struct weir_error *reterr);

@@ -21,7 +21,10 @@ enum weir_operator_kind {
     WEIR_OP_UNION_ALL,
     WEIR_OP_SET, /* INTERSECT, EXCEPT, each [ALL]: children of equal types */
     WEIR_OP_UNNEST,
-    WEIR_OP_SHARED /* a CTE or common subplan used more than once: runs once, read by several */
+    WEIR_OP_SHARED,    /* a CTE or common subplan used more than once: runs once, read by several */
+    WEIR_OP_RECURSIVE, /* children[0], then children[1] over the rows of the round before until
+                          there are none; unless `all` each row once */
+    WEIR_OP_WORKING /* the rows of the round before of `recursive`, whose child 1 this is part of */
 };
 
 enum weir_join_kind {
@@ -157,6 +160,8 @@ struct weir_operator {
      * value) its column(s), then the 1-based ordinal if `ordinality`. Several expressions run side
      * by side, the shorter padded with nulls. outer: a row of an empty or null list stays, once. */
     bool outer, ordinality;
+
+    struct weir_operator *recursive; /* WORKING */
 
     void *state; /* engine/exec's own, while it runs */
 };

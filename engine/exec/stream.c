@@ -53,11 +53,10 @@ weir_status exec_keep_sink(struct exec *exec, struct exec_sink *sink, struct wei
     return keep(exec, (struct exec_kept){.sink = sink}, reterr);
 }
 
-void exec_release(struct exec *exec)
+void exec_release_to(struct exec *exec, struct exec_kept *before)
 {
-    for (struct exec_kept *kept = exec->kept; kept; kept = kept->before)
-        free_kept(kept);
-    exec->kept = NULL;
+    for (; exec->kept != before; exec->kept = exec->kept->before)
+        free_kept(exec->kept);
 }
 
 /* ---- shared ---- */

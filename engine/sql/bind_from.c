@@ -8,9 +8,8 @@
 static weir_status from_item(struct query *query, const PgQuery__Node *node,
                              struct logical **ret_plan, struct weir_error *reterr);
 
-/* Names of an alias' column list over those there are. */
-static weir_status renamed(struct query *query, const PgQuery__Alias *alias, const char **names,
-                           uint32_t count, struct weir_error *reterr)
+weir_status query_renamed(struct query *query, const PgQuery__Alias *alias, const char **names,
+                          uint32_t count, struct weir_error *reterr)
 {
     if (!alias)
         return WEIR_OK;
@@ -43,7 +42,7 @@ static weir_status scan(struct query *query, const struct weir_table_source *sou
         WEIR_TRY(numbers_add(sql, &plan->columns, column, reterr));
         WEIR_TRY(numbers_add(sql, &plan->fields, i, reterr));
     }
-    WEIR_TRY(renamed(query, alias, names, type->child_count, reterr));
+    WEIR_TRY(query_renamed(query, alias, names, type->child_count, reterr));
     *ret_plan = plan;
     WEIR_TRY(query_relation(query, alias ? "" : schema, alias ? alias->aliasname : name, names,
                             plan->columns.items, type->child_count, reterr));
@@ -93,7 +92,7 @@ static weir_status from_view(struct query *query, const PgQuery__RangeVar *range
     char shown[256];
     snprintf(shown, sizeof shown, "%s%s%s", schema, *schema ? "." : "", last);
     WEIR_TRY(query_view(query, shown, text, range->location, ret_plan, &columns, &names, reterr));
-    WEIR_TRY(renamed(query, range->alias, names, columns.count, reterr));
+    WEIR_TRY(query_renamed(query, range->alias, names, columns.count, reterr));
     return query_relation(query, range->alias ? "" : schema,
                           range->alias ? range->alias->aliasname : last, names, columns.items,
                           columns.count, reterr);
@@ -145,8 +144,9 @@ static weir_status cte_bind(struct query *query, struct cte *cte, struct logical
     if (!tree || tree->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
         return weir_bind_wrong(&query->sql->binder, cte->tree->location, reterr,
                                "WITH %s: only queries, nothing that writes", cte->name);
-    WEIR_TRY(query_select(query->sql, cte->where, cte->ctes, tree->select_stmt, ret_plan,
-                          ret_columns, ret_names, reterr));
+    WEIR_TRY(cte->recursive ? query_recursive(query, cte, ret_plan, ret_columns, ret_names, reterr)
+                            : query_select(query->sql, cte->where, cte->ctes, tree->select_stmt,
+                                           ret_plan, ret_columns, ret_names, reterr));
     if (cte->tree->n_aliascolnames > ret_columns->count)
         return weir_bind_wrong(&query->sql->binder, cte->tree->location, reterr,
                                "WITH %s: %u columns, %zu names", cte->name, ret_columns->count,
@@ -168,9 +168,11 @@ static weir_status from_cte(struct query *query, struct cte *cte, const PgQuery_
     bool once = cte->tree->ctematerialized == PG_QUERY__CTEMATERIALIZE__CTEMaterializeNever ||
                 (cte->references <= 1 &&
                  cte->tree->ctematerialized != PG_QUERY__CTEMATERIALIZE__CTEMaterializeAlways);
+    if (cte->recursion || cte->first_part)
+        return query_working(query, cte, range, ret_plan, reterr);
     if (once) {
         WEIR_TRY(cte_bind(query, cte, ret_plan, &columns, &names, reterr));
-        WEIR_TRY(renamed(query, range->alias, names, columns.count, reterr));
+        WEIR_TRY(query_renamed(query, range->alias, names, columns.count, reterr));
         return query_relation(query, "", alias, names, columns.items, columns.count, reterr);
     }
     if (!cte->shared) {
@@ -199,7 +201,7 @@ static weir_status from_cte(struct query *query, struct cte *cte, const PgQuery_
         WEIR_TRY(sql_column_new(sql, names[i], &type, &column, reterr));
         WEIR_TRY(numbers_add(sql, &plan->columns, column, reterr));
     }
-    WEIR_TRY(renamed(query, range->alias, names, count, reterr));
+    WEIR_TRY(query_renamed(query, range->alias, names, count, reterr));
     *ret_plan = plan;
     return query_relation(query, "", alias, names, plan->columns.items, count, reterr);
 }
@@ -215,7 +217,7 @@ static weir_status from_subquery(struct query *query, const PgQuery__RangeSubsel
         return weir_fail(reterr, WEIR_USAGE, "a subquery in FROM is a SELECT");
     WEIR_TRY(query_select(query->sql, range->lateral ? query : query->outer, query->ctes,
                           range->subquery->select_stmt, ret_plan, &columns, &names, reterr));
-    WEIR_TRY(renamed(query, range->alias, names, columns.count, reterr));
+    WEIR_TRY(query_renamed(query, range->alias, names, columns.count, reterr));
     return query_relation(query, "", range->alias ? range->alias->aliasname : "", names,
                           columns.items, columns.count, reterr);
 }
@@ -301,7 +303,7 @@ static weir_status from_function(struct query *query, const PgQuery__RangeFuncti
         WEIR_TRY(sql_column_new(sql, "ordinality", &number, &column, reterr));
         WEIR_TRY(numbers_add(sql, &unnest->columns, column, reterr));
     }
-    WEIR_TRY(renamed(query, range->alias, names, count, reterr));
+    WEIR_TRY(query_renamed(query, range->alias, names, count, reterr));
     *plan = unnest;
     return query_relation(query, "", alias, names, unnest->columns.items, count, reterr);
 }

@@ -672,9 +672,6 @@ static weir_status bind_with(struct query *query, const PgQuery__SelectStmt *sel
     query->ctes = before;
     if (!with)
         return WEIR_OK;
-    if (with->recursive)
-        return weir_bind_wrong(&query->sql->binder, with->location, reterr,
-                               "WITH RECURSIVE is not supported");
     for (size_t i = 0; i < with->n_ctes; i++) {
         struct cte *cte;
         WEIR_TRY(weir_arena_zero(query->sql->arena, 1, sizeof *cte, &cte, reterr));
@@ -682,7 +679,9 @@ static weir_status bind_with(struct query *query, const PgQuery__SelectStmt *sel
         WEIR_TRY(copy_text(query->sql, cte->tree->ctename, &cte->name, reterr));
         cte->where = query->outer;
         cte->ctes = query->ctes;
-        cte->references = references(&select->base, cte->name);
+        uint32_t own = with->recursive ? references(&cte->tree->base, cte->name) : 0;
+        cte->recursive = own > 0;
+        cte->references = references(&select->base, cte->name) - own;
         cte->next = query->ctes;
         query->ctes = cte;
     }

@@ -7,9 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const names[] = {"scan", "values", "filter", "project", "aggregate",
-                                    "join", "sort",   "limit",  "window",  "union all",
-                                    "set",  "unnest", "shared"};
+static const char *const names[] = {
+    "scan", "values", "filter", "project",   "aggregate",
+    "join", "sort",   "limit",  "window",    "union all",
+    "set",  "unnest", "shared", "recursive", "rows of the round before"};
 static const char *const joins[] = {"inner", "left",       "right",      "full", "semi",
                                     "anti",  "right semi", "right anti", "mark", "single"};
 

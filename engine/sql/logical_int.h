@@ -26,7 +26,9 @@ enum logical_kind {
     LOGICAL_UNION,
     LOGICAL_SET,
     LOGICAL_UNNEST,
-    LOGICAL_SHARED
+    LOGICAL_SHARED,
+    LOGICAL_RECURSIVE, /* children: the first rows, the rounds; child_columns as of UNION */
+    LOGICAL_WORKING    /* rows of the round before */
 };
 
 struct nodes { /* a growing list of expressions */
@@ -55,6 +57,11 @@ struct shared { /* a plan that is read more than once */
     bool decorrelated, optimized;
     struct weir_operator *operator; /* once made */
     struct numbers positions;       /* columns of operator */
+};
+
+struct recursion {                  /* between RECURSIVE and its WORKINGs */
+    struct numbers columns;         /* of RECURSIVE */
+    struct weir_operator *operator; /* once begun */
 };
 
 struct logical {
@@ -96,6 +103,7 @@ struct logical {
     bool except, all;              /* SET */
     bool outer, ordinality;        /* UNNEST */
     struct shared *shared;         /* SHARED */
+    struct recursion *recursion;   /* RECURSIVE, WORKING */
 
     double rows; /* estimate; < 0 = not yet */
     bool estimated;

@@ -551,6 +551,30 @@ static weir_status make_shared(struct physical *physical, struct logical *plan, 
     return WEIR_OK;
 }
 
+/* All columns, in their order: the next round reads them by place. */
+static weir_status make_recursive(struct physical *physical, struct logical *plan, struct made *ret,
+                                  struct weir_error *reterr)
+{
+    struct sql *sql = physical->sql;
+    WEIR_TRY(operator_new(physical, WEIR_OP_RECURSIVE, &plan->columns, 2, plan->rows,
+                          &ret->operator, reterr));
+    plan->recursion->operator= ret->operator;
+    ret->operator->all = plan->all;
+    ret->columns = plan->columns;
+    for (uint32_t side = 0; side < 2; side++) {
+        const struct numbers *wanted = &plan->child_columns[side];
+        struct columns below;
+        struct made child;
+        WEIR_TRY(columns_new(sql, &below, reterr));
+        for (uint32_t i = 0; i < wanted->count; i++)
+            WEIR_TRY(columns_add(sql, &below, wanted->items[i], reterr));
+        WEIR_TRY(physical_make(physical, plan->children[side], &below, &child, reterr));
+        WEIR_TRY(arrange(physical, &child.operator, & child.columns, wanted, reterr));
+        ret->operator->children[side] = child.operator;
+    }
+    return WEIR_OK;
+}
+
 /* ---- joins ---- */
 
 static weir_status split_conditions(struct physical *physical, struct logical *plan,
@@ -739,6 +763,13 @@ weir_status physical_make(struct physical *physical, struct logical *plan,
     case LOGICAL_SET: return make_union(physical, plan, needed, ret, reterr);
     case LOGICAL_UNNEST: return make_unnest(physical, plan, needed, ret, reterr);
     case LOGICAL_SHARED: return make_shared(physical, plan, ret, reterr);
+    case LOGICAL_RECURSIVE: return make_recursive(physical, plan, ret, reterr);
+    case LOGICAL_WORKING:
+        WEIR_TRY(operator_new(physical, WEIR_OP_WORKING, &plan->columns, 0, plan->rows,
+                              &ret->operator, reterr));
+        ret->operator->recursive = plan->recursion->operator;
+        ret->columns = plan->columns;
+        return WEIR_OK;
     }
     return weir_fail(reterr, WEIR_INTERNAL, "logical plan of kind %d", plan->kind);
 }

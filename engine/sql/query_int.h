@@ -22,6 +22,9 @@ struct cte {
     uint32_t references; /* in the text below */
     struct shared *shared;
     const char **names;
+    bool recursive;              /* reads itself */
+    bool first_part;             /* is being bound: nothing to read yet */
+    struct recursion *recursion; /* its rounds are being bound */
     struct cte *next;
 };
 
@@ -125,6 +128,16 @@ weir_status query_sort_direction(const PgQuery__SortBy *sort, bool *ret_descendi
 const PgQuery__AConst *query_integer(const PgQuery__Node *node);
 weir_status query_position(struct query *query, const PgQuery__AConst *constant, uint32_t count,
                            const char *clause, uint32_t *ret, struct weir_error *reterr);
+/* ---- bind_recursive.c ---- */
+/* WITH RECURSIVE: the whole of it, and its name inside of it. */
+weir_status query_recursive(struct query *query, struct cte *cte, struct logical **ret_plan,
+                            struct numbers *ret_columns, const char ***ret_names,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status query_working(struct query *query, struct cte *cte, const PgQuery__RangeVar *range,
+                          struct logical **ret_plan, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Names of an alias' column list over those there are. */
+weir_status query_renamed(struct query *query, const PgQuery__Alias *alias, const char **names,
+                          uint32_t count, struct weir_error *reterr) WEIR_MUST_CHECK;
 /* ---- bind_star.c ---- */
 weir_status target_add(struct query *query, struct targets *targets, struct weir_node *node,
                        const char *name, struct weir_error *reterr) WEIR_MUST_CHECK;

@@ -182,3 +182,71 @@ Test(forms, carets_stay_right)
         cr_expect_eq(place_of(texts[i]), (int)(strstr(texts[i], "nope") - texts[i]), "%s: %d",
                      texts[i], place_of(texts[i]));
 }
+
+/* ---- WITH RECURSIVE ---- */
+
+Test(forms, recursion_runs_until_nothing_is_new)
+{
+    answers("with recursive t(n) as (select 1 union all select n + 1 from t where n < 100) "
+            "select sum(n) s, count(*) c from t",
+            "{\"s\":5050,\"c\":100}\n");
+    answers("with recursive e(a,b) as (values (1,2),(2,3),(3,4),(4,2),(5,6)), r(x) as (select 1 "
+            "union select b from e join r on a = x) select list(x order by x) l from r",
+            "{\"l\":[1,2,3,4]}\n");
+    answers("with recursive org(id, boss) as (values (1,null),(2,1),(3,1),(4,2),(5,4)), "
+            "under(id, depth) as (select id, 0 from org where boss is null union all "
+            "select o.id, u.depth + 1 from org o join under u on o.boss = u.id) "
+            "select depth, list(id order by id) l from under group by depth order by depth",
+            "{\"depth\":0,\"l\":[1]}\n{\"depth\":1,\"l\":[2,3]}\n{\"depth\":2,\"l\":[4]}\n"
+            "{\"depth\":3,\"l\":[5]}\n");
+    answers("with recursive t(k, n) as (select 1, null::int union select k, n from t) "
+            "select count(*) c from t",
+            "{\"c\":1}\n");
+}
+
+Test(forms, recursion_is_read_by_several_and_within_others)
+{
+    answers("with recursive t(n) as (select 1 union all select n + 1 from t where n < 3) "
+            "select a.n, b.n m from t a join t b on a.n = b.n + 1 order by a.n",
+            "{\"n\":2,\"m\":1}\n{\"n\":3,\"m\":2}\n");
+    answers("with recursive t(n) as (select 1 union all select n + 1 from t where n < 3), u(m) as "
+            "(select n from t union all select m * 10 from u where m < 100) "
+            "select list(m order by m) l from u",
+            "{\"l\":[1,2,3,10,20,30,100,200,300]}\n");
+    answers("with recursive t(n) as (select 1 union all select n + 1 from t where exists (select 1 "
+            "from (values (1),(2),(3)) v(x) where v.x = t.n)) select max(n) m from t",
+            "{\"m\":4}\n");
+    answers("with recursive t(n) as (select 1 union all select n + 1 from t where n in "
+            "(select max(n) from t where n < 4)) select max(n) m from t",
+            "{\"m\":4}\n");
+    answers("select (with recursive t(n) as (select 1 union all select n + 1 from t where n < 4) "
+            "select sum(n) from t) s",
+            "{\"s\":10}\n");
+}
+
+Test(forms, recursion_without_end_ends)
+{
+    answers("with recursive t(n) as (select 1 union all select n + 1 from t) "
+            "select n from t limit 2",
+            "{\"n\":1}\n{\"n\":2}\n");
+    refused("with recursive t(n) as (select 1 union all select 1 from t) select count(*) from t",
+            "does it end?");
+    refused("with recursive t(n) as (select 4 union all select 6 / (n - 1) from t) select * from t",
+            "division by zero");
+}
+
+Test(forms, recursion_of_the_wrong_form)
+{
+    refused("with recursive t(n) as (select 1 union all select n + 1.5 from t) select * from t",
+            "cast the first");
+    refused("with recursive t(n) as (select n from t union all select 1) select * from t",
+            "nothing yet");
+    refused("with recursive t(n) as (select n from t) select * from t", "reads itself");
+    refused("with recursive t(n) as (select 1 union all select 1, 2 from t) select * from t",
+            "1 columns at first");
+    refused("with recursive t(n) as (select 1 union all select n from t limit 1) select * from t",
+            "LIMIT");
+    refused("select (with recursive t(n) as (select x union all select n from t) select 1 from t) "
+            "from (values (1)) v(x)",
+            "around it");
+}
