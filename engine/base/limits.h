@@ -9,7 +9,7 @@
 #define WEIR_JSON_DEPTH_MAX           128   /* nesting of a record, known or unknown keys alike */
 #define WEIR_SCHEMA_DEPTH_MAX         32    /* nesting of declared types */
 #define WEIR_SCHEMA_FIELDS_MAX        10000 /* leaves and inner fields together */
-#define WEIR_EVOLVED_FIELDS_MAX       1000  /* fields of a table that unknown_fields: evolve adds to */
+#define WEIR_EVOLVED_FIELDS_MAX       1000 /* fields of a table that unknown_fields: evolve adds to */
 #define WEIR_BATCH_BYTES_MAX          (1u << 30) /* bytes of one string vector: int32 offsets must hold */
 #define WEIR_LIST_ELEMENTS_MAX        (256u << 20) /* elements of one list vector */
 #define WEIR_FIXED_SIZE_MAX           (1u << 20)   /* bytes of one fixed(L) value */
@@ -17,10 +17,10 @@
 #define WEIR_PIPELINE_FILE_SIZE_MAX   (4u << 20)   /* bytes of a pipeline file after merging */
 #define WEIR_EXPRESSION_SIZE_MAX      (64u << 10)  /* bytes of one SQL expression */
 #define WEIR_EXPRESSION_OPERATORS_MAX 5000         /* libpg_query recurses: see libs.md */
-#define WEIR_SQL_ROUNDS_MAX    100000      /* rounds of WITH RECURSIVE */
-#define WEIR_SQL_SIZE_MAX      (256 << 10) /* bytes of one SQL statement */
-#define WEIR_SQL_VIEW_DEPTH_MAX 32 /* views within views */
-#define WEIR_SQL_OPERATORS_MAX 8000        /* words and operators of one: libpg_query recurses */
+#define WEIR_SQL_ROUNDS_MAX           100000       /* rounds of WITH RECURSIVE */
+#define WEIR_SQL_SIZE_MAX             (256 << 10)  /* bytes of one SQL statement */
+#define WEIR_SQL_VIEW_DEPTH_MAX       32           /* views within views */
+#define WEIR_SQL_OPERATORS_MAX        8000 /* words and operators of one: libpg_query recurses */
 #define WEIR_METADATA_SIZE_MAX                                                                     \
     (512u << 20)                        /* bytes of a metadata.json, manifest list or manifest */
 #define WEIR_AVRO_DEPTH_MAX       64    /* nesting of Avro schemas and values */

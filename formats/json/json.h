@@ -8,7 +8,12 @@
 #include "engine/base/context.h"
 #include "engine/vec/decode.h"
 
-enum weir_unknown_fields { WEIR_UNKNOWN_IGNORE, WEIR_UNKNOWN_QUARANTINE, WEIR_UNKNOWN_EVOLVE };
+enum weir_unknown_fields {
+    WEIR_UNKNOWN_IGNORE,
+    WEIR_UNKNOWN_QUARANTINE, /* refuse the record */
+    WEIR_UNKNOWN_EVOLVE,     /* remember what was seen: weir_json_evolved */
+    WEIR_UNKNOWN_MARK,       /* say which records have some: weir_json_marks */
+};
 enum weir_time_unit {
     WEIR_TIME_ISO,
     WEIR_TIME_SECONDS,
@@ -45,16 +50,24 @@ weir_status weir_json_decode(struct weir_json_decoder *decoder, const struct wei
                              struct weir_decoded *ret_decoded,
                              struct weir_error *reterr) WEIR_MUST_CHECK;
 
-/* With EVOLVE: fields seen so far that the schema lacks, with the type they suggest (dotted path of
- * the parent, name, type); in first-seen order below each parent; left out while only null, or
- * types that exclude each other, were seen. The array lives in the decoder until the next decode.
- */
-struct weir_json_unknown {
-    const char *parent_path, *name;
-    struct weir_type type;
+/* With EVOLVE: the schema that all of these decoders were made for, with the fields they have seen
+ * that it lacks: without ids, behind the others, at every level. Their types hold what was seen:
+ * boolean, long (decimal(38,0) beyond 64 bits), double, string, struct, list, map; where kinds of
+ * values exclude each other, that of most values. A field that was only null or empty is left out.
+ * Does not depend on how the records were dealt out to decoders, but for the order of the new
+ * fields. What the decoders saw is gathered in the first. `count` at least 1; lives in `arena`. */
+weir_status weir_json_evolved(struct weir_json_decoder *const *decoders, size_t count,
+                              struct weir_arena *arena, struct weir_type *ret_type,
+                              struct weir_error *reterr) WEIR_MUST_CHECK;
+
+/* With MARK: records of the last decode that became rows and have fields that the schema lacks,
+ * with more in them than null and nothing; in the arena of that decode, in order. */
+struct weir_json_mark {
+    uint32_t record, position; /* of the first such field's name */
+    const char *name;          /* as it may be shown */
 };
-const struct weir_json_unknown *weir_json_unknowns(const struct weir_json_decoder *decoder,
-                                                   size_t *ret_count);
+const struct weir_json_mark *weir_json_marks(const struct weir_json_decoder *decoder,
+                                             size_t *ret_count);
 
 /* Infers a schema from sample records (`weir init --from`): types that hold every value seen,
  * required where never missing or null, ISO times and UUIDs recognised, objects with more than 64

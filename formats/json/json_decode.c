@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NAME_SHOWN 64 /* bytes of an unknown field's name in a message */
 #define ROOM_FIRST (16 * 1024)
 #define ROOM_KEPT  (1024 * 1024) /* room for larger records is given back after the call */
 
@@ -28,18 +27,26 @@ bool json_unknown_member(struct weir_json_decoder *decoder, struct json_node *no
                          const uint8_t *key, const uint8_t *at)
 {
     const char *name;
-    char shown[NAME_SHOWN + 1];
+    char *shown = decoder->mark_name;
     size_t size;
 
+    if (decoder->unknown_fields == WEIR_UNKNOWN_MARK &&
+        (decoder->mark.name || !json_shape_holds(at)))
+        return true;
     if (!unknown_name(decoder, key, &name, &size))
         return false;
     if (decoder->unknown_fields == WEIR_UNKNOWN_EVOLVE)
         return json_shape_note(decoder, node, name, size, at);
-    if (size > NAME_SHOWN)
-        size = NAME_SHOWN;
+    if (size > JSON_NAME_SHOWN)
+        size = JSON_NAME_SHOWN;
     for (size_t i = 0; i < size; i++)
         shown[i] = name[i] >= 0x20 && name[i] < 0x7F ? name[i] : '?';
     shown[size] = '\0';
+    if (decoder->unknown_fields == WEIR_UNKNOWN_MARK) {
+        decoder->mark = (struct weir_json_mark){.position = (uint32_t)(key - decoder->text),
+                                                .name = shown};
+        return true;
+    }
     json_fail(decoder, WEIR_REASON_UNKNOWN_FIELD, key, "field \"%s\" is not declared", shown);
     return false;
 }
@@ -126,12 +133,14 @@ static bool decode_record(struct weir_json_decoder *decoder, const struct weir_b
     decoder->end = decoder->text + record->size;
     memset(decoder->text + record->size, 0, padding_size(decoder));
     decoder->careful = false;
+    decoder->mark.name = NULL;
     if (decoder->walk(decoder))
         return true;
     if (decoder->status != WEIR_OK)
         return false;
     json_column_truncate(decoder->root, row);
     decoder->careful = true;
+    decoder->mark.name = NULL;
     decoder->map_dead_size = 0;
     if (decoder->walk(decoder))
         return true;
@@ -173,6 +182,27 @@ static weir_status refusal_add(struct weir_json_decoder *decoder, uint32_t recor
     }
     WEIR_TRY(refusal_make(decoder, record, &(*refusals)[*count], reterr));
     ++*count;
+    return WEIR_OK;
+}
+
+static weir_status mark_add(struct weir_json_decoder *decoder, uint32_t record,
+                            struct weir_error *reterr)
+{
+    char *name;
+
+    if (decoder->mark_count == decoder->mark_capacity) {
+        struct weir_json_mark *larger;
+        uint32_t more = decoder->mark_capacity > 0 ? decoder->mark_capacity * 2 : 16;
+        WEIR_TRY(weir_arena_alloc(decoder->arena, (size_t)more * sizeof *larger, &larger, reterr));
+        if (decoder->mark_count > 0)
+            memcpy(larger, decoder->marks, decoder->mark_count * sizeof *larger);
+        decoder->marks = larger;
+        decoder->mark_capacity = more;
+    }
+    WEIR_TRY(weir_arena_copy(decoder->arena, decoder->mark_name, strlen(decoder->mark_name), &name,
+                             reterr));
+    decoder->marks[decoder->mark_count++] = (struct weir_json_mark){
+        .record = record, .position = decoder->mark.position, .name = name};
     return WEIR_OK;
 }
 
@@ -218,15 +248,20 @@ weir_status weir_json_decode(struct weir_json_decoder *decoder, const struct wei
     WEIR_TRY(weir_arena_alloc(arena, ((size_t)count + 1) * sizeof *source, &source, reterr));
     decoder->arena = arena;
     decoder->status = WEIR_OK;
+    decoder->marks = NULL;
+    decoder->mark_count = decoder->mark_capacity = 0;
     if (json_column_begin(decoder, decoder->root, count)) {
         for (uint32_t i = 0; i < count; i++) {
-            if (decode_record(decoder, &records[i]))
+            if (decode_record(decoder, &records[i])) {
                 source[decoder->root->count - 1] = i;
-            else if (decoder->status != WEIR_OK)
+                if (decoder->mark.name)
+                    WEIR_TRY(mark_add(decoder, i, reterr));
+            } else if (decoder->status != WEIR_OK) {
                 break;
-            else
+            } else {
                 WEIR_TRY(
                     refusal_add(decoder, i, &refusals, &refusal_count, &refusal_capacity, reterr));
+            }
         }
     }
     if (decoder->text_capacity > ROOM_KEPT)
@@ -238,8 +273,6 @@ weir_status weir_json_decode(struct weir_json_decoder *decoder, const struct wei
     }
     WEIR_TRY(finish(decoder, count, &decoded.batch, reterr));
     decoder->rows_before += decoded.batch.count;
-    if (decoder->shapes_changed)
-        WEIR_TRY(json_shape_list(decoder, reterr));
     decoded.source = source;
     decoded.refusals = refusals;
     decoded.refusal_count = refusal_count;
@@ -247,9 +280,9 @@ weir_status weir_json_decode(struct weir_json_decoder *decoder, const struct wei
     return WEIR_OK;
 }
 
-const struct weir_json_unknown *weir_json_unknowns(const struct weir_json_decoder *decoder,
-                                                   size_t *ret_count)
+const struct weir_json_mark *weir_json_marks(const struct weir_json_decoder *decoder,
+                                             size_t *ret_count)
 {
-    *ret_count = decoder->unknown_count;
-    return decoder->unknowns;
+    *ret_count = decoder->mark_count;
+    return decoder->marks;
 }

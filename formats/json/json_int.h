@@ -20,7 +20,8 @@
 #define JSON_KEY_FAST (JSON_KEY_WORDS * 8)
 #define JSON_INPUT_MAX                                                                             \
     (512u << 20) /* raw bytes a call: no column can then outgrow its int32 offsets */
-#define JSON_PATH_SIZE 240
+#define JSON_PATH_SIZE  240
+#define JSON_NAME_SHOWN 64 /* bytes of an unknown field's name in a message */
 
 struct json_failure {
     enum weir_reason reason;
@@ -101,10 +102,11 @@ struct weir_json_decoder {
     struct json_shape **shape_table; /* members by parent and name */
     size_t shape_count;
     uint64_t rows_before; /* of earlier calls */
-    bool shapes_changed;  /* since the list of unknowns was made */
-    struct weir_arena lists;
-    struct weir_json_unknown *unknowns;
-    size_t unknown_count;
+
+    struct weir_json_mark mark; /* MARK: of the record at hand; name NULL = none */
+    char mark_name[JSON_NAME_SHOWN + 1];
+    struct weir_json_mark *marks;
+    uint32_t mark_count, mark_capacity;
 };
 
 /* json_column.c: the columns below the nodes. All that can run out of memory return false with
@@ -166,8 +168,8 @@ bool json_unknown_member(struct weir_json_decoder *decoder, struct json_node *no
  * valid JSON. */
 bool json_shape_note(struct weir_json_decoder *decoder, struct json_node *node, const char *name,
                      size_t size, const uint8_t *at);
-weir_status json_shape_list(struct weir_json_decoder *decoder, struct weir_error *reterr)
-    WEIR_MUST_CHECK; /* makes decoder->unknowns anew */
+/* Does a value have more in it than null, empty objects and empty arrays? */
+bool json_shape_holds(const uint8_t *at);
 /* Fields with types that hold everything seen at the root; USAGE where no type does. They live in
  * `arena`. */
 weir_status json_shape_fields(const struct weir_json_decoder *decoder, uint64_t records,

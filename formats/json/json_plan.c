@@ -208,7 +208,6 @@ weir_status weir_json_decoder_new(struct weir_account *account, const struct wei
     decoder->seed = (uint64_t)(uintptr_t)decoder * UINT64_C(0x9E3779B97F4A7C15) | 1;
     weir_arena_init(&decoder->plan, account);
     weir_arena_init(&decoder->shapes, account);
-    weir_arena_init(&decoder->lists, account);
     place.decoder = decoder;
     status = weir_arena_zero(&decoder->plan, 1, sizeof *decoder->root, &decoder->root, reterr);
     if (status == WEIR_OK) {
@@ -234,6 +233,5 @@ void weir_json_decoder_free(struct weir_json_decoder *decoder)
     weir_free(decoder->map_dead);
     weir_arena_done(&decoder->plan);
     weir_arena_done(&decoder->shapes);
-    weir_arena_done(&decoder->lists);
     weir_free(decoder);
 }

@@ -29,14 +29,20 @@ enum {
     CLASS_TEXT = SEEN_TIMESTAMPTZ | SEEN_TIMESTAMP | SEEN_DATE | SEEN_TIME | SEEN_UUID | SEEN_TEXT,
 };
 
+/* Values of different classes exclude each other. */
+#define CLASSES 5
+static const uint32_t classes[CLASSES] = {CLASS_NUMBER, CLASS_TEXT, SEEN_BOOLEAN, SEEN_OBJECT,
+                                          SEEN_ARRAY};
+
 _Static_assert(SHAPE_SLOTS >= 2 * WEIR_SCHEMA_FIELDS_MAX, "slots must stay free");
 
 struct json_shape {
     const char *name; /* as a member */
     uint32_t name_size;
     uint32_t seen;
-    uint64_t objects; /* times it was an object */
-    uint64_t present; /* times it was there, as a member */
+    uint64_t values[CLASSES]; /* how many of each */
+    uint64_t objects;         /* times it was an object */
+    uint64_t present;         /* times it was there, as a member */
     uint32_t member_count;
     bool is_map;         /* had too many keys: `element` is the value */
     uint64_t present_in; /* the last object that had it */
@@ -54,12 +60,11 @@ static bool shape_new(struct weir_json_decoder *decoder, struct json_shape **ret
     return status == WEIR_OK || json_out_of_memory(decoder, status);
 }
 
-static void shape_see(struct weir_json_decoder *decoder, struct json_shape *shape, uint32_t seen)
+static void shape_see(struct json_shape *shape, uint32_t seen)
 {
-    if ((shape->seen & seen) != seen) {
-        shape->seen |= seen;
-        decoder->shapes_changed = true;
-    }
+    shape->seen |= seen;
+    for (size_t i = 0; i < CLASSES; i++)
+        shape->values[i] += (seen & classes[i]) != 0;
 }
 
 /* Where (shape, name) stands in the table, or the free slot where it would. The table is never more
@@ -96,7 +101,6 @@ static bool member_new(struct weir_json_decoder *decoder, struct json_shape *sha
     *(shape->last ? &shape->last->next_member : &shape->members) = member;
     shape->last = member;
     shape->member_count++;
-    decoder->shapes_changed = true;
     *ret_member = member;
     return true;
 }
@@ -196,7 +200,6 @@ static bool shape_to_map(struct weir_json_decoder *decoder, struct json_shape *s
     if (!shape->element && !shape_new(decoder, &shape->element))
         return false;
     shape->is_map = true;
-    decoder->shapes_changed = true;
     return true;
 }
 
@@ -216,6 +219,17 @@ static bool shape_merge_members(struct weir_json_decoder *decoder, struct json_s
     return true;
 }
 
+static bool shape_check_keys(struct weir_json_decoder *decoder, struct json_shape *shape,
+                             unsigned depth)
+{
+    if (shape->is_map || !(shape->seen & SEEN_OBJECT) || shape->member_count <= MAP_KEYS)
+        return true;
+    if (!shape_to_map(decoder, shape) || !shape_merge_members(decoder, shape, shape, depth))
+        return false;
+    shape->members = shape->last = NULL;
+    return true;
+}
+
 static bool shape_merge(struct weir_json_decoder *decoder, struct json_shape *into,
                         const struct json_shape *from, unsigned depth)
 {
@@ -224,12 +238,14 @@ static bool shape_merge(struct weir_json_decoder *decoder, struct json_shape *in
     into->seen |= from->seen;
     into->objects += from->objects;
     into->present += from->present;
+    for (size_t i = 0; i < CLASSES; i++)
+        into->values[i] += from->values[i];
     if (from->is_map && !into->is_map) {
         if (!shape_to_map(decoder, into) || !shape_merge_members(decoder, into, into, depth))
             return false;
         into->members = into->last = NULL;
     }
-    if (!shape_merge_members(decoder, into, from, depth))
+    if (!shape_merge_members(decoder, into, from, depth) || !shape_check_keys(decoder, into, depth))
         return false;
     if (from->element) {
         if (!into->element && !shape_new(decoder, &into->element))
@@ -268,11 +284,8 @@ static const uint8_t *shape_object(struct weir_json_decoder *decoder, struct jso
         at = skip_space(at);
         if (*at == ',')
             at = skip_space(at + 1);
-        if (!shape->is_map && shape->member_count > MAP_KEYS) {
-            if (!shape_to_map(decoder, shape) || !shape_merge_members(decoder, shape, shape, 0))
-                return NULL;
-            shape->members = shape->last = NULL;
-        }
+        if (!shape_check_keys(decoder, shape, 0))
+            return NULL;
     }
     return at + 1;
 }
@@ -302,18 +315,18 @@ static const uint8_t *shape_value(struct weir_json_decoder *decoder, struct json
     bool escapes;
 
     switch (*at) {
-    case '{': shape_see(decoder, shape, SEEN_OBJECT); return shape_object(decoder, shape, at);
-    case '[': shape_see(decoder, shape, SEEN_ARRAY); return shape_array(decoder, shape, at);
+    case '{': shape_see(shape, SEEN_OBJECT); return shape_object(decoder, shape, at);
+    case '[': shape_see(shape, SEEN_ARRAY); return shape_array(decoder, shape, at);
     case '"':
         end = string_behind(at, &escapes);
-        shape_see(decoder, shape, text_kind((const char *)at + 1, (size_t)(end - at) - 2, escapes));
+        shape_see(shape, text_kind((const char *)at + 1, (size_t)(end - at) - 2, escapes));
         return end;
     case 't':
-    case 'f': shape_see(decoder, shape, SEEN_BOOLEAN); return at + (*at == 't' ? 4 : 5);
-    case 'n': shape_see(decoder, shape, SEEN_NULL); return at + 4;
+    case 'f': shape_see(shape, SEEN_BOOLEAN); return at + (*at == 't' ? 4 : 5);
+    case 'n': shape_see(shape, SEEN_NULL); return at + 4;
     default:
         end = json_number_end(at);
-        shape_see(decoder, shape, number_kind((const char *)at, (size_t)(end - at)));
+        shape_see(shape, number_kind((const char *)at, (size_t)(end - at)));
         return end;
     }
 }
@@ -338,8 +351,9 @@ bool json_shape_note(struct weir_json_decoder *decoder, struct json_node *node, 
 struct resolve {
     struct weir_arena *arena;
     struct weir_error *reterr;
-    bool strict; /* infer: conflicts are errors, what is unknown is a string, required where always
-                    there */
+    /* infer: conflicts are errors, what is unknown is a string, required where always there.
+     * Else: the class of most values, text is a string, whatever it looks like. */
+    bool strict;
 };
 
 static weir_status resolve_type(const struct resolve *resolve, const struct json_shape *shape,
@@ -426,19 +440,24 @@ static weir_status resolve_nested(const struct resolve *resolve, const struct js
 static weir_status resolve_type(const struct resolve *resolve, const struct json_shape *shape,
                                 struct weir_type *ret_type, bool *ret_known)
 {
-    static const uint32_t classes[] = {CLASS_NUMBER, CLASS_TEXT, SEEN_BOOLEAN, SEEN_OBJECT,
-                                       SEEN_ARRAY};
     uint32_t seen = shape->seen & ~(uint32_t)SEEN_NULL;
+    size_t most = 0;
     int different = 0;
 
-    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
+    for (size_t i = 0; i < CLASSES; i++) {
         different += (seen & classes[i]) != 0;
+        most = shape->values[i] > shape->values[most] ? i : most;
+    }
     *ret_known = false;
     if (different > 1 && resolve->strict)
         return weir_fail(resolve->reterr, WEIR_USAGE,
                          "values of different types that no one type holds");
-    if (different > 1 || (seen == 0 && !resolve->strict))
+    if (seen == 0 && !resolve->strict)
         return WEIR_OK;
+    if (different > 1)
+        seen &= classes[most];
+    if (!resolve->strict && (seen & CLASS_TEXT))
+        seen = SEEN_TEXT;
     if (seen == SEEN_OBJECT && !shape->is_map && (shape->members || !resolve->strict))
         return resolve_members(resolve, shape, shape->objects, ret_type, ret_known);
     if (seen == SEEN_ARRAY ||
@@ -463,57 +482,95 @@ weir_status json_shape_fields(const struct weir_json_decoder *decoder, uint64_t 
     return resolve_members(&resolve, decoder->root->unknown, records, ret_type, &known);
 }
 
-static weir_status path_print(const struct json_node *node, struct weir_buffer *out,
-                              struct weir_error *reterr)
+/* ---- what the schema lacks ------------------------------------------------------------------- */
+
+bool json_shape_holds(const uint8_t *at)
 {
-    if (!node->parent)
-        return WEIR_OK;
-    WEIR_TRY(path_print(node->parent, out, reterr));
-    return weir_buffer_print(out, reterr, "%s%s", out->size > 0 ? "." : "", node->name);
-}
+    bool escapes;
+    size_t depth = 0;
 
-static uint32_t unknown_total(const struct json_node *node)
-{
-    uint32_t total = node->unknown ? node->unknown->member_count : 0;
-
-    for (uint32_t i = 0; i < node->child_count; i++)
-        total += unknown_total(&node->children[i]);
-    return total;
-}
-
-static weir_status unknown_list(struct weir_json_decoder *decoder, const struct json_node *node,
-                                struct weir_error *reterr)
-{
-    const struct resolve resolve = {.arena = &decoder->lists, .reterr = reterr};
-
-    if (node->unknown) {
-        WEIR_AUTO(weir_buffer) path = {.account = decoder->account};
-        char *parent;
-        WEIR_TRY(path_print(node, &path, reterr));
-        WEIR_TRY(weir_arena_copy(&decoder->lists, path.data, path.size, &parent, reterr));
-        for (const struct json_shape *member = node->unknown->members; member;
-             member = member->next_member) {
-            struct weir_json_unknown *unknown = &decoder->unknowns[decoder->unknown_count];
-            bool known;
-            WEIR_TRY(resolve_type(&resolve, member, &unknown->type, &known));
-            unknown->parent_path = parent;
-            unknown->name = member->name;
-            decoder->unknown_count += known;
+    for (;;) {
+        at = skip_space(at);
+        if (*at == '{' || *at == '[') {
+            depth++;
+            at++;
+        } else if (*at == '}' || *at == ']') {
+            depth--;
+            at++;
+        } else if (*at == ',') {
+            at++;
+        } else if (*at == 'n') {
+            at += 4;
+        } else if (*at == '"' && depth > 0) { /* a key, or a text */
+            at = skip_space(string_behind(at, &escapes));
+            if (*at != ':')
+                return true;
+            at++;
+            continue;
+        } else {
+            return true;
         }
+        if (depth == 0)
+            return false;
+    }
+}
+
+static bool gather(struct weir_json_decoder *into, struct json_node *node,
+                   const struct json_node *from)
+{
+    if (from->unknown) {
+        if (!node->unknown && !shape_new(into, &node->unknown))
+            return false;
+        if (!shape_merge(into, node->unknown, from->unknown, 0))
+            return false;
     }
     for (uint32_t i = 0; i < node->child_count; i++)
-        WEIR_TRY(unknown_list(decoder, &node->children[i], reterr));
+        if (!gather(into, &node->children[i], &from->children[i]))
+            return false;
+    return true;
+}
+
+static weir_status extend(const struct resolve *resolve, const struct json_node *node,
+                          struct weir_type *type)
+{
+    struct weir_type more = {0};
+    struct weir_field *fields;
+    bool known;
+
+    for (uint32_t i = 0; i < type->child_count; i++)
+        WEIR_TRY(extend(resolve, &node->children[i], &type->children[i].type));
+    if (!node->unknown)
+        return WEIR_OK;
+    WEIR_TRY(resolve_members(resolve, node->unknown, 0, &more, &known));
+    if (!known)
+        return WEIR_OK;
+    WEIR_TRY(weir_arena_zero(resolve->arena, (size_t)type->child_count + more.child_count,
+                             sizeof *fields, &fields, resolve->reterr));
+    if (type->child_count > 0)
+        memcpy(fields, type->children, type->child_count * sizeof *fields);
+    memcpy(fields + type->child_count, more.children, more.child_count * sizeof *fields);
+    type->children = fields;
+    type->child_count += more.child_count;
     return WEIR_OK;
 }
 
-weir_status json_shape_list(struct weir_json_decoder *decoder, struct weir_error *reterr)
+weir_status weir_json_evolved(struct weir_json_decoder *const *decoders, size_t count,
+                              struct weir_arena *arena, struct weir_type *ret_type,
+                              struct weir_error *reterr)
 {
-    decoder->unknown_count = 0;
-    decoder->unknowns = NULL;
-    weir_arena_reset(&decoder->lists);
-    WEIR_TRY(weir_arena_zero(&decoder->lists, (size_t)unknown_total(decoder->root) + 1,
-                             sizeof *decoder->unknowns, &decoder->unknowns, reterr));
-    WEIR_TRY(unknown_list(decoder, decoder->root, reterr));
-    decoder->shapes_changed = false;
+    const struct resolve resolve = {.arena = arena, .reterr = reterr};
+    struct weir_json_decoder *first = decoders[0];
+    struct weir_type type;
+
+    for (size_t i = 1; i < count; i++) {
+        if (gather(first, first->root, decoders[i]->root))
+            continue;
+        if (reterr)
+            *reterr = first->error;
+        return first->status;
+    }
+    WEIR_TRY(weir_type_copy(arena, first->root->declared, &type, reterr));
+    WEIR_TRY(extend(&resolve, first->root, &type));
+    *ret_type = type;
     return WEIR_OK;
 }

@@ -534,9 +534,10 @@ static void bind_rules(struct table_reading *at)
                                                                           : WEIR_INVALID_QUARANTINE;
     if (share && parse_percent(share, strlen(share), &table->max_invalid_share))
         table->max_invalid_of_at_least = get_whole(limit, "of_at_least", 1000);
-    table->unknown_fields = node_is(node_get(at->node, "unknown_fields"), "quarantine")
-                                ? WEIR_UNKNOWN_QUARANTINE
-                                : WEIR_UNKNOWN_IGNORE;
+    const struct node *unknown = node_get(at->node, "unknown_fields");
+    table->unknown_fields = node_is(unknown, "quarantine") ? WEIR_UNKNOWN_QUARANTINE
+                            : node_is(unknown, "evolve")   ? WEIR_UNKNOWN_EVOLVE
+                                                           : WEIR_UNKNOWN_IGNORE;
     table->codec = WEIR_CODEC_LZ4_RAW;
     if (codec)
         (void)parse_codec(codec, &table->codec, &table->codec_level);

@@ -455,16 +455,8 @@ out:
     return status;
 }
 
-static weir_status ingest_window(struct file_window *window, json_t *outcome,
-                                 struct weir_error *reterr)
+static weir_status make_room(struct file_window *window, struct weir_error *reterr)
 {
-    struct weir_ingest_result result;
-    struct table_state *table = window->table;
-    WEIR_TRY(table_ingest(window->options, table,
-                          weir_snapshot_id(window->options->lake->context, table->table->metadata),
-                          false, &window->ingest, reterr));
-    window->width = weir_ingest_width(window->ingest);
-    window->done = json_array();
     WEIR_TRY(weir_arena_zero(&window->arena, window->width, sizeof *window->lines, &window->lines,
                              reterr));
     WEIR_TRY(weir_arena_zero(&window->arena, window->width, sizeof *window->runs, &window->runs,
@@ -473,8 +465,38 @@ static weir_status ingest_window(struct file_window *window, json_t *outcome,
                              reterr));
     for (size_t i = 0; i < window->width; i++)
         weir_buffer_init(&window->lines[i].bytes, window->arena.account);
+    return WEIR_OK;
+}
+
+static weir_status read_window(struct file_window *window, unsigned flags,
+                               struct weir_error *reterr)
+{
+    struct table_state *table = window->table;
+    weir_ingest_free(window->ingest);
+    window->ingest = NULL;
+    json_decref(window->done);
+    window->done = json_array();
+    window->bytes = window->records = 0;
+    WEIR_TRY(table_ingest(window->options, table,
+                          weir_snapshot_id(window->options->lake->context, table->table->metadata),
+                          flags, &window->ingest, reterr));
+    window->width = weir_ingest_width(window->ingest);
+    if (!window->lines)
+        WEIR_TRY(make_room(window, reterr));
     for (size_t i = window->first; i < window->last; i++)
         WEIR_TRY(read_file(window, &window->entries[i], reterr));
+    return WEIR_OK;
+}
+
+static weir_status ingest_window(struct file_window *window, json_t *outcome,
+                                 struct weir_error *reterr)
+{
+    struct weir_ingest_result result;
+    WEIR_TRY(read_window(window, 0, reterr));
+    if (weir_ingest_found(window->ingest)) { /* once more, with columns for the fields it has */
+        WEIR_TRY(table_grow(window->options, window->table, window->ingest, reterr));
+        WEIR_TRY(read_window(window, INGEST_GROWN, reterr));
+    }
     WEIR_TRY(weir_ingest_finish(window->ingest, &result, reterr));
     WEIR_TRY(table_check_share(window->options->table, &result, reterr));
     return land_window(window, &result, outcome, reterr);

@@ -30,6 +30,7 @@ struct refused {
 struct slot {
     struct weir_arena arena;
     struct weir_json_decoder *decoder;
+    struct weir_json_decoder *finder; /* evolve: of records with fields unknown; NULL = none yet */
     const struct weir_run *run;
     struct weir_batch batch; /* with the meta column */
     struct group *groups;
@@ -63,6 +64,7 @@ struct weir_ingest {
     struct output *letters;
     struct weir_ingest_result result;
     const struct weir_run *runs; /* of the round under way */
+    bool found;                  /* evolve: there are fields to make columns of */
 };
 
 static weir_status compile(struct weir_ingest *ingest, struct weir_error *reterr)
@@ -118,8 +120,11 @@ static weir_status make_decoders(struct weir_ingest *ingest, struct weir_error *
             times[count++] = (struct weir_json_time){field->id,
                                                      time_unit(table->column_configs[i].unit)};
     }
-    struct weir_json_options options = {
-        .unknown_fields = table->unknown_fields, .times = times, .time_count = count};
+    bool evolve = table->unknown_fields == WEIR_UNKNOWN_EVOLVE;
+    struct weir_json_options options = {.unknown_fields = evolve ? WEIR_UNKNOWN_MARK
+                                                                 : table->unknown_fields,
+                                        .times = times,
+                                        .time_count = count};
     for (size_t i = 0; i < ingest->slot_count; i++)
         WEIR_TRY(weir_json_decoder_new(&ingest->options.lake->context->memory, decode, &options,
                                        &ingest->slots[i].decoder, reterr));
@@ -254,6 +259,7 @@ void weir_ingest_free(struct weir_ingest *ingest)
         return;
     for (size_t i = 0; ingest->slots && i < ingest->slot_count; i++) {
         weir_json_decoder_free(ingest->slots[i].decoder);
+        weir_json_decoder_free(ingest->slots[i].finder);
         weir_arena_done(&ingest->slots[i].arena);
     }
     for (size_t i = 0; i < ingest->partition_count; i++)
@@ -555,6 +561,52 @@ static weir_status complete_batch(struct weir_ingest *ingest, struct slot *slot,
     return WEIR_OK;
 }
 
+/* A look at the fields of records that land. */
+static weir_status find_fields(struct weir_ingest *ingest, struct slot *slot,
+                               const struct weir_bytes *records, uint32_t count,
+                               struct weir_error *reterr)
+{
+    static const struct weir_json_options options = {.unknown_fields = WEIR_UNKNOWN_EVOLVE};
+    struct weir_decoded ignored;
+    if (count == 0)
+        return WEIR_OK;
+    if (!slot->finder)
+        WEIR_TRY(weir_json_decoder_new(&ingest->options.lake->context->memory,
+                                       &ingest->options.shape->decode, &options, &slot->finder,
+                                       reterr));
+    return weir_json_decode(slot->finder, records, count, &slot->arena, &ignored, reterr);
+}
+
+/* unknown_fields: evolve. Records that are still in and have fields without a column: they make
+ * columns, or, when that was done, are refused. */
+static weir_status judge_unknown(struct weir_ingest *ingest, struct slot *slot,
+                                 const struct weir_decoded *decoded, const struct weir_bytes *raw,
+                                 struct judging *judging, struct weir_error *reterr)
+{
+    size_t count;
+    const struct weir_json_mark *marks = weir_json_marks(slot->decoder, &count);
+    struct weir_bytes *records;
+    uint32_t row = 0, found = 0;
+    WEIR_TRY(weir_arena_alloc(&slot->arena, (count + 1) * sizeof *records, &records, reterr));
+    for (size_t i = 0; i < count; i++) {
+        while (decoded->source[row] != marks[i].record)
+            row++;
+        if (judging->out[row])
+            continue;
+        if (!ingest->options.grown) {
+            records[found++] = raw[marks[i].record];
+            continue;
+        }
+        char *message;
+        WEIR_TRY(weir_arena_print(&slot->arena, &message, reterr,
+                                  "field \"%s\" has no column, and none can be made for it",
+                                  marks[i].name));
+        judging->out[row] = 1;
+        refuse(slot, judging->source[row], "unknown_field", message, marks[i].position);
+    }
+    return find_fields(ingest, slot, records, found, reterr);
+}
+
 static int by_record(const void *a, const void *b)
 {
     uint32_t x = ((const struct refused *)a)->record, y = ((const struct refused *)b)->record;
@@ -605,6 +657,7 @@ static weir_status work_slot(void *argument, size_t index, struct weir_error *re
     for (size_t e = 0; e < ingest->options.table->expectation_count; e++)
         WEIR_TRY(judge_expectation(slot, &ingest->options.table->expectations[e],
                                    ingest->expectations[e], &decoded.batch, &judging, reterr));
+    WEIR_TRY(judge_unknown(ingest, slot, &decoded, raw, &judging, reterr));
     qsort(slot->refused, slot->refused_count, sizeof *slot->refused, by_record);
     WEIR_TRY(complete_batch(ingest, slot, &decoded.batch, &judging, reterr));
     WEIR_TRY(weir_row_hash_add(&slot->hash, &slot->batch, NULL, &slot->arena, reterr));
@@ -715,7 +768,7 @@ static weir_status write_letters(struct weir_ingest *ingest, struct slot *slot,
         json_object_set_new(reasons, reason,
                             json_integer(json_integer_value(json_object_get(reasons, reason)) + 1));
     }
-    if (ingest->options.again)
+    if (ingest->options.again || ingest->found)
         return WEIR_OK;
     for (size_t first = 0; first < slot->refused_count; first += LETTER_ROWS) {
         size_t left = slot->refused_count - first;
@@ -787,7 +840,8 @@ weir_status weir_ingest_runs(struct weir_ingest *ingest, const struct weir_run *
         for (size_t i = 0; i < width; i++) {
             struct slot *slot = &ingest->slots[i];
             WEIR_TRY(stop_at_bad(ingest, slot, reterr));
-            for (size_t g = 0; g < slot->group_count; g++) {
+            ingest->found |= slot->finder != NULL;
+            for (size_t g = 0; g < slot->group_count && !ingest->found; g++) {
                 struct partition *partition;
                 struct weir_selection selection = {slot->groups[g].count, slot->groups[g].rows};
                 WEIR_TRY(find_partition(ingest, &slot->groups[g], &partition, reterr));
@@ -807,6 +861,24 @@ weir_status weir_ingest_runs(struct weir_ingest *ingest, const struct weir_run *
         }
     }
     return WEIR_OK;
+}
+
+bool weir_ingest_found(const struct weir_ingest *ingest)
+{
+    return ingest->found;
+}
+
+weir_status weir_ingest_fields(struct weir_ingest *ingest, struct weir_arena *arena,
+                               struct weir_type *ret_found, struct weir_error *reterr)
+{
+    struct weir_json_decoder **finders;
+    size_t count = 0;
+    WEIR_TRY(weir_arena_zero(&ingest->arena, ingest->slot_count + 1, sizeof(*finders), &finders,
+                             reterr));
+    for (size_t i = 0; i < ingest->slot_count; i++)
+        if (ingest->slots[i].finder)
+            finders[count++] = ingest->slots[i].finder;
+    return weir_json_evolved(finders, count, arena, ret_found, reterr);
 }
 
 static int by_folder(const void *a, const void *b)

@@ -45,6 +45,9 @@ struct weir_ingest_options {
     const char *table_uuid;
     int64_t attempt;
     bool again; /* records that were refused before: the refused are not written, only counted */
+    /* unknown_fields: evolve, the second time: fields have had their columns, and a record with one
+     * that got none is refused */
+    bool grown;
 };
 weir_status weir_ingest_new(const struct weir_ingest_options *options,
                             struct weir_ingest **ret_ingest,
@@ -58,6 +61,14 @@ size_t weir_ingest_width(const struct weir_ingest *ingest);
 weir_status weir_ingest_runs(struct weir_ingest *ingest, const struct weir_run *runs, size_t count,
                              struct weir_run_counts *ret_counts,
                              struct weir_error *reterr) WEIR_MUST_CHECK;
+
+/* unknown_fields: evolve. Has a record that lands a field without a column? Then nothing is written
+ * any more: the shape is made anew with the fields there are (weir_shape_evolve; in the arena), and
+ * the records are given once more to an ingest of that shape, with `grown`. */
+bool weir_ingest_found(const struct weir_ingest *ingest);
+weir_status weir_ingest_fields(struct weir_ingest *ingest, struct weir_arena *arena,
+                               struct weir_type *ret_found,
+                               struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* Why a record was refused. position -1 = none. */
 struct weir_refused {

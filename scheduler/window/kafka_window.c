@@ -108,16 +108,49 @@ out:
     return status;
 }
 
+/* As planned, nothing read. */
+static void rewind_window(struct window *window)
+{
+    window->bytes = 0;
+    for (size_t i = 0; i < window->count; i++) {
+        struct reach *reach = &window->reach[i];
+        json_decref(reach->print);
+        reach->print = NULL;
+        reach->gap_count = 0;
+        reach->expected = reach->from;
+        reach->counts = (struct weir_run_counts){0};
+    }
+}
+
+/* Reads the window; once more, with columns for them, if it has fields that the shape lacks. */
+static weir_status read_window(struct window *window, struct weir_ingest **ret_ingest,
+                               struct weir_error *reterr)
+{
+    const struct weir_window_options *options = window->options;
+    for (unsigned flags = 0;; flags = INGEST_GROWN) {
+        struct weir_ingest *ingest;
+        window->attempt = weir_snapshot_id(options->lake->context, window->table->table->metadata);
+        WEIR_TRY(table_ingest(options, window->table, window->attempt, flags, &ingest, reterr));
+        weir_status status = kafka_read_window(window, ingest, reterr);
+        bool found = status == WEIR_OK && weir_ingest_found(ingest);
+        if (found)
+            status = table_grow(options, window->table, ingest, reterr);
+        if (status == WEIR_OK && !found) {
+            *ret_ingest = ingest;
+            return WEIR_OK;
+        }
+        weir_ingest_free(ingest);
+        WEIR_TRY(status);
+        rewind_window(window);
+    }
+}
+
 static weir_status ingest_window(struct window *window, json_t *outcome, struct weir_error *reterr)
 {
     struct weir_ingest *ingest;
     struct weir_ingest_result result;
-    window->attempt = weir_snapshot_id(window->options->lake->context,
-                                       window->table->table->metadata);
-    WEIR_TRY(table_ingest(window->options, window->table, window->attempt, false, &ingest, reterr));
-    weir_status status = kafka_read_window(window, ingest, reterr);
-    if (status == WEIR_OK)
-        status = weir_ingest_finish(ingest, &result, reterr);
+    WEIR_TRY(read_window(window, &ingest, reterr));
+    weir_status status = weir_ingest_finish(ingest, &result, reterr);
     if (status == WEIR_OK)
         status = table_check_share(window->options->table, &result, reterr);
     if (status == WEIR_OK)
@@ -197,7 +230,7 @@ weir_status kafka_windows_run(const struct weir_window_options *options, struct 
             memory_cap = window.records /
                          2; /* smaller work instead of dying; nothing of this one was committed */
             outcome_add(outcome, "windows_halved", 1);
-            status = WEIR_OK;
+            status = table_refresh(options, table, reterr); /* the shape may have grown */
         }
         if (status == WEIR_OK && due)
             status = table_reload(options, table, reterr);

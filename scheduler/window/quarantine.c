@@ -475,15 +475,37 @@ static weir_status collect(struct retry *retry, struct weir_error *reterr)
     return status;
 }
 
+static weir_status begin(struct retry *retry, unsigned flags, struct weir_error *reterr)
+{
+    const struct weir_metadata *metadata = retry->table->table->metadata;
+    weir_ingest_free(retry->ingest);
+    retry->ingest = NULL;
+    return table_ingest(retry->options, retry->table,
+                        weir_snapshot_id(retry->options->lake->context, metadata),
+                        INGEST_AGAIN | flags, &retry->ingest, reterr);
+}
+
+/* Fields without a column get one, as in a window. */
+static weir_status take_good(struct retry *retry, struct weir_error *reterr)
+{
+    WEIR_TRY(ingest_kept(retry, reterr));
+    if (!weir_ingest_found(retry->ingest))
+        return WEIR_OK;
+    WEIR_TRY(table_grow(retry->options, retry->table, retry->ingest, reterr));
+    WEIR_TRY(begin(retry, INGEST_GROWN, reterr));
+    json_object_clear(retry->taken); /* the files written anew may be too many, not too few */
+    for (size_t i = 0; i < retry->count; i++)
+        retry->kept[i].taken = false;
+    return ingest_kept(retry, reterr);
+}
+
 /* What is good now, or all of it: landed or let go, and the files that held it written anew. */
 static weir_status act(struct retry *retry, json_t *outcome, struct weir_error *reterr)
 {
     struct weir_ingest_result result;
-    int64_t attempt = weir_snapshot_id(retry->options->lake->context,
-                                       retry->table->table->metadata);
-    WEIR_TRY(table_ingest(retry->options, retry->table, attempt, true, &retry->ingest, reterr));
+    WEIR_TRY(begin(retry, 0, reterr));
     if (!retry->discard)
-        WEIR_TRY(ingest_kept(retry, reterr));
+        WEIR_TRY(take_good(retry, reterr));
     for (size_t i = 0; retry->discard && i < retry->count; i++)
         WEIR_TRY(take(retry, &retry->kept[i], reterr));
     WEIR_TRY(rewrite_letters(retry, reterr));

@@ -1,5 +1,7 @@
 /* Declared columns against the table's: one schema, one type to decode, one type to write. */
-#include "scheduler/window/shape.h"
+#include "scheduler/window/shape_int.h"
+
+#include "formats/json/json.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -263,14 +265,37 @@ weir_status weir_shape_make(struct weir_arena *arena, const struct weir_table_co
                             const struct weir_metadata *metadata, struct weir_shape *ret_shape,
                             struct weir_error *reterr)
 {
+    return weir_shape_evolve(arena, config, metadata, NULL, ret_shape, reterr);
+}
+
+/* The columns that records are read for. */
+static weir_status columns_of(struct weir_arena *arena, const struct weir_table_config *config,
+                              const struct weir_metadata *metadata, const struct weir_type *found,
+                              struct weir_type *ret_columns, struct weir_error *reterr)
+{
+    *ret_columns = config->columns;
+    if (config->unknown_fields != WEIR_UNKNOWN_EVOLVE)
+        return WEIR_OK;
+    WEIR_TRY(weir_type_copy(arena, &config->columns, ret_columns, reterr));
+    if (metadata)
+        WEIR_TRY(
+            shape_adopt(arena, ret_columns, &weir_metadata_schema(metadata)->root, true, reterr));
+    return found ? shape_grow(arena, ret_columns, found, reterr) : WEIR_OK;
+}
+
+weir_status weir_shape_evolve(struct weir_arena *arena, const struct weir_table_config *config,
+                              const struct weir_metadata *metadata, const struct weir_type *found,
+                              struct weir_shape *ret_shape, struct weir_error *reterr)
+{
     struct weir_shape shape = {0};
     int32_t last_id = metadata ? weir_metadata_last_column_id(metadata) : 0;
-    struct weir_type declared;
+    struct weir_type declared, columns;
+    WEIR_TRY(columns_of(arena, config, metadata, found, &columns, reterr));
     /* declared columns, then the meta column */
     struct weir_field *fields;
-    uint32_t count = config->columns.child_count;
+    uint32_t count = columns.child_count;
     WEIR_TRY(weir_arena_zero(arena, count + 1, sizeof *fields, &fields, reterr));
-    memcpy(fields, config->columns.children, count * sizeof *fields);
+    memcpy(fields, columns.children, count * sizeof *fields);
     if (config->metadata)
         WEIR_TRY(meta_field(arena, config->source->is_kafka, config->source->headers,
                             &fields[count], reterr));

@@ -12,8 +12,9 @@ struct weir_shape {
     struct weir_schema schema; /* the table's, after the change if any */
     bool changed; /* schema differs from the table's current one: set it in the next commit */
     struct weir_type decode; /* STRUCT: declared columns with ids: what decoders fill */
-    struct weir_type write; /* STRUCT: decode's columns and then _kafka or _source_file: what files hold */
-    int32_t meta_id;        /* field id of _kafka / _source_file; 0 = none */
+    struct weir_type
+        write;       /* STRUCT: decode's columns and then _kafka or _source_file: what files hold */
+    int32_t meta_id; /* field id of _kafka / _source_file; 0 = none */
     const struct weir_partition_spec *spec;
     const char **partition_paths; /* source column path per partition field */
 };
@@ -23,6 +24,12 @@ struct weir_shape {
 weir_status weir_shape_make(struct weir_arena *arena, const struct weir_table_config *config,
                             const struct weir_metadata *metadata, struct weir_shape *ret_shape,
                             struct weir_error *reterr) WEIR_MUST_CHECK;
+/* The same with the fields a window has met (a STRUCT of columns; NULL = none), where
+ * unknown_fields is evolve; weir_shape_make without. */
+weir_status weir_shape_evolve(struct weir_arena *arena, const struct weir_table_config *config,
+                              const struct weir_metadata *metadata, const struct weir_type *found,
+                              struct weir_shape *ret_shape,
+                              struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Schema of a quarantine table (ids from 1). */
 weir_status weir_quarantine_schema(struct weir_arena *arena, bool is_kafka,
                                    struct weir_schema *ret_schema,

@@ -127,7 +127,7 @@ weir_status table_sync_quarantine(const struct weir_window_options *options,
 }
 
 weir_status table_ingest(const struct weir_window_options *options, const struct table_state *table,
-                         int64_t attempt, bool again, struct weir_ingest **ret_ingest,
+                         int64_t attempt, unsigned flags, struct weir_ingest **ret_ingest,
                          struct weir_error *reterr)
 {
     struct weir_ingest_options ingest = {
@@ -135,10 +135,20 @@ weir_status table_ingest(const struct weir_window_options *options, const struct
         .table = options->table,
         .shape = &table->shape,
         .attempt = attempt,
-        .again = again,
+        .again = flags & INGEST_AGAIN,
+        .grown = flags & INGEST_GROWN,
         .table_location = weir_metadata_location(table->table->metadata),
         .table_uuid = weir_metadata_uuid(table->table->metadata)};
     return weir_ingest_new(&ingest, ret_ingest, reterr);
+}
+
+weir_status table_grow(const struct weir_window_options *options, struct table_state *table,
+                       struct weir_ingest *ingest, struct weir_error *reterr)
+{
+    struct weir_type found;
+    WEIR_TRY(weir_ingest_fields(ingest, &table->arena, &found, reterr));
+    return weir_shape_evolve(&table->arena, options->table, table->table->metadata, &found,
+                             &table->shape, reterr);
 }
 
 weir_status table_check_share(const struct weir_table_config *config,

@@ -356,37 +356,105 @@ Test(json_decode, unknown_fields_quarantined)
     bench_close(&bench);
 }
 
+static void decode_all(struct bench *bench, const char *const *records, size_t count)
+{
+    struct weir_bytes bytes[16];
+    for (size_t i = 0; i < count; i++)
+        bytes[i] = (struct weir_bytes){(const uint8_t *)records[i], strlen(records[i])};
+    bench_decode(bench, bytes, (uint32_t)count);
+}
+
+static const char *const evolving[] = {
+    "{\"a\":{\"b\":1,\"n\":2},\"d\":[{\"x\":\"2024-01-01\"}]}",
+    "{\"a\":{\"n\":2.5},\"e\":null,\"f\":{\"g\":[true]},\"d\":[{\"y\":1},{\"x\":\"2024-01-02\"}]}",
+    "{\"e\":\"text\",\"mixed\":1,\"null\":null,\"empty\":{\"in\":[{}]}}",
+    "{\"mixed\":\"text\",\"wide\":12345678901234567890}",
+    "{\"mixed\":\"more text\",\"wide\":1}",
+};
+static const char evolved[] =
+    "struct<a:struct<b:int, n:double>, d:list<struct<z:int, x:string, y:long>>, e:string, "
+    "f:struct<g:list<boolean>>, mixed:string, wide:decimal(38,0)>";
+
 Test(json_decode, unknown_fields_evolve)
 {
     static const struct weir_json_options options = {.unknown_fields = WEIR_UNKNOWN_EVOLVE};
+    struct weir_arena arena;
+    /* however the records are dealt out to two decoders */
+    for (size_t half = 0; half <= COUNT(evolving); half++) {
+        struct bench one, two;
+        struct weir_type type;
+        bench_open(&one, "struct<a: struct<b: int>, d: list<struct<z: int>>>", &options);
+        bench_open(&two, "struct<a: struct<b: int>, d: list<struct<z: int>>>", &options);
+        decode_all(&one, evolving, half);
+        decode_all(&two, evolving + half, COUNT(evolving) - half);
+        cr_assert_eq(one.decoded.refusal_count + two.decoded.refusal_count, 0);
+        weir_arena_init(&arena, NULL);
+        struct weir_json_decoder *decoders[] = {one.decoder, two.decoder};
+        cr_assert_eq(weir_json_evolved(decoders, 2, &arena, &type, NULL), WEIR_OK);
+        weir_buffer_clear(&one.text);
+        cr_assert_eq(weir_type_print(&type, &one.text, NULL), WEIR_OK);
+        cr_assert_str_eq((char *)one.text.data, evolved, "%zu", half);
+        weir_arena_done(&arena);
+        bench_close(&one);
+        bench_close(&two);
+    }
+}
+
+/* Forty keys here and forty others there are a map, as eighty at once are. */
+Test(json_decode, evolved_maps_meet)
+{
+    static const struct weir_json_options options = {.unknown_fields = WEIR_UNKNOWN_EVOLVE};
+    struct bench benches[2];
+    struct weir_json_decoder *decoders[2];
+    struct weir_arena arena;
+    struct weir_type type;
+    for (int b = 0; b < 2; b++) {
+        char text[2000];
+        const char *record = text;
+        int size = snprintf(text, sizeof text, "{\"m\":{\"k\":1");
+        for (int i = 0; i < 40; i++)
+            size += snprintf(text + size, sizeof text - (size_t)size, ",\"%c%d\":%d", 'a' + b, i,
+                             i);
+        snprintf(text + size, sizeof text - (size_t)size, "}}");
+        bench_open(&benches[b], "struct<z: int>", &options);
+        decode_all(&benches[b], &record, 1);
+        decoders[b] = benches[b].decoder;
+    }
+    weir_arena_init(&arena, NULL);
+    cr_assert_eq(weir_json_evolved(decoders, 2, &arena, &type, NULL), WEIR_OK);
+    weir_buffer_clear(&benches[0].text);
+    cr_assert_eq(weir_type_print(&type, &benches[0].text, NULL), WEIR_OK);
+    cr_assert_str_eq((char *)benches[0].text.data, "struct<z:int, m:map<string, long>>");
+    weir_arena_done(&arena);
+    bench_close(&benches[0]);
+    bench_close(&benches[1]);
+}
+
+Test(json_decode, unknown_fields_marked)
+{
+    static const struct weir_json_options options = {.unknown_fields = WEIR_UNKNOWN_MARK};
     static const char *const records[] = {
-        "{\"a\":{\"b\":1,\"n\":2},\"d\":[{\"x\":\"2024-01-01\"}]}",
-        "{\"a\":{\"n\":2.5},\"e\":null,\"f\":{\"g\":[true]},\"d\":[{\"y\":1},{\"x\":\"2024-01-02\"}"
-        "]}",
-        "{\"e\":\"text\",\"mixed\":1}",
-        "{\"mixed\":\"text\"}",
+        "{\"a\":1}",
+        "{\"a\":1,\"x\":2,\"y\":3}",
+        "{\"a\":\"wrong\",\"x\":2}",
+        "{\"x\":null,\"y\":{},\"z\":[[],{\"k\":null},null]}",
+        "{\"z\":[[],{\"k\":\"\"}]}",
+        "{\"a\":\"wrong\",\"\\u0001\\\\\":false,\"a\":1}",
     };
-    struct weir_bytes bytes[COUNT(records)];
     struct bench bench;
     size_t count;
-    bench_open(&bench, "struct<a: struct<b: int>, d: list<struct<z: int>>>", &options);
-    for (size_t i = 0; i < COUNT(records); i++)
-        bytes[i] = (struct weir_bytes){(const uint8_t *)records[i], strlen(records[i])};
-    bench_decode(&bench, bytes, COUNT(records));
-    cr_assert_eq(bench.decoded.refusal_count, 0);
-    const struct weir_json_unknown *unknowns = weir_json_unknowns(bench.decoder, &count);
-    weir_buffer_clear(&bench.text);
-    for (size_t i = 0; i < count; i++) {
-        cr_assert_eq(weir_buffer_print(&bench.text, NULL, "%s/%s ", unknowns[i].parent_path,
-                                       unknowns[i].name),
-                     WEIR_OK);
-        cr_assert_eq(weir_type_print(&unknowns[i].type, &bench.text, NULL), WEIR_OK);
-        cr_assert_eq(weir_buffer_append(&bench.text, "\n", 2, NULL), WEIR_OK);
-        bench.text.size--;
-    }
-    cr_assert_str_eq(
-        (char *)bench.text.data,
-        "/e string\n/f struct<g:list<boolean>>\na/n double\nd.element/x date\nd.element/y long\n");
+    bench_open(&bench, "struct<a: int>", &options);
+    decode_all(&bench, records, COUNT(records));
+    cr_assert_eq(bench.decoded.refusal_count, 1);
+    const struct weir_json_mark *marks = weir_json_marks(bench.decoder, &count);
+    cr_assert_eq(count, 3);
+    cr_assert_eq(marks[0].record, 1);
+    cr_assert_eq(marks[0].position, 7);
+    cr_assert_str_eq(marks[0].name, "x");
+    cr_assert_eq(marks[1].record, 4);
+    cr_assert_str_eq(marks[1].name, "z");
+    cr_assert_eq(marks[2].record, 5);
+    cr_assert_str_eq(marks[2].name, "?\\");
     bench_close(&bench);
 }
 

@@ -1,6 +1,9 @@
 /* Declared columns against a table's: what is added, widened, refused. */
 #include "scheduler/window/shape.h"
 
+#include "engine/base/limits.h"
+#include "formats/json/json.h"
+
 #include <criterion/criterion.h>
 
 static struct weir_account account;
@@ -114,4 +117,112 @@ Test(shape, what_cannot_be_is_refused_with_both_sides, .init = setup, .fini = te
                  WEIR_USAGE);
     cr_assert_eq(merged("struct<a:decimal(9,2)>", "struct<a:decimal(9,3)>", &shape, &error),
                  WEIR_USAGE);
+}
+
+/* ---- unknown_fields: evolve -------------------------------------------------------------------
+ */
+
+/* The shape of a table `has`, read by `wants`, in a window that met `met` (NULL = nothing). */
+static void evolve(const char *has, const char *wants, const struct weir_type *met,
+                   struct weir_shape *ret)
+{
+    struct weir_shape born;
+    struct weir_table_config first = config_of(has), second = config_of(wants);
+    struct weir_error error = {0};
+    second.unknown_fields = WEIR_UNKNOWN_EVOLVE;
+    cr_assert_eq(weir_shape_make(&arena, &first, NULL, &born, NULL), WEIR_OK);
+    struct weir_metadata *metadata = table_of(&born);
+    cr_assert_eq(weir_shape_evolve(&arena, &second, metadata, met, ret, &error), WEIR_OK, "%s",
+                 error.text);
+    weir_metadata_free(metadata);
+}
+
+static void evolves_to(const char *has, const char *wants, const char *met, const char *expected)
+{
+    struct weir_shape shape;
+    struct weir_type found;
+    struct weir_buffer text = {.account = &account};
+    if (met)
+        cr_assert_eq(weir_type_parse(&arena, met, &found, NULL), WEIR_OK);
+    evolve(has, wants, met ? &found : NULL, &shape);
+    cr_assert_eq(weir_type_print(&shape.decode, &text, NULL), WEIR_OK);
+    cr_assert_str_eq((const char *)text.data, expected);
+    weir_buffer_done(&text);
+}
+
+Test(shape, fields_that_were_met_become_columns_by_name, .init = setup, .fini = teardown)
+{
+    evolves_to("struct<a:int>", "struct<a:int>",
+               "struct<a:int, c:string, b:list<struct<y:long, x:double>>>",
+               "struct<a:int, b:list<struct<x:double, y:long>>, c:string>");
+    evolves_to("struct<a:struct<b:list<struct<c:int>>>>", "struct<a:struct<b:list<struct<c:int>>>>",
+               "struct<a:struct<b:list<struct<c:int, d:string>>, e:boolean>>",
+               "struct<a:struct<b:list<struct<c:int, d:string>>, e:boolean>>");
+}
+
+Test(shape, ids_of_what_was_there_stay, .init = setup, .fini = teardown)
+{
+    struct weir_shape shape;
+    struct weir_type found;
+    cr_assert_eq(weir_type_parse(&arena, "struct<a:int, b:struct<c:long>>", &found, NULL), WEIR_OK);
+    evolve("struct<a:int>", "struct<a:int>", &found, &shape);
+    cr_assert(shape.changed);
+    cr_assert_eq(weir_type_by_path(&shape.schema.root, "a")->id, 1);
+    int32_t last = weir_type_by_path(&shape.schema.root, "_kafka.key")->id;
+    cr_assert_eq(weir_type_by_path(&shape.schema.root, "b")->id, last + 1);
+    cr_assert_eq(weir_type_by_path(&shape.schema.root, "b.c")->id, last + 2);
+    cr_assert_not(weir_type_by_path(&shape.schema.root, "b")->required);
+}
+
+Test(shape, columns_of_the_table_are_read_and_widened, .init = setup, .fini = teardown)
+{
+    evolves_to("struct<a:int, b:int, c:struct<d:float>, e:map<int, string>>", "struct<a:int>", NULL,
+               "struct<a:int, b:long, c:struct<d:double>>");
+    evolves_to("struct<a:int, b:string>", "struct<a:int>", "struct<a:int, b:long>",
+               "struct<a:int, b:string>");
+}
+
+Test(shape, names_that_engines_mistake_are_left, .init = setup, .fini = teardown)
+{
+    struct weir_field fields[] = {{.name = "A", .type = {.id = WEIR_LONG}},
+                                  {.name = "", .type = {.id = WEIR_LONG}},
+                                  {.name = "_kafka", .type = {.id = WEIR_LONG}},
+                                  {.name = "_POS", .type = {.id = WEIR_LONG}},
+                                  {.name = "a.b", .type = {.id = WEIR_LONG}},
+                                  {.name = "x\ny", .type = {.id = WEIR_LONG}},
+                                  {.name = "fine", .type = {.id = WEIR_BOOLEAN}},
+                                  {.name = "Fine", .type = {.id = WEIR_LONG}}};
+    struct weir_type found = {
+        .id = WEIR_STRUCT, .child_count = sizeof fields / sizeof fields[0], .children = fields};
+    struct weir_shape shape;
+    evolve("struct<a:int>", "struct<a:int>", &found, &shape);
+    cr_assert_eq(shape.decode.child_count, 2);
+    cr_assert_str_eq(shape.decode.children[1].name, "Fine");
+}
+
+Test(shape, columns_are_so_many_and_so_deep, .init = setup, .fini = teardown)
+{
+    struct weir_field *fields;
+    struct weir_type found = {.id = WEIR_STRUCT, .child_count = WEIR_EVOLVED_FIELDS_MAX + 10};
+    struct weir_shape shape;
+    cr_assert_eq(weir_arena_zero(&arena, found.child_count, sizeof *fields, &fields, NULL),
+                 WEIR_OK);
+    for (uint32_t i = 0; i < found.child_count; i++) {
+        char *name;
+        cr_assert_eq(weir_arena_print(&arena, &name, NULL, "n%05u", i), WEIR_OK);
+        fields[i] = (struct weir_field){.name = name, .type = {.id = WEIR_LONG}};
+    }
+    found.children = fields;
+    evolve("struct<a:int>", "struct<a:int>", &found, &shape);
+    cr_assert_eq(shape.decode.child_count, WEIR_EVOLVED_FIELDS_MAX);
+    struct weir_field nested[100];
+    for (size_t i = 0; i < 100; i++)
+        nested[i] = (struct weir_field){.name = "n",
+                                        .type = {.id = i == 99 ? WEIR_LONG : WEIR_STRUCT,
+                                                 .child_count = i != 99,
+                                                 .children = i == 99 ? NULL : &nested[i + 1]}};
+    found = (struct weir_type){.id = WEIR_STRUCT, .child_count = 1, .children = nested};
+    evolve("struct<a:int>", "struct<a:int>", &found, &shape);
+    cr_assert_eq(shape.decode.child_count, 1);
+    cr_assert_not(shape.changed);
 }
