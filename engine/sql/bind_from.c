@@ -195,10 +195,15 @@ static weir_status from_cte(struct query *query, struct cte *cte, const PgQuery_
     plan->shared = cte->shared;
     plan->name = cte->name;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t column, of = cte->shared->columns.items[i];
+        uint32_t column, before, of = cte->shared->columns.items[i];
         struct weir_type type = sql->columns[of].type;
         names[i] = cte->names[i];
-        WEIR_TRY(sql_column_new(sql, names[i], &type, &column, reterr));
+        for (before = 0; cte->shared->columns.items[before] != of;)
+            before++; /* a column that WITH gives twice is one to its readers too */
+        if (before < i)
+            column = plan->columns.items[before];
+        else
+            WEIR_TRY(sql_column_new(sql, names[i], &type, &column, reterr));
         WEIR_TRY(numbers_add(sql, &plan->columns, column, reterr));
     }
     WEIR_TRY(query_renamed(query, range->alias, names, count, reterr));

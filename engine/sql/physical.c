@@ -577,6 +577,26 @@ static weir_status make_recursive(struct physical *physical, struct logical *pla
 
 /* ---- joins ---- */
 
+/* Only keys tell a mark what is unknown: a condition of one side alone is a key that is to be true.
+ * *node becomes NULL if it is one. */
+static weir_status mark_key(struct sql *sql, const struct columns *sides, struct join_parts *parts,
+                            struct weir_node **node, struct weir_error *reterr)
+{
+    struct columns used;
+    struct weir_node *yes;
+    WEIR_TRY(columns_new(sql, &used, reterr));
+    WEIR_TRY(columns_of_node(sql, *node, &used, reterr));
+    bool left = columns_within(&used, &sides[0]);
+    if (!left && !columns_within(&used, &sides[1]))
+        return WEIR_OK;
+    WEIR_TRY(weir_node_boolean(sql->arena, true, &yes, reterr));
+    parts->null_safe[parts->left.count] = false;
+    WEIR_TRY(nodes_add(sql, &parts->left, left ? *node : yes, reterr));
+    WEIR_TRY(nodes_add(sql, &parts->right, left ? yes : *node, reterr));
+    *node = NULL;
+    return WEIR_OK;
+}
+
 static weir_status split_conditions(struct physical *physical, struct logical *plan,
                                     struct join_parts *parts, struct weir_error *reterr)
 {
@@ -596,7 +616,7 @@ static weir_status split_conditions(struct physical *physical, struct logical *p
             WEIR_TRY(columns_new(sql, &right, reterr));
             WEIR_TRY(columns_of_node(sql, node->arguments[swap], &left, reterr));
             WEIR_TRY(columns_of_node(sql, node->arguments[!swap], &right, reterr));
-            if (columns_empty(&left) || columns_empty(&right) ||
+            if ((plan->join != WEIR_JOIN_MARK && (columns_empty(&left) || columns_empty(&right))) ||
                 !columns_within(&left, &sides[0]) || !columns_within(&right, &sides[1]))
                 continue;
             parts->null_safe[parts->left.count] = node->compare == WEIR_NOT_DISTINCT;
@@ -605,6 +625,8 @@ static weir_status split_conditions(struct physical *physical, struct logical *p
             node = NULL;
             break;
         }
+        if (node && plan->join == WEIR_JOIN_MARK)
+            WEIR_TRY(mark_key(sql, sides, parts, &node, reterr));
         if (node)
             WEIR_TRY(nodes_add(sql, &parts->residual, node, reterr));
     }

@@ -333,7 +333,7 @@ class Grammar:
         if n == 13:
             return f"regexp_replace({e()}, '[a-c]+', '<>'{self.r.choice([', ', ''])}".rstrip(", ") + (", 'g')" if self.maybe(0.5) else ")")
         if n == 14:
-            return f"array_to_string({e('list_str')}, ',')"
+            return f"array_to_string(list_append({e('list_str')}, 'z'), ',')"
         if n == 15:
             return f"translate({e()}, 'abc', 'x')"
         if n == 16:
@@ -570,7 +570,11 @@ class Grammar:
         both = Relation(left.columns + right.columns, key, product)
         wide = product > 30000
         if kind in ("CROSS JOIN", ","):
+            if any(c.sql == "k" for c in left.columns):
+                return None
             return None if product > 5000 else (f"{text} {kind} {right_text}".replace(" ,", ","), both)
+        if any(c.sql == "k" for c in left.columns):
+            return None  # of USING: another k would make it ambiguous
         condition = self.equal(left, right, unique=wide)
         if not condition and (wide or kind == "FULL JOIN"):
             return None
@@ -755,12 +759,12 @@ class Grammar:
         if n < 0.12 and not types:
             distinct, key = "DISTINCT ", [c.sql for c in outs]
         elif n < 0.18 and rel.key and not types:
-            by = [c for c in scope if c.type in SORTABLE]
+            by = [c for c in scope if c.sql in rel.key or c.type in SORTABLE]
             by = [self.r.choice(by).sql for _ in range(self.r.randint(1, 2))]
             distinct = f"DISTINCT ON ({', '.join(by)}) "
             tail = f" ORDER BY {', '.join(by)}, {', '.join(k + direction() for k in rel.key)}"
         elif rel.key and self.maybe(0.35) and not types:
-            some = [self.r.choice([c.sql for c in scope if c.type in SORTABLE]) + direction() for _ in range(self.r.randint(0, 2))]
+            some = [self.r.choice([c.sql for c in scope if c.sql in rel.key or c.type in SORTABLE]) + direction() for _ in range(self.r.randint(0, 2))]
             tail = f" ORDER BY {', '.join(some + [k + direction() for k in rel.key])}"
             ordered = True
         rows = rel.rows
@@ -770,7 +774,7 @@ class Grammar:
         return f"SELECT {distinct}{body} FROM {text}{where}{tail}", outs, key, rows, ordered
 
     def grouped(self, text, rel, where):
-        scope = [c for c in rel.columns if c.type != "map"]
+        scope = [c for c in rel.columns if c.type != "map"] or [Column("'one'", "str")]
         groups = []
         for _ in range(self.r.choice([0, 1, 1, 1, 2, 2, 3])):
             if self.maybe(0.75):

@@ -205,6 +205,8 @@ def differ(duck, weir, ordered):
     if left == right or not ordered and Counter(left) == Counter(right):
         return None
     if not ordered:
+        more, less = Counter(right) - Counter(left), Counter(left) - Counter(right)
+        left, right = list(less.elements()), list(more.elements())
         mixed = lambda row: [(str(type(x)), x) if isinstance(x, float) else ("", x) for x in order_of(row)]
         left.sort(key=mixed)
         right.sort(key=mixed)
@@ -287,7 +289,9 @@ def shrink(weir, duck, sql, ordered, seconds=20):
             if re.search(r"LIMIT|OVER|agg\(", text) and not re.search(r"LIMIT|OVER|agg\(", sql) or "LIMIT" in text and text.count("ORDER BY") < sql.count("ORDER BY") or \
                     len(re.findall("ORDER BY[^)]*LIMIT", text)) and re.findall("ORDER BY[^)]*LIMIT", text)[0] not in sql:
                 continue
-            result, _, theirs = judge(weir, duck, text, False)
+            result, ours, theirs = judge(weir, duck, text, False)
+            if "'f1'" in str(ours)[:2000]:  # (a, b) is a row now
+                continue
             if result not in ("same", "refused") and result.startswith("CRASH") == crash and (crash or isinstance(theirs, list)):
                 sql, found = text, True
                 break

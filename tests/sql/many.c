@@ -14,11 +14,13 @@
 
 struct answer {
     struct weir_buffer out;
+    const struct weir_type *type; /* with the names the statement gives */
 };
 
 static weir_status begin(void *self, const struct weir_type *type, struct weir_error *reterr)
 {
     struct answer *answer = self;
+    answer->type = type;
     WEIR_TRY(weir_buffer_append(&answer->out, ":", 1, reterr));
     WEIR_TRY(weir_type_print(type, &answer->out, reterr));
     return weir_buffer_append(&answer->out, "\n", 1, reterr);
@@ -26,7 +28,10 @@ static weir_status begin(void *self, const struct weir_type *type, struct weir_e
 
 static weir_status batch(void *self, const struct weir_batch *batch, struct weir_error *reterr)
 {
-    return weir_json_write_rows(batch, &((struct answer *)self)->out, reterr);
+    struct answer *answer = self;
+    struct weir_batch named = *batch;
+    named.type = answer->type;
+    return weir_json_write_rows(&named, &answer->out, reterr);
 }
 
 static void one_line(char *text)
