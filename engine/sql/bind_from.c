@@ -436,6 +436,59 @@ static weir_status join_using(struct query *query, const PgQuery__JoinExpr *expr
     return merged_project(query, join, &merged, &columns, names, plan, reterr);
 }
 
+/* rewrite_forms.c marks ASOF JOIN: ON _weir_asof AND ..., USING (...) AS _weir_asof. */
+static bool is_asof(const PgQuery__JoinExpr *expr)
+{
+    const PgQuery__Node *quals = expr->quals;
+    if (expr->join_using_alias)
+        return strcmp(expr->join_using_alias->aliasname, "_weir_asof") == 0;
+    if (!quals || quals->node_case != PG_QUERY__NODE__NODE_BOOL_EXPR ||
+        quals->bool_expr->boolop != PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR)
+        return false;
+    const PgQuery__Node *first = quals->bool_expr->args[0];
+    return first->node_case == PG_QUERY__NODE__NODE_COLUMN_REF &&
+           strcmp(weir_bind_string(first->column_ref->fields[0]), "_weir_asof") == 0;
+}
+
+/* Of USING (k, t) the last is the time: left >= right. */
+static weir_status asof_using(struct query *query, const PgQuery__JoinExpr *expr,
+                              struct relation *first_right, struct logical *join,
+                              struct logical **ret_plan, struct weir_error *reterr)
+{
+    int location = weir_bind_location(expr->larg);
+    if (join->join != WEIR_JOIN_INNER && join->join != WEIR_JOIN_LEFT)
+        return weir_bind_wrong(&query->sql->binder, location, reterr,
+                               "there are ASOF JOIN and ASOF LEFT JOIN");
+    WEIR_TRY(join_using(query, expr, first_right, ret_plan, reterr));
+    join->conditions.items[join->conditions.count - 1]->compare = WEIR_GE;
+    return query_asof(query, join, location, ret_plan, reterr);
+}
+
+static weir_status asof_on(struct query *query, const PgQuery__JoinExpr *expr, struct logical *join,
+                           struct logical **ret_plan, struct weir_error *reterr)
+{
+    const PgQuery__BoolExpr *whole = expr->quals->bool_expr;
+    struct weir_binder *binder = &query->sql->binder;
+    const struct weir_bind_scope *scope = binder->scope;
+    struct pending *pending = query->pending;
+    weir_status status = WEIR_OK;
+    query->clause = "JOIN ... ON";
+    binder->scope = &query->scope;
+    for (size_t i = 1; i < whole->n_args && status == WEIR_OK; i++) {
+        struct weir_node *condition;
+        status = weir_bind_condition(binder, whole->args[i], "ON", &condition, reterr);
+        if (status == WEIR_OK)
+            status = conjuncts(query->sql, condition, &join->conditions, reterr);
+    }
+    binder->scope = scope;
+    if (status != WEIR_OK)
+        return status;
+    int location = weir_bind_location(whole->args[whole->n_args - 1]);
+    if (query->pending != pending)
+        return weir_bind_wrong(binder, location, reterr, "ASOF JOIN takes no subquery in its ON");
+    return query_asof(query, join, location, ret_plan, reterr);
+}
+
 static const PgQuery__RangeFunction *function_of(const PgQuery__Node *node)
 {
     return node && node->node_case == PG_QUERY__NODE__NODE_RANGE_FUNCTION ? node->range_function
@@ -516,6 +569,9 @@ static weir_status from_join(struct query *query, const PgQuery__JoinExpr *expr,
     join->join = kind;
     join->lateral = true;
     *ret_plan = join;
+    if (is_asof(expr))
+        return expr->n_using_clause ? asof_using(query, expr, before->next, join, ret_plan, reterr)
+                                    : asof_on(query, expr, join, ret_plan, reterr);
     if (expr->is_natural || expr->n_using_clause)
         return join_using(query, expr, before->next, ret_plan, reterr);
     if (!expr->quals)

@@ -128,6 +128,10 @@ weir_status query_sort_direction(const PgQuery__SortBy *sort, bool *ret_descendi
 const PgQuery__AConst *query_integer(const PgQuery__Node *node);
 weir_status query_position(struct query *query, const PgQuery__AConst *constant, uint32_t count,
                            const char *clause, uint32_t *ret, struct weir_error *reterr);
+/* ---- bind_asof.c ---- */
+/* A join whose conditions are bound becomes one with the nearest partner only. */
+weir_status query_asof(struct query *query, struct logical *join, int location,
+                       struct logical **ret_plan, struct weir_error *reterr) WEIR_MUST_CHECK;
 /* ---- bind_recursive.c ---- */
 /* WITH RECURSIVE: the whole of it, and its name inside of it. */
 weir_status query_recursive(struct query *query, struct cte *cte, struct logical **ret_plan,

@@ -10,6 +10,8 @@
  *                                 _weir_star(a, ROW(e, b), ARRAY[c, d])
  *   GROUP BY ALL, ORDER BY ALL    ... BY _weir_all
  *   QUALIFY e                     WINDOW _weir_qualify AS (PARTITION BY (e))
+ *   a ASOF JOIN b ON e            a JOIN b ON _weir_asof AND e
+ *   a ASOF JOIN b USING (k, t)    a JOIN b USING (k, t) AS _weir_asof
  *
  * One walk over the tokens, one frame a bracket. What does not fit a form stays as it is: then the
  * grammar says what is wrong. */
@@ -413,6 +415,31 @@ static weir_status window(struct forms *forms, size_t at, struct weir_error *ret
     return behind ? put(forms, at, at, ",", reterr) : WEIR_OK;
 }
 
+/* ASOF [LEFT] JOIN: the mark goes behind its ON, or behind its USING (...). */
+static weir_status asof(struct forms *forms, size_t at, struct weir_error *reterr)
+{
+    const struct rewriter *rewriter = forms->rewriter;
+    size_t next = at + 1, depth = 0;
+    next += rewrite_is_word(rewriter, next, "left") || rewrite_is_word(rewriter, next, "inner");
+    next += rewrite_is_word(rewriter, next, "outer");
+    if (!rewrite_is_word(rewriter, next, "join") || at == 0 || !ends_value(rewriter, at - 1))
+        return WEIR_OK;
+    WEIR_TRY(put(forms, at, at, "", reterr));
+    for (bool using = false; next < rewriter->count; next++) {
+        char first = byte_of(rewriter, next);
+        depth += first == '(';
+        if (first == ')' && depth == 0)
+            return WEIR_OK;
+        depth -= first == ')';
+        if (depth == 0 && first == ')' && using)
+            return put_behind(forms, next, " AS _weir_asof", reterr);
+        if (depth == 0 && rewrite_is_word(rewriter, next, "on"))
+            return put_behind(forms, next, " _weir_asof AND", reterr);
+        using = using || (depth == 0 && rewrite_is_word(rewriter, next, "using"));
+    }
+    return WEIR_OK;
+}
+
 static weir_status by_all(struct forms *forms, size_t at, struct weir_error *reterr)
 {
     static const char *const clauses[] = {"having",  "order", "limit",     "window",
@@ -449,6 +476,8 @@ static weir_status word(struct forms *forms, size_t at, size_t *ret_next, struct
     }
     if (rewrite_is_word(rewriter, at, "group") || rewrite_is_word(rewriter, at, "order"))
         WEIR_TRY(by_all(forms, at, reterr));
+    if (rewrite_is_word(rewriter, at, "asof"))
+        return asof(forms, at, reterr);
     if (!frame->in_select)
         return WEIR_OK;
     if (rewrite_is_word(rewriter, at, "qualify"))

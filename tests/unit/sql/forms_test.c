@@ -250,3 +250,55 @@ Test(forms, recursion_of_the_wrong_form)
             "from (values (1)) v(x)",
             "around it");
 }
+
+/* ---- ASOF JOIN ---- */
+
+#define QUOTES                                                                                     \
+    "with q(k,t,p) as (values ('a',1,10),('a',3,30),('a',5,50),('b',2,20),(null,1,1),"             \
+    "('a',null,99)), s(k,t,v) as (values ('a',0,'x'),('a',1,'y'),('a',4,'z'),('b',9,'w'),"         \
+    "('c',1,'u'),(null,1,'n'),('a',null,'m')) "
+
+Test(forms, asof_finds_the_nearest_before)
+{
+    answers(QUOTES "select v, q.k, q.t, p from s asof join q on s.k = q.k and s.t >= q.t "
+                   "order by v",
+            "{\"v\":\"w\",\"k\":\"b\",\"t\":2,\"p\":20}\n{\"v\":\"y\",\"k\":\"a\",\"t\":1,"
+            "\"p\":10}\n{\"v\":\"z\",\"k\":\"a\",\"t\":3,\"p\":30}\n");
+    answers(QUOTES "select list(p order by v) l from s asof left join q on s.k = q.k and "
+                   "s.t >= q.t",
+            "{\"l\":[null,null,null,20,null,10,30]}\n");
+    answers(QUOTES "select list(p order by v) l from s asof left join q on s.k = q.k and "
+                   "s.t > q.t",
+            "{\"l\":[null,null,null,20,null,null,30]}\n");
+    answers(QUOTES "select * from s asof join q using (k, t) order by v",
+            "{\"k\":\"b\",\"t\":9,\"v\":\"w\",\"p\":20}\n{\"k\":\"a\",\"t\":1,\"v\":\"y\","
+            "\"p\":10}\n{\"k\":\"a\",\"t\":4,\"v\":\"z\",\"p\":30}\n");
+}
+
+Test(forms, asof_finds_the_nearest_after)
+{
+    answers(QUOTES "select list(p order by v) l from s asof left join q on s.k = q.k and "
+                   "s.t <= q.t",
+            "{\"l\":[null,null,null,null,10,10,50]}\n");
+    answers(QUOTES "select list(p order by v) l from s asof left join q on q.k = s.k and "
+                   "q.t > s.t",
+            "{\"l\":[null,null,null,null,10,30,50]}\n");
+}
+
+Test(forms, asof_stands_among_other_joins)
+{
+    answers("with q(t,p) as (values (1,10),(3,30)), s(t) as (values (0),(2),(4)), "
+            "r(p,n) as (values (10,'ten'),(30,'thirty')) select s.t, n from s asof join q on "
+            "s.t >= q.t join r on r.p = q.p where q.p < 30",
+            "{\"t\":2,\"n\":\"ten\"}\n");
+    answers("with q(t,p) as (values (1,10),(3,30)), s(t) as (values (0),(2),(4)) "
+            "select count(*) c, sum(p) s from (s asof left join q on s.t >= q.t)",
+            "{\"c\":3,\"s\":40}\n");
+    answers("select asof.x from (values (1)) asof(x)", "{\"x\":1}\n");
+    refused("select 1 from (values (1)) a(x) asof join (values (1)) b(y) on x = y", "needs one of");
+    refused("select 1 from (values (1)) a(x) asof join (values (1)) b(y) on x >= y or x = 3",
+            "_weir_asof");
+    refused("select 1 from (values (1)) a(x) asof join (values (1)) b(y) on x >= y and x + y > 3",
+            "equalities");
+    refused("select 1 from (values (1)) a(x) asof join (values (1)) b(y) on x >= nope", "nope");
+}

@@ -38,6 +38,22 @@ Test(sql, a_condition_that_takes_nulls_keeps_the_outer_join)
     answers("with t(a,b) as (values (1,'x'),(2,'y')) select t.a, y.b from t left join t y "
             "on y.a = t.a - 1 where y.b like '%' order by 1",
             "{\"a\":2,\"b\":\"x\"}\n");
+    answers(TABLES "select t.a, c from t left join u on t.a = u.a where 7 in (c, 7) order by 1, 2",
+            "{\"a\":1,\"c\":100}\n{\"a\":1,\"c\":101}\n{\"a\":2,\"c\":null}\n"
+            "{\"a\":3,\"c\":300}\n{\"a\":null,\"c\":null}\n");
+}
+
+Test(sql, a_compared_aggregate_of_what_belongs_to_the_row)
+{
+    answers(TABLES "select a, b from t where 10 * b < (select max(c) from u where u.a = t.a)",
+            "{\"a\":1,\"b\":10}\n");
+    answers(TABLES "select a from t where coalesce(b, 0) < 2 + (select count(*) from u "
+                   "where u.a = t.a) order by a",
+            "{\"a\":3}\n");
+    answers(TABLES "select a from t where (select sum(c) from u where u.a = t.a) > 1 and "
+                   "exists (select 1 from u where u.a = t.a + 2) order by a",
+            "{\"a\":1}\n");
+    refused(TABLES "select a from t where b > (select c from u where u.a = t.a)", "row");
 }
 
 Test(sql, distinct_on_an_expression)
