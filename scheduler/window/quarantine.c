@@ -444,6 +444,7 @@ static weir_status land_retry(struct retry *retry, const struct weir_ingest_resu
         .self = retry,
         .files = result->files,
         .file_count = result->file_count,
+        .summary = landing->summary,
         .receipt = landing->receipt,
         .schema = retry->table->shape.changed ? &retry->table->shape.schema : NULL};
     enum weir_landing how;

@@ -26,10 +26,16 @@ weir_status weir_windows_plan(const struct weir_window_options *options, json_t 
     WEIR_TRY(table_load(options, &table, reterr));
     json_t *plan = json_pack("{s:s, s:b, s:b}", "table", options->table->name, "exists",
                              table.table != NULL, "schema_changes",
-                             table.table && table.shape.changed);
-    weir_status status = options->table->source->is_kafka
-                             ? kafka_windows_plan(options, &table, plan, reterr)
-                             : file_windows_plan(options, &table, plan, reterr);
+                             table.table && table.shape.changed),
+           *columns = NULL;
+    weir_status status = weir_shape_changes(
+        &table.arena, &table.shape, table.table ? table.table->metadata : NULL, &columns, reterr);
+    if (status == WEIR_OK)
+        json_object_set_new(plan, "columns", columns);
+    if (status == WEIR_OK)
+        status = options->table->source->is_kafka
+                     ? kafka_windows_plan(options, &table, plan, reterr)
+                     : file_windows_plan(options, &table, plan, reterr);
     table_done(&table);
     if (status == WEIR_OK)
         *ret_plan = plan;

@@ -321,6 +321,65 @@ weir_status weir_shape_evolve(struct weir_arena *arena, const struct weir_table_
     return WEIR_OK;
 }
 
+/* One change; from NULL = a new field. */
+static weir_status note_change(struct weir_arena *arena, json_t *changes, const char *path,
+                               const struct weir_type *from, const struct weir_type *to,
+                               struct weir_error *reterr)
+{
+    WEIR_AUTO(weir_buffer) text = {.account = arena->account};
+    WEIR_TRY(weir_buffer_print(&text, reterr, from ? "%s: " : "+ %s ", path));
+    if (from) {
+        WEIR_TRY(weir_type_print(from, &text, reterr));
+        WEIR_TRY(weir_buffer_print(&text, reterr, " -> "));
+    }
+    WEIR_TRY(weir_type_print(to, &text, reterr));
+    if (json_array_append_new(changes, json_stringn((const char *)text.data, text.size)) != 0)
+        return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a schema's changes");
+    return WEIR_OK;
+}
+
+static weir_status list_changes(struct weir_arena *arena, json_t *changes, const char *path,
+                                const struct weir_type *from, const struct weir_type *to,
+                                struct weir_error *reterr)
+{
+    if (to->child_count == 0)
+        return weir_type_equal(from, to, false)
+                   ? WEIR_OK
+                   : note_change(arena, changes, path, from, to, reterr);
+    for (uint32_t i = 0; i < to->child_count; i++) {
+        const struct weir_field *field = &to->children[i], *before = NULL;
+        char *below;
+        for (uint32_t k = 0; k < from->child_count && !before; k++)
+            before = from->children[k].id == field->id ? &from->children[k] : NULL;
+        WEIR_TRY(
+            weir_arena_print(arena, &below, reterr, "%s%s%s", path, *path ? "." : "", field->name));
+        if (before)
+            WEIR_TRY(list_changes(arena, changes, below, &before->type, &field->type, reterr));
+        else
+            WEIR_TRY(note_change(arena, changes, below, NULL, &field->type, reterr));
+    }
+    return WEIR_OK;
+}
+
+weir_status weir_shape_changes(struct weir_arena *arena, const struct weir_shape *shape,
+                               const struct weir_metadata *metadata, json_t **ret_changes,
+                               struct weir_error *reterr)
+{
+    json_t *changes = json_array();
+    if (!changes)
+        return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a schema's changes");
+    weir_status status = shape->changed && metadata
+                             ? list_changes(arena, changes, "",
+                                            &weir_metadata_schema(metadata)->root,
+                                            &shape->schema.root, reterr)
+                             : WEIR_OK;
+    if (status == WEIR_OK)
+        *ret_changes = changes;
+    else
+        json_decref(changes);
+    return status;
+}
+
 weir_status weir_quarantine_schema(struct weir_arena *arena, bool is_kafka,
                                    struct weir_schema *ret_schema, struct weir_error *reterr)
 {

@@ -30,6 +30,11 @@ weir_status weir_shape_evolve(struct weir_arena *arena, const struct weir_table_
                               const struct weir_metadata *metadata, const struct weir_type *found,
                               struct weir_shape *ret_shape,
                               struct weir_error *reterr) WEIR_MUST_CHECK;
+/* What the shape changes in the table's schema: array of texts, "+ path type" and
+ * "path: type -> type"; empty when nothing, or metadata is NULL. New reference. */
+weir_status weir_shape_changes(struct weir_arena *arena, const struct weir_shape *shape,
+                               const struct weir_metadata *metadata, json_t **ret_changes,
+                               struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Schema of a quarantine table (ids from 1). */
 weir_status weir_quarantine_schema(struct weir_arena *arena, bool is_kafka,
                                    struct weir_schema *ret_schema,

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define COLUMNS_TOLD                                                                               \
+    50 /* changes of a schema that a snapshot's summary tells; beyond: the receipt */
+
 weir_status table_refresh(const struct weir_window_options *options, struct table_state *table,
                           struct weir_error *reterr)
 {
@@ -183,6 +186,24 @@ static json_t *named(const struct weir_data_file *files, char (*digests)[33], si
     return array;
 }
 
+/* What this commit changes in the schema, into receipt and summary. */
+static weir_status note_columns(struct landing *landing, struct weir_error *reterr)
+{
+    struct table_state *table = landing->table;
+    json_t *changes;
+    WEIR_TRY(
+        weir_shape_changes(&table->arena, &table->shape, table->table->metadata, &changes, reterr));
+    if (json_array_size(changes) && json_array_size(changes) <= COLUMNS_TOLD) {
+        char *text = weir_json_text(changes);
+        json_object_set_new(landing->summary, "weir.columns", json_string(text));
+        free(text);
+    }
+    if (json_array_size(changes))
+        json_object_set(landing->receipt, "columns", changes);
+    json_decref(changes);
+    return WEIR_OK;
+}
+
 weir_status landing_init(struct landing *landing, const struct weir_window_options *options,
                          struct table_state *table, const struct weir_ingest_result *result,
                          struct weir_error *reterr)
@@ -200,7 +221,7 @@ weir_status landing_init(struct landing *landing, const struct weir_window_optio
         (json_int_t)result->warnings, "reasons", result->reasons, "version", "0.1.0");
     if (!landing->receipt || !landing->summary)
         return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a receipt");
-    return WEIR_OK;
+    return note_columns(landing, reterr);
 }
 
 void landing_done(struct landing *landing)

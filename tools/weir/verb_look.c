@@ -122,9 +122,11 @@ static json_t *history_row(const struct weir_snapshot *snapshot)
     json_object_set_new(row, "operation", json_string(snapshot->operation));
     json_object_set_new(row, "added", summary_number(snapshot, "added-records"));
     json_object_set_new(row, "total", summary_number(snapshot, "total-records"));
-    static const char *const keys[][2] = {
-        {"ranges", "weir.ranges"}, {"run", "weir.run"}, {"receipt", "weir.receipt"}};
-    for (size_t i = 0; i < 3; i++) {
+    static const char *const keys[][2] = {{"ranges", "weir.ranges"},
+                                          {"columns", "weir.columns"},
+                                          {"run", "weir.run"},
+                                          {"receipt", "weir.receipt"}};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         json_t *value = json_object_get(snapshot->summary, keys[i][1]);
         json_object_set(row, keys[i][0], value ? value : json_null());
     }
@@ -151,8 +153,8 @@ weir_status verb_history(struct cli *cli, struct weir_error *reterr)
             id = snapshot.parent_id;
             there = id >= 0;
         }
-        static const char *const columns[] = {"snapshot", "time",   "kind", "operation", "added",
-                                              "total",    "ranges", "run",  NULL};
+        static const char *const columns[] = {"snapshot", "time",   "kind",    "operation", "added",
+                                              "total",    "ranges", "columns", "run",       NULL};
         status = cli_rows(cli, rows, columns, reterr);
         json_decref(rows);
         weir_table_free(table);

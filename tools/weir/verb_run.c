@@ -279,6 +279,25 @@ static weir_status plan_rows(struct cli *cli, struct weir_lake *lake,
     return plan_models(cli, lake, pipeline, rows, reterr);
 }
 
+/* What a run would do to the table itself. */
+static void plan_change(const json_t *plan, char *ret_text, size_t size)
+{
+    size_t at, used = 0;
+    json_t *column;
+    snprintf(ret_text, size, "%s",
+             json_is_true(json_object_get(plan, "exists")) ? "" : "create table");
+    json_array_foreach(json_object_get(plan, "columns"), at, column)
+    {
+        int more = snprintf(ret_text + used, size - used, "%s%s", at ? ", " : "",
+                            json_string_value(column));
+        if (more < 0 || (size_t)more >= size - used) {
+            snprintf(ret_text + used, size - used, "%s", used + 6 < size ? ", ..." : "");
+            return;
+        }
+        used += (size_t)more;
+    }
+}
+
 static weir_status print_plans(struct cli *cli, const json_t *plans, struct weir_error *reterr)
 {
     if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_NDJSON)
@@ -292,9 +311,8 @@ static weir_status print_plans(struct cli *cli, const json_t *plans, struct weir
             model_rows(rows, plan);
             continue;
         }
-        const char *change = !json_is_true(json_object_get(plan, "exists")) ? "create table"
-                             : json_is_true(json_object_get(plan, "schema_changes")) ? "new columns"
-                                                                                     : "";
+        char change[400];
+        plan_change(plan, change, sizeof change);
         json_array_foreach(json_object_get(plan, "partitions"), p, partition)
         {
             json_t *row = json_copy(partition);
