@@ -192,12 +192,12 @@ static bool distinct_from(const struct rewriter *rewriter, size_t at)
 #define DEPTH_MAX 4096
 
 /* FROM counts where a SELECT stands at the same depth of brackets (not in EXTRACT(x FROM y)); a
- * comma is FROM's until the next clause begins. */
+ * comma is FROM's until the next clause begins, behind an ON too. */
 static weir_status walk(struct rewriter *rewriter, struct weir_error *reterr)
 {
-    static const char *const clauses[] = {"where", "group",     "having", "order",  "limit",
-                                          "union", "intersect", "except", "window", "on",
-                                          "using", "offset",    "fetch"};
+    static const char *const clauses[] = {"where",  "group",  "having",    "order",
+                                          "limit",  "union",  "intersect", "except",
+                                          "window", "offset", "fetch"};
     static bool none[2];
     bool(*seen)[2], (*state)[2] = &none; /* by depth: SELECT seen, inside FROM */
     size_t depth = 0;
@@ -208,10 +208,10 @@ static weir_status walk(struct rewriter *rewriter, struct weir_error *reterr)
         bool table = (*state)[0] &&
                      ((rewrite_is_word(rewriter, at, "from") && !distinct_from(rewriter, at)) ||
                       rewrite_is_word(rewriter, at, "join") || (first == ',' && (*state)[1]));
-        if (first == '(' && depth < DEPTH_MAX) {
+        if ((first == '(' || first == '[') && depth < DEPTH_MAX) {
             depth++;
             seen[depth][0] = seen[depth][1] = false;
-        } else if (first == ')' && depth) {
+        } else if ((first == ')' || first == ']') && depth) {
             depth--;
         } else if (rewrite_is_word(rewriter, at, "select")) {
             (*state)[0] = true;

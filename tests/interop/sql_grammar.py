@@ -34,7 +34,7 @@ class Relation:
     """What FROM makes: columns, those that together tell rows apart (None: none do), and at most how many rows."""
 
     def __init__(self, columns, key, rows):
-        self.columns, self.key, self.rows = columns, key, rows
+        self.columns, self.key, self.rows, self.comma = columns, key, rows, False  # comma: a join behind it would not see all
 
 
 class Table:
@@ -570,10 +570,11 @@ class Grammar:
         both = Relation(left.columns + right.columns, key, product)
         wide = product > 30000
         if kind in ("CROSS JOIN", ","):
-            if any(c.sql == "k" for c in left.columns):
+            if any(c.sql == "k" for c in left.columns) or left.comma and kind != ",":
                 return None
+            both.comma = kind == ","
             return None if product > 5000 else (f"{text} {kind} {right_text}".replace(" ,", ","), both)
-        if any(c.sql == "k" for c in left.columns):
+        if any(c.sql == "k" for c in left.columns) or left.comma:
             return None  # of USING: another k would make it ambiguous
         condition = self.equal(left, right, unique=wide)
         if not condition and (wide or kind == "FULL JOIN"):

@@ -316,7 +316,7 @@ def run_world(program, seed, count, keep=None, verbose=False):
         weir = weirs[number % 2]
         result, ours, theirs = judge(weir, duck, sql, ordered)
         if verbose:
-            print(result, "|", sql, flush=True)
+            print(result, *[x for x in (ours, theirs) if isinstance(x, str)], "|", sql, flush=True)
         if result in ("same", "refused"):
             tally[result] += 1
             if result == "same":
