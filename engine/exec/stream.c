@@ -302,8 +302,9 @@ static weir_status values_next(struct exec_reader *opaque, struct weir_arena *ar
     if (reader->at == operator->value_row_count)
         return WEIR_OK;
     WEIR_TRY(weir_arena_zero(arena, width + 1, sizeof *made.columns, &made.columns, reterr));
-    WEIR_TRY(exec_evaluate(reader->source->exec, operator->values + reader->at * width, width,
-                           &nothing, arena, made.columns, reterr));
+    struct weir_node *const *row = width ? operator->values + reader->at * width : NULL;
+    WEIR_TRY(
+        exec_evaluate(reader->source->exec, row, width, &nothing, arena, made.columns, reterr));
     reader->at++;
     *ret_batch = made;
     return WEIR_OK;

@@ -48,7 +48,7 @@ static weir_status decode_all(struct rows *rows, struct weir_json_decoder *decod
                               const struct weir_buffer *lines, struct weir_error *reterr)
 {
     struct weir_bytes *records;
-    const uint8_t *at = lines->data, *end = at + lines->size;
+    const uint8_t *at = lines->data, *end = lines->size ? at + lines->size : at;
     size_t count = 0;
     for (size_t i = 0; i < lines->size; i++)
         count += lines->data[i] == '\n';
