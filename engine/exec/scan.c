@@ -59,6 +59,13 @@ static weir_status scan_select(void *self, const struct weir_batch *batch, struc
         }
     }
     WEIR_TRY(by_runtime(scan, batch, arena, &selection, reterr));
+    if (!selection.rows) { /* all of them, which a source must be told one by one */
+        uint32_t *rows;
+        WEIR_TRY(weir_arena_alloc(arena, ((size_t)batch->count + 1) * sizeof *rows, &rows, reterr));
+        for (uint32_t i = 0; i < selection.count; i++)
+            rows[i] = i;
+        selection.rows = rows;
+    }
     *ret_selection = selection;
     return WEIR_OK;
 }
