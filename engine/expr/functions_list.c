@@ -415,6 +415,15 @@ static int64_t find(const struct list_lane *list, uint32_t row, const struct wei
     return 0;
 }
 
+/* PostgreSQL's positions tell nulls apart from nothing: a null is found where a null is. */
+static int64_t find_null(const struct list_lane *list, uint32_t row)
+{
+    for (int32_t e = list->offsets[row]; e < list->offsets[row + 1]; e++)
+        if (!weir_vector_valid(list->child, (size_t)e))
+            return e - list->offsets[row] + 1;
+    return 0;
+}
+
 static weir_status evaluate_find(struct weir_evaluation *evaluation, const struct weir_node *call,
                                  const struct weir_vector *arguments, struct weir_vector *ret,
                                  struct weir_error *reterr)
@@ -424,9 +433,14 @@ static weir_status evaluate_find(struct weir_evaluation *evaluation, const struc
     bool position = call->type.id == WEIR_LONG, own = false;
     WEIR_TRY(weir_result_flat(evaluation, &call->type, ret, reterr));
     for (uint32_t i = 0; i < evaluation->count; i++) {
+        bool there = weir_lane_valid(&list.lane, i);
         if (!valid_at(ret, i))
             continue;
-        int64_t place = find(&list, weir_lane(&list.lane, i), &arguments[1], &value, i);
+        int64_t place = 0;
+        if (there)
+            place = weir_lane_valid(&value, i)
+                        ? find(&list, weir_lane(&list.lane, i), &arguments[1], &value, i)
+                        : find_null(&list, weir_lane(&list.lane, i));
         if (!position) {
             if (place)
                 weir_bit_set(ret->values, i);
@@ -562,6 +576,11 @@ static weir_status evaluate_sum(struct weir_evaluation *evaluation, const struct
         name, "lists", signature, doc, WEIR_FUNCTION_STRICT, least, most, bind, evaluate, NULL     \
     }
 #define ONE(name, doc, bind, evaluate) LIST(name, name "(list)", doc, 1, 1, bind, evaluate)
+#define PLACE(name)                                                                                \
+    {                                                                                              \
+        name, "lists", name "(list, x)", "place of x, from 1; null = nowhere", 0, 2, 2, bind_find, \
+            evaluate_find, NULL                                                                    \
+    }
 
 const struct weir_function functions_list[] = {
     ONE("len", "number of elements, or of characters", bind_length, evaluate_length),
@@ -593,12 +612,9 @@ const struct weir_function functions_list[] = {
          evaluate_find),
     LIST("array_has", "array_has(list, x)", "whether x is an element", 2, 2, bind_find,
          evaluate_find),
-    LIST("list_position", "list_position(list, x)", "place of x, from 1; null = nowhere", 2, 2,
-         bind_find, evaluate_find),
-    LIST("array_position", "array_position(list, x)", "place of x, from 1; null = nowhere", 2, 2,
-         bind_find, evaluate_find),
-    LIST("list_indexof", "list_indexof(list, x)", "place of x, from 1; null = nowhere", 2, 2,
-         bind_find, evaluate_find),
+    PLACE("list_position"),
+    PLACE("array_position"),
+    PLACE("list_indexof"),
     LIST("list_has_any", "list_has_any(a, b)", "whether they share an element", 2, 2, bind_has,
          evaluate_has),
     LIST("array_has_any", "array_has_any(a, b)", "whether they share an element", 2, 2, bind_has,

@@ -174,7 +174,10 @@ static weir_status assign_conditions(struct tree *tree, struct nodes *ret_above,
 static weir_status place_semis(struct tree *tree, struct weir_error *reterr)
 {
     struct sql *sql = tree->sql;
-    uint32_t kept = 0;
+    struct logical **kept; /* in the order they are applied in: innermost first */
+    uint32_t kept_count = 0;
+    WEIR_TRY(
+        weir_arena_zero(sql->arena, tree->semi_count + 1, sizeof(struct logical *), &kept, reterr));
     for (uint32_t s = tree->semi_count; s-- > 0;) { /* the innermost were met last */
         struct logical *semi = tree->semis[s];
         uint64_t used = 0;
@@ -198,12 +201,11 @@ static weir_status place_semis(struct tree *tree, struct weir_error *reterr)
             semi->children[0] = relation->plan;
             relation->plan = semi;
         } else {
-            tree->semis[kept++] = semi; /* order turned round: applied innermost first */
-            if (kept - 1 > s)
-                return weir_fail(reterr, WEIR_INTERNAL, "semi joins out of order");
+            kept[kept_count++] = semi;
         }
     }
-    tree->semi_count = kept;
+    tree->semis = kept;
+    tree->semi_count = kept_count;
     return WEIR_OK;
 }
 

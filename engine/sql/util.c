@@ -203,7 +203,8 @@ weir_status logical_output(struct sql *sql, const struct logical *plan, struct n
         if (i == 0 || plan->kind != LOGICAL_JOIN || !passes_left_only(plan))
             WEIR_TRY(logical_output(sql, plan->children[i], ret, reterr));
     for (uint32_t i = 0; i < plan->columns.count; i++)
-        WEIR_TRY(numbers_add(sql, ret, plan->columns.items[i], reterr));
+        if (plan->kind != LOGICAL_SHARED || !numbers_have(ret, plan->columns.items[i]))
+            WEIR_TRY(numbers_add(sql, ret, plan->columns.items[i], reterr)); /* once */
     return WEIR_OK;
 }
 

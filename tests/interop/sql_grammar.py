@@ -74,7 +74,7 @@ def values(r, type, count):
     flavour = r.choice([3, 20, 1000])
     big = type in ("int", "long") and r.random() < 0.12
     if type == "dec":
-        precision, scale = r.choice([(5, 0), (7, 2), (9, 2), (12, 3), (18, 1), (20, 3), (38, 2)])
+        precision, scale = r.choice([(5, 0), (7, 2), (9, 2), (12, 3), (18, 1), (20, 3), (30, 2)])
         pool = lambda: Decimal(r.randint(-min(flavour * 100, 10**precision - 1), min(flavour * 100, 10**precision - 1))).scaleb(-scale)
         arrow = pa.decimal128(precision, scale)
     else:
@@ -488,11 +488,12 @@ class Grammar:
         """Conditions that tie the subquery to the query around."""
         types = [c.type for c in inner if c.type in SCALARS]
         out = []
-        for _ in range(self.r.choice([0, 1, 1, 2])):
+        count = self.r.choice([0, 1, 1, 2])
+        for _ in range(count):
             type = self.r.choice(types)
             around = self.pick([c for c in scope if c.plain], type)
-            if around:
-                out.append(f"{self.pick(inner, type)} {self.r.choice(['=', '=', '=', '<', '<>'])} {around}")
+            if around:  # DuckDB 1.5 finds nothing by <> beside another condition
+                out.append(f"{self.pick(inner, type)} {self.r.choice(['=', '=', '=', '<', '<>' if count == 1 else '>'])} {around}")
         if self.maybe(0.4) or not out:
             out.append(self.expr("bool", inner, 1))
         return " AND ".join(out)
