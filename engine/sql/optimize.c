@@ -220,31 +220,63 @@ static weir_status push_union(struct sql *sql, struct logical *plan, const struc
     return WEIR_OK;
 }
 
-/* True if the condition cannot hold for a row whose columns of `of` are all null. */
-static bool rejects_null(const struct weir_node *node, const struct columns *of)
+/* True if the value is null for a row whose columns of `of` are all null. */
+static bool null_with(const struct weir_node *node, const struct columns *of)
 {
-    if (node->kind == WEIR_NODE_IS_NULL)
-        return node->negated && node->arguments[0]->kind == WEIR_NODE_COLUMN &&
-               columns_have(of, node->arguments[0]->index);
-    bool three = (node->kind == WEIR_NODE_COMPARE && node->compare < WEIR_DISTINCT) ||
-                 (node->kind == WEIR_NODE_IN) ||
-                 (node->kind == WEIR_NODE_CALL && node->function->name[0] == '~' &&
-                  (node->function->flags & WEIR_FUNCTION_STRICT));
-    for (uint32_t i = 0; three && i < node->argument_count; i++) {
-        const struct weir_node *side = node->arguments[i];
-        while (side->kind == WEIR_NODE_CAST || side->kind == WEIR_NODE_FIELD ||
-               (side->kind == WEIR_NODE_CALL && side->function->name[1] == 0 &&
-                (side->function->flags & WEIR_FUNCTION_STRICT)))
-            side = side->arguments[0];
-        if (side->kind == WEIR_NODE_COLUMN && columns_have(of, side->index))
+    bool strict = node->kind == WEIR_NODE_CAST || node->kind == WEIR_NODE_FIELD ||
+                  (node->kind == WEIR_NODE_CALL && (node->function->flags & WEIR_FUNCTION_STRICT));
+    if (node->kind == WEIR_NODE_COLUMN)
+        return columns_have(of, node->index);
+    for (uint32_t i = 0; strict && i < node->argument_count; i++)
+        if (null_with(node->arguments[i], of))
             return true;
-    }
     return false;
 }
 
-/* LEFT whose right side must not be null after all is INNER; FULL and RIGHT likewise. */
-static void strengthen(struct sql *sql, struct logical *plan, const struct nodes *conditions,
-                       const struct columns sides[2], struct weir_error *reterr)
+/* True if the condition cannot hold for such a row. */
+static bool rejects_null(const struct weir_node *node, const struct columns *of)
+{
+    if (node->kind == WEIR_NODE_IS_NULL)
+        return node->negated && null_with(node->arguments[0], of);
+    if (node->kind == WEIR_NODE_IN) /* what is looked for: a null in the list may not matter */
+        return null_with(node->arguments[0], of);
+    if (node->kind == WEIR_NODE_COMPARE)
+        return node->compare < WEIR_DISTINCT &&
+               (null_with(node->arguments[0], of) || null_with(node->arguments[1], of));
+    return node->kind == WEIR_NODE_CALL && null_with(node, of);
+}
+
+/* True if one row of the join's left side finds at most one on the right: a grouping whose keys all
+ * are equal to something of the left. */
+static bool finds_one(const struct logical *join)
+{
+    const struct logical *right = join->children[1];
+    uint32_t equal = 0;
+    while (right->kind == LOGICAL_PROJECT || right->kind == LOGICAL_FILTER)
+        right = right->children[0];
+    if (right->kind != LOGICAL_AGGREGATE || right->set_count || !right->expressions.count)
+        return false;
+    for (uint32_t key = 0; key < right->expressions.count; key++)
+        for (uint32_t i = 0; i < join->conditions.count; i++) {
+            const struct weir_node *node = join->conditions.items[i];
+            if (!is_equality(node) || node->compare != WEIR_EQ)
+                continue;
+            const struct weir_node *const *sides = (const struct weir_node *const *)node->arguments;
+            uint32_t column = right->columns.items[key];
+            if ((sides[0]->kind == WEIR_NODE_COLUMN && sides[0]->index == column) ||
+                (sides[1]->kind == WEIR_NODE_COLUMN && sides[1]->index == column)) {
+                equal++;
+                break;
+            }
+        }
+    return equal == right->expressions.count;
+}
+
+/* LEFT whose right side must not be null after all is INNER; FULL and RIGHT likewise. So is SINGLE
+ * where a second partner cannot be: an aggregate of what belongs to the row then is made for the
+ * rows that are looked at alone, as joins filter each other's scans. */
+static void strengthen(struct logical *plan, const struct nodes *conditions,
+                       const struct columns sides[2])
 {
     bool left = false, right = false;
     for (uint32_t i = 0; i < conditions->count; i++) {
@@ -252,6 +284,8 @@ static void strengthen(struct sql *sql, struct logical *plan, const struct nodes
         right = right || rejects_null(conditions->items[i], &sides[1]);
     }
     if (plan->join == WEIR_JOIN_LEFT && right)
+        plan->join = WEIR_JOIN_INNER;
+    else if (plan->join == WEIR_JOIN_SINGLE && right && finds_one(plan))
         plan->join = WEIR_JOIN_INNER;
     else if (plan->join == WEIR_JOIN_RIGHT && left)
         plan->join = WEIR_JOIN_INNER;
@@ -271,7 +305,7 @@ static weir_status push_join(struct sql *sql, struct logical **at, const struct 
     struct nodes below[2] = {0}, above = {0}, rest = {0}, own = {0};
     for (int i = 0; i < 2; i++)
         WEIR_TRY(columns_of_output(sql, plan->children[i], &sides[i], reterr));
-    strengthen(sql, plan, conditions, sides, reterr);
+    strengthen(plan, conditions, sides);
     enum weir_join_kind kind = plan->join;
     if (kind == WEIR_JOIN_INNER || kind == WEIR_JOIN_SEMI || kind == WEIR_JOIN_ANTI)
         return order_joins(sql, at, conditions, reterr);
