@@ -66,6 +66,17 @@ static weir_status compare_rows(struct weir_binder *binder, struct weir_node *a,
     return WEIR_OK;
 }
 
+static weir_status negate(struct weir_binder *binder, struct weir_node *node,
+                          struct weir_node **ret, struct weir_error *reterr)
+{
+    struct weir_node * not ;
+    WEIR_TRY(weir_node_new(binder->arena, WEIR_NODE_NOT, 1, node->location, &not, reterr));
+    not ->type = (struct weir_type){.id = WEIR_BOOLEAN};
+    not ->arguments[0] = node;
+    *ret = not ;
+    return WEIR_OK;
+}
+
 static weir_status bind_operator(struct weir_binder *binder, const PgQuery__AExpr *expr,
                                  struct weir_node **ret, struct weir_error *reterr)
 {
@@ -77,9 +88,11 @@ static weir_status bind_operator(struct weir_binder *binder, const PgQuery__AExp
         WEIR_TRY(weir_bind(binder, expr->lexpr, &arguments[count++], reterr));
     WEIR_TRY(weir_bind(binder, expr->rexpr, &arguments[count++], reterr));
     if (count == 2 && comparison(name, &how)) {
-        if (how == WEIR_EQ && arguments[0]->kind == WEIR_NODE_STRUCT &&
-            arguments[1]->kind == WEIR_NODE_STRUCT)
-            return compare_rows(binder, arguments[0], arguments[1], expr->location, ret, reterr);
+        if ((how == WEIR_EQ || how == WEIR_NE) && arguments[0]->kind == WEIR_NODE_STRUCT &&
+            arguments[1]->kind == WEIR_NODE_STRUCT) {
+            WEIR_TRY(compare_rows(binder, arguments[0], arguments[1], expr->location, ret, reterr));
+            return how == WEIR_EQ ? WEIR_OK : negate(binder, *ret, ret, reterr);
+        }
         return compare(binder, how, arguments[0], arguments[1], expr->location, ret, reterr);
     }
     if (count == 1 && strcmp(name, "+") == 0) {
@@ -89,17 +102,6 @@ static weir_status bind_operator(struct weir_binder *binder, const PgQuery__AExp
     if (!weir_function_find(name))
         return weir_bind_wrong(binder, expr->location, reterr, "there is no operator %s", name);
     return bind_call(binder, name, arguments, count, expr->location, ret, reterr);
-}
-
-static weir_status negate(struct weir_binder *binder, struct weir_node *node,
-                          struct weir_node **ret, struct weir_error *reterr)
-{
-    struct weir_node * not ;
-    WEIR_TRY(weir_node_new(binder->arena, WEIR_NODE_NOT, 1, node->location, &not, reterr));
-    not ->type = (struct weir_type){.id = WEIR_BOOLEAN};
-    not ->arguments[0] = node;
-    *ret = not ;
-    return WEIR_OK;
 }
 
 /* IN over constants is one look into a set; anything else is a row of comparisons. */
@@ -162,6 +164,30 @@ static weir_status bind_in(struct weir_binder *binder, const PgQuery__AExpr *exp
     return WEIR_OK;
 }
 
+/* Whether x is in the list, with nulls as IN has them: what is not found is not known to be missing
+ * where a null is. */
+static weir_status any_of(struct weir_binder *binder, struct weir_node *list, struct weir_node *x,
+                          int location, struct weir_node **ret, struct weir_error *reterr)
+{
+    static const struct weir_type boolean = {.id = WEIR_BOOLEAN};
+    struct weir_node *arguments[2] = {list, x}, *either, *known, *count, *valid;
+    WEIR_TRY(weir_node_new(binder->arena, WEIR_NODE_OR, 2, location, &either, reterr));
+    WEIR_TRY(weir_node_new(binder->arena, WEIR_NODE_CASE, 3, location, &known, reterr));
+    either->type = known->type = boolean;
+    WEIR_TRY(
+        bind_call(binder, "list_contains", arguments, 2, location, &either->arguments[0], reterr));
+    arguments[0] = list;
+    WEIR_TRY(bind_call(binder, "len", arguments, 1, location, &count, reterr));
+    arguments[0] = list;
+    WEIR_TRY(bind_call(binder, "list_count", arguments, 1, location, &valid, reterr));
+    WEIR_TRY(compare(binder, WEIR_NE, count, valid, location, &known->arguments[0], reterr));
+    WEIR_TRY(weir_node_null(binder->arena, &boolean, &known->arguments[1], reterr));
+    WEIR_TRY(weir_node_boolean(binder->arena, false, &known->arguments[2], reterr));
+    either->arguments[1] = known;
+    *ret = either;
+    return WEIR_OK;
+}
+
 /* x = ANY (list), x <> ALL (list) */
 static weir_status bind_any(struct weir_binder *binder, const PgQuery__AExpr *expr, bool all,
                             struct weir_node **ret, struct weir_error *reterr)
@@ -172,7 +198,7 @@ static weir_status bind_any(struct weir_binder *binder, const PgQuery__AExpr *ex
                                "of lists there are = ANY and <> ALL; use list_filter for others");
     WEIR_TRY(weir_bind(binder, expr->rexpr, &arguments[0], reterr));
     WEIR_TRY(weir_bind(binder, expr->lexpr, &arguments[1], reterr));
-    WEIR_TRY(bind_call(binder, "list_contains", arguments, 2, expr->location, &node, reterr));
+    WEIR_TRY(any_of(binder, arguments[0], arguments[1], expr->location, &node, reterr));
     if (all)
         return negate(binder, node, ret, reterr);
     *ret = node;

@@ -151,6 +151,25 @@ static const char *interval_unit(const PgQuery__TypeName *type)
                              : NULL;
 }
 
+/* varchar(n) holds n characters: a cast cuts what is longer. */
+static weir_status cut_text(struct weir_binder *binder, const PgQuery__TypeName *type,
+                            struct weir_node **node, struct weir_error *reterr)
+{
+    const PgQuery__Node *size = type->n_typmods ? type->typmods[0] : NULL;
+    struct weir_node *arguments[2] = {*node};
+    if ((*node)->type.id != WEIR_STRING || !size ||
+        size->node_case != PG_QUERY__NODE__NODE_A_CONST ||
+        size->a_const->val_case != PG_QUERY__A__CONST__VAL_IVAL)
+        return WEIR_OK;
+    int count = size->a_const->ival->ival;
+    if (count < 1)
+        return weir_bind_wrong(binder, type->location, reterr, "a text of %d characters", count);
+    WEIR_TRY(weir_node_int(binder->arena, count, &arguments[1], reterr));
+    return weir_bind_at(
+        binder, type->location,
+        weir_node_call(binder->arena, "left", arguments, 2, type->location, node, reterr));
+}
+
 weir_status bind_cast(struct weir_binder *binder, const PgQuery__TypeCast *cast,
                       struct weir_node **ret, struct weir_error *reterr)
 {
@@ -175,7 +194,7 @@ weir_status bind_cast(struct weir_binder *binder, const PgQuery__TypeCast *cast,
                           weir_node_cast(binder->arena, node, &type, false, false, ret, reterr)));
     if ((*ret)->location < 0)
         (*ret)->location = location;
-    return WEIR_OK;
+    return cut_text(binder, cast->type_name, ret, reterr);
 }
 
 /* ---- conditions ---- */

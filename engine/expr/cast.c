@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -364,11 +365,35 @@ static bool text_decimal(const char *text, size_t size, const struct weir_type *
     return text_real(text, size, &real) && fabs(real) < 1e38 && double_to_decimal(real, type, ret);
 }
 
+/* 2026-1-2 with its zeros, as PostgreSQL reads it too. */
+static bool date_filled(const char *text, size_t size, char ret_full[16])
+{
+    char copy[10], rest;
+    unsigned year, month, day;
+    if (size < 8)
+        return false;
+    memcpy(copy, text, size);
+    copy[size] = 0;
+    if (strspn(copy, "0123456789") != 4 || strspn(copy, "0123456789-") != size ||
+        sscanf(copy, "%4u-%2u-%2u%c", &year, &month, &day, &rest) != 3)
+        return false;
+    snprintf(ret_full, 16, "%04u-%02u-%02u", year, month, day);
+    return true;
+}
+
 static bool text_moment(const char *text, size_t size, enum weir_type_id id, int64_t *ret)
 {
+    char full[16];
     int32_t days;
+    if (id == WEIR_TIME && size == 5) { /* 10:00 */
+        memcpy(full, text, 5);
+        memcpy(full + 5, ":00", 3);
+        return weir_text_time(full, 8, ret);
+    }
     if (id == WEIR_TIME)
         return weir_text_time(text, size, ret);
+    if (id == WEIR_DATE && size < 10 && date_filled(text, size, full))
+        return text_moment(full, 10, id, ret);
     if (id == WEIR_DATE) {
         if (weir_text_date(text, size, &days)) {
             *ret = days;
@@ -487,6 +512,18 @@ static weir_status lost_row(const struct cast *cast, uint32_t row, struct weir_e
     return WEIR_OK;
 }
 
+/* Days as microseconds; false where one is too far away, or what lies under a null seems so: then
+ * each row is looked at. */
+static bool whole_days(const int32_t *days, uint32_t count, int64_t *out)
+{
+    bool far = false;
+    for (uint32_t i = 0; i < count; i++) {
+        out[i] = (int64_t)((uint64_t)days[i] * (uint64_t)DAY);
+        far |= days[i] > INT64_MAX / DAY || days[i] < INT64_MIN / DAY;
+    }
+    return !far;
+}
+
 /* The pairs that scans and arithmetic live on; false: not one of them. */
 static bool quick(const struct cast *cast, const struct weir_vector *from)
 {
@@ -507,8 +544,7 @@ static bool quick(const struct cast *cast, const struct weir_vector *from)
         for (uint32_t i = 0; i < count; i++)
             ((double *)out)[i] = ((const float *)values)[i];
     else if (a == WEIR_DATE && b != WEIR_DATE && b != WEIR_STRING)
-        for (uint32_t i = 0; i < count; i++)
-            ((int64_t *)out)[i] = ((const int32_t *)values)[i] * DAY;
+        return whole_days(values, count, out);
     else if (a == WEIR_DECIMAL && b == WEIR_DECIMAL && cast->to->scale == cast->from->scale &&
              cast->to->precision >= cast->from->precision)
         memcpy(out, values, (size_t)count * 16);

@@ -321,6 +321,13 @@ static weir_status evaluate_sort(struct weir_evaluation *evaluation, const struc
         struct order order = {list.child, reversed, false};
         for (int32_t e = from; valid_at(ret, i) && e < to; e++)
             pick(&picked, 0, (uint32_t)(sort ? e : from + to - 1 - e));
+        if (valid_at(ret, i) &&
+            ((way.flat && !word_is(&way, i, "asc") && !word_is(&way, i, "desc")) ||
+             (nulls.flat && !word_is(&nulls, i, "nulls first") &&
+              !word_is(&nulls, i, "nulls last"))))
+            WEIR_TRY(weir_evaluation_fail(evaluation, call, i, reterr,
+                                          "%s: the words are asc, desc, nulls first, nulls last",
+                                          name));
         if (way.flat && valid_at(ret, i))
             order.descending = word_is(&way, i, "desc") != reversed;
         if (nulls.flat && valid_at(ret, i))
@@ -433,14 +440,15 @@ static weir_status bind_range(struct weir_arena *arena, struct weir_node *call,
     return list_type(arena, &type, &call->type, reterr);
 }
 
-/* The moment n steps after the first; months end where the shorter one does. */
-static int64_t step_of(int64_t from, const struct weir_interval *by, int64_t n)
+/* One step on from a moment, as PostgreSQL counts: from the one before, whose day may be the last
+ * of a shorter month. false: beyond all times. */
+static bool step_on(int64_t *at, const struct weir_interval *by)
 {
-    int64_t days = from / DAY - (from % DAY < 0), rest = from - days * DAY, year;
+    int64_t days = *at / DAY - (*at % DAY < 0), rest = *at - days * DAY, year;
     unsigned month, day;
     if (by->months) {
         weir_days_to_civil(days, &year, &month, &day);
-        int64_t months = year * 12 + (int64_t)month - 1 + by->months * n;
+        int64_t months = year * 12 + (int64_t)month - 1 + by->months;
         year = months / 12 - (months % 12 < 0);
         month = (unsigned)(months - year * 12) + 1;
         int64_t first = weir_days_from_civil(year, month, 1),
@@ -448,7 +456,8 @@ static int64_t step_of(int64_t from, const struct weir_interval *by, int64_t n)
                                             month == 12 ? 1 : month + 1, 1);
         days = first + (day - 1 < next - first ? day - 1 : next - first - 1);
     }
-    return (days + by->days * n) * DAY + rest + by->micros * n;
+    return !__builtin_mul_overflow(days + by->days, DAY, at) &&
+           !__builtin_add_overflow(*at, rest, at) && !__builtin_add_overflow(*at, by->micros, at);
 }
 
 /* Steps are put into out where that is not NULL; *ret_count how many there are. false: too many. */
@@ -464,9 +473,7 @@ static bool steps(int64_t from, int64_t to, int64_t by, const struct weir_interv
             return false;
         if (out)
             out[count] = at;
-        if (interval)
-            at = step_of(from, interval, (int64_t)count + 1);
-        else if (__builtin_add_overflow(at, by, &at)) {
+        if (interval ? !step_on(&at, interval) : __builtin_add_overflow(at, by, &at)) {
             count++;
             break;
         }

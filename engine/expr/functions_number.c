@@ -40,7 +40,7 @@ static const struct real_function {
     {"ceil", ceil, NULL},
     {"ceiling", ceil, NULL},
     {"floor", floor, NULL},
-    {"round", round, NULL},
+    {"round", rint, NULL}, /* half to even, as PostgreSQL has it */
     {"trunc", trunc, NULL},
     {"sign", sign_of, NULL},
     {"sqrt", sqrt, NULL},
