@@ -63,8 +63,8 @@ static bool take_max_boolean(uint8_t *state, const void *values, uint32_t at)
 
 static bool kept_in_state(const struct weir_type *type)
 {
-    return type->id == WEIR_BOOLEAN ||
-           (weir_type_width(type) > 0 && type->id != WEIR_FIXED && type->id != WEIR_UUID);
+    return type->id == WEIR_BOOLEAN || (weir_type_width(type) > 0 && type->id != WEIR_FIXED &&
+                                        type->id != WEIR_UUID && type->id != WEIR_INTERVAL);
 }
 
 static void update_min(enum weir_type_id id, const struct fold *fold)

@@ -57,6 +57,18 @@ static uint8_t *put_decimal(uint8_t *to, const void *from)
     return put64(to, half[0]);
 }
 
+/* By its length, a month as 30 days, as weir_value_order has it: '1 month' and '30 days' are equal.
+ */
+static uint8_t *put_interval(uint8_t *to, const void *from)
+{
+    int32_t parts[2]; /* months, days */
+    int64_t micros;
+    memcpy(parts, from, sizeof parts);
+    memcpy(&micros, (const uint8_t *)from + sizeof parts, sizeof micros);
+    weir_int128 length = ((weir_int128)parts[0] * 30 + parts[1]) * 86400000000LL + micros;
+    return put_decimal(to, &length);
+}
+
 static uint8_t *put_bytes(uint8_t *to, const uint8_t *data, size_t size)
 {
     while (size) {
@@ -148,6 +160,7 @@ static uint8_t *put_value(uint8_t *to, const struct weir_vector *flat, uint32_t 
     case WEIR_FLOAT: return put32(to, order_of_float(((const float *)flat->values)[at]));
     case WEIR_DOUBLE: return put64(to, order_of_double(((const double *)flat->values)[at]));
     case WEIR_DECIMAL: return put_decimal(to, values + at * width);
+    case WEIR_INTERVAL: return put_interval(to, values + at * width);
     case WEIR_STRING:
     case WEIR_BINARY:
         return put_bytes(to, values + flat->offsets[at],
