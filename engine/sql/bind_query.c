@@ -312,9 +312,13 @@ static weir_status project(struct query *query, const struct targets *targets,
             if (extra && distinct)
                 return weir_bind_wrong(&sql->binder, value->location, reterr,
                                        "with DISTINCT, ORDER BY takes what is in the list");
-            if (value->kind != WEIR_NODE_COLUMN)
+            if (value->kind != WEIR_NODE_COLUMN) {
                 WEIR_TRY(sql_column_new(sql, extra ? "sort" : targets->names[i], &value->type,
                                         &column, reterr));
+                sql->columns[column].null = value->kind == WEIR_NODE_CONSTANT &&
+                                            value->type.id == WEIR_STRING &&
+                                            !weir_vector_valid(&value->value, 0);
+            }
             WEIR_TRY(nodes_add(sql, &node->expressions, value, reterr));
             WEIR_TRY(numbers_add(sql, &node->columns, column, reterr));
         }
@@ -558,7 +562,10 @@ static weir_status side_columns(struct sql *sql, struct logical **plan, struct n
     for (uint32_t i = 0; i < columns->count; i++) {
         struct weir_node *node;
         uint32_t column = columns->items[i];
-        WEIR_TRY(sql_column_node(sql, column, -1, &node, reterr));
+        if (sql->columns[column].null && types[i].id != WEIR_STRING)
+            WEIR_TRY(weir_node_null(sql->arena, &types[i], &node, reterr));
+        else
+            WEIR_TRY(sql_column_node(sql, column, -1, &node, reterr));
         WEIR_TRY(weir_node_cast(sql->arena, node, &types[i], true, false, &node, reterr));
         if (node->kind != WEIR_NODE_COLUMN) {
             WEIR_TRY(sql_column_new(sql, sql->columns[column].name, &types[i], &column, reterr));
@@ -584,6 +591,8 @@ static weir_status common_types(struct sql *sql, const struct numbers sides[2],
         struct weir_node *a, *b;
         WEIR_TRY(sql_column_node(sql, sides[0].items[i], -1, &a, reterr));
         WEIR_TRY(sql_column_node(sql, sides[1].items[i], -1, &b, reterr));
+        a->unknown = sql->columns[sides[0].items[i]].null;
+        b->unknown = sql->columns[sides[1].items[i]].null;
         if (!weir_type_common(a, b, &types[i]))
             return weir_fail(reterr, WEIR_USAGE,
                              "UNION: column %u is a %s on one side, a %s on "
@@ -676,6 +685,10 @@ static weir_status bind_with(struct query *query, const PgQuery__SelectStmt *sel
         struct cte *cte;
         WEIR_TRY(weir_arena_zero(query->sql->arena, 1, sizeof *cte, &cte, reterr));
         cte->tree = with->ctes[i]->common_table_expr;
+        for (struct cte *other = query->ctes; other != before; other = other->next)
+            if (strcmp(other->name, cte->tree->ctename) == 0)
+                return weir_bind_wrong(&query->sql->binder, cte->tree->location, reterr,
+                                       "WITH gives %s more than once", other->name);
         WEIR_TRY(copy_text(query->sql, cte->tree->ctename, &cte->name, reterr));
         cte->where = query->outer;
         cte->ctes = query->ctes;

@@ -115,6 +115,7 @@ struct column {
     double distinct;  /* estimate; 0 = not known */
     double low, high; /* of numbers and times, when has_range */
     bool has_range;
+    bool null; /* NULL and nothing else: any type may be made of it, as UNION does */
 };
 
 struct sql {
