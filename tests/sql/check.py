@@ -102,7 +102,7 @@ def ask(con, statement):
         cells = []
         for value, kind in zip(row, kinds):
             if kind.id == "interval" and value is not None:
-                value = value.replace("month", "mon")
+                value = re.sub(r"(-\d+ (?:year|mon|day))\b(?!s)", r"\1s", value.replace("month", "mon"))
             cells.append(cell(value, kind))
         rows.append(" | ".join(cells))
     return rows
@@ -183,7 +183,7 @@ def check(con, name, write, seen):
                     len(rows) != len(wanted) or not all(map(same, wanted if ordered(statement) else sorted(wanted), rows))):
                 bad += 1
                 print(f"{name}:{line}: {statement}")
-                print("".join(f"  here    {x}\n" for x in wanted) + "".join(f"  duckdb  {x}\n" for x in rows[:60]), end="")
+                print("".join(f"  here    {x}\n" for x in wanted) + "".join(f"  duckdb  {x}\n" for x in rows[:8]), end="")
                 if cut == len(lines):
                     out.append(lines)
                     continue

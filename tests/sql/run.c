@@ -5,7 +5,7 @@
 #include "engine/expr/ir.h"
 #include "scheduler/query/query.h"
 
-#include <ctype.h>
+#include <glob.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +23,8 @@ struct runner {
     struct weir_query_session *session;
     struct weir_query_name views[VIEWS_MAX];
     size_t view_count;
-    const char *folder, *only;
-    bool tap, verbose;
+    const char *folder;
+    bool tap;
     unsigned passed, failed;
 };
 
@@ -189,8 +189,8 @@ static void report(struct runner *runner, const struct sql_case *test, bool good
     if (runner->tap)
         printf("%sok %u - %s:%u\n", good ? "" : "not ", runner->passed + runner->failed, test->file,
                test->line);
-    else if (!good || runner->verbose)
-        printf("%s %s:%u\n", good ? "ok  " : "FAIL", test->file, test->line);
+    else if (!good)
+        printf("FAIL %s:%u\n", test->file, test->line);
 }
 
 static void print_lines(const char *mark, char *const *lines, size_t count)
@@ -318,6 +318,21 @@ static void file_run(struct runner *runner, const char *path)
     free(text);
 }
 
+/* Those that are named, else all of the folder. */
+static void files_run(struct runner *runner, int count, char **names)
+{
+    glob_t all;
+    for (int i = 0; i < count; i++)
+        file_run(runner, names[i]);
+    if (count)
+        return;
+    if (glob("*.test", 0, NULL, &all) != 0)
+        give_up("*.test", "no files of cases");
+    for (size_t i = 0; i < all.gl_pathc; i++)
+        file_run(runner, all.gl_pathv[i]);
+    globfree(&all);
+}
+
 /* setup.sql: `CREATE VIEW name AS query;` each; a line `-- duckdb:` is check.py's. Returns its
  * text, which the views point into. */
 static char *views_read(struct runner *runner, const char *path)
@@ -365,7 +380,7 @@ static void options_read(struct runner *runner, int count, char **arguments, int
             runner->folder = value;
         else
             give_up(name, "usage: sql_test [--folder FOLDER] [--vectors constant|dictionary] "
-                          "[--batch-rows N] [--threads N] [--unoptimized] [--tap] FILE...");
+                          "[--batch-rows N] [--threads N] [--unoptimized] [--tap] [FILE...]");
     }
     *ret_first = i;
 }
@@ -386,8 +401,7 @@ int main(int count, char **arguments)
     if (weir_query_session_new(&runner.options, &runner.session, &error) != WEIR_OK)
         give_up("session", error.text);
     weir_query_names_set(runner.session, runner.views, runner.view_count);
-    for (int i = first; i < count; i++)
-        file_run(&runner, arguments[i]);
+    files_run(&runner, count - first, arguments + first);
     weir_query_session_free(runner.session);
     free(views);
     if (runner.context.memory.used != 0) {
