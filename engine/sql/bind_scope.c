@@ -221,6 +221,10 @@ weir_status query_column(struct weir_binder *binder, void *self, const char *con
     }
     WEIR_TRY(whole_row(query, names[0], location, ret, reterr));
     *ret_used = 1;
+    if (!*ret && strcmp(names[0], "_weir_asof") == 0) /* the mark, and not where query_asof looks */
+        return weir_bind_wrong(binder, location, reterr,
+                               "ASOF JOIN is ON equalities and one of >=, >, <=, <, with AND "
+                               "between them");
     if (*ret || !query->outer)
         return WEIR_OK;
     return query_column(binder, query->outer, names, count, location, ret, ret_used, reterr);

@@ -297,7 +297,7 @@ Test(forms, asof_stands_among_other_joins)
     answers("select asof.x from (values (1)) asof(x)", "{\"x\":1}\n");
     refused("select 1 from (values (1)) a(x) asof join (values (1)) b(y) on x = y", "needs one of");
     refused("select 1 from (values (1)) a(x) asof join (values (1)) b(y) on x >= y or x = 3",
-            "_weir_asof");
+            "with AND between");
     refused("select 1 from (values (1)) a(x) asof join (values (1)) b(y) on x >= y and x + y > 3",
             "equalities");
     refused("select 1 from (values (1)) a(x) asof join (values (1)) b(y) on x >= nope", "nope");
