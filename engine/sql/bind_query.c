@@ -306,13 +306,14 @@ static weir_status project(struct query *query, const struct targets *targets,
         uint32_t column = value->index, at = 0;
         while (at < node->expressions.count && !weir_node_equal(node->expressions.items[at], value))
             at++;
-        if (at < node->expressions.count) {
+        bool again = at < node->expressions.count;
+        if (again && extra) {
             column = node->columns.items[at];
-        } else {
+        } else { /* what the list says twice are two columns: ROLLUP around it parts them */
             if (extra && distinct)
                 return weir_bind_wrong(&sql->binder, value->location, reterr,
                                        "with DISTINCT, ORDER BY takes what is in the list");
-            if (value->kind != WEIR_NODE_COLUMN) {
+            if (value->kind != WEIR_NODE_COLUMN || again) {
                 WEIR_TRY(sql_column_new(sql, extra ? "sort" : targets->names[i], &value->type,
                                         &column, reterr));
                 sql->columns[column].null = value->kind == WEIR_NODE_CONSTANT &&
