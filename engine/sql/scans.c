@@ -3,6 +3,7 @@
 #include "engine/sql/physical_int.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* ---- which parts of a column are used ---- */
 
@@ -211,14 +212,114 @@ static weir_status in_predicate(struct physical *physical, const struct weir_nod
     return WEIR_OK;
 }
 
+/* ---- predicates through functions that keep the order of times ---- */
+
+#define HOUR_MICROS INT64_C(3600000000)
+#define DAY_MICROS  (24 * HOUR_MICROS)
+
+struct order_kept {               /* f(x) - early <= x <= f(x) + late */
+    const struct weir_node *time; /* x */
+    int64_t early, late;
+};
+
+/* With room for time zones and their changes. */
+static bool keeps_order(const struct weir_node *node, struct order_kept *ret)
+{
+    static const struct {
+        const char *unit;
+        int64_t longest;
+    } units[] = {{"microsecond", HOUR_MICROS},
+                 {"millisecond", HOUR_MICROS},
+                 {"second", HOUR_MICROS},
+                 {"minute", HOUR_MICROS},
+                 {"hour", 2 * HOUR_MICROS},
+                 {"day", 2 * DAY_MICROS},
+                 {"week", 8 * DAY_MICROS},
+                 {"month", 32 * DAY_MICROS},
+                 {"quarter", 93 * DAY_MICROS},
+                 {"year", 367 * DAY_MICROS},
+                 {"decade", 3654 * DAY_MICROS},
+                 {"century", 36526 * DAY_MICROS},
+                 {"millennium", 365244 * DAY_MICROS}};
+    if (node->kind == WEIR_NODE_CAST && node->type.id == WEIR_DATE) {
+        *ret = (struct order_kept){node->arguments[0], DAY_MICROS, 2 * DAY_MICROS};
+        return true;
+    }
+    if (node->kind != WEIR_NODE_CALL || strcmp(node->function->name, "date_trunc") != 0 ||
+        node->arguments[0]->kind != WEIR_NODE_CONSTANT ||
+        !weir_vector_valid(&node->arguments[0]->value, 0))
+        return false;
+    struct weir_lane lane = weir_lane_of(&node->arguments[0]->value);
+    struct weir_bytes unit = weir_lane_bytes(&lane, 0);
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (unit.size == strlen(units[i].unit) &&
+            strncasecmp((const char *)unit.data, units[i].unit, unit.size) == 0) {
+            *ret = (struct order_kept){node->arguments[1], 0, units[i].longest};
+            return true;
+        }
+    return false;
+}
+
+static bool is_moment(const struct weir_type *type)
+{
+    return type->id == WEIR_TIMESTAMP || type->id == WEIR_TIMESTAMPTZ;
+}
+
+static weir_status moment_predicate(struct physical *physical, struct weir_operator *scan,
+                                    const struct weir_node *time, enum weir_predicate_kind kind,
+                                    int64_t micros, struct weir_error *reterr)
+{
+    struct weir_predicate *predicate = &scan->predicates[scan->predicate_count];
+    *predicate = (struct weir_predicate){.kind = kind};
+    if (!column_path(time, predicate))
+        return WEIR_OK;
+    WEIR_TRY(weir_vector_make(physical->sql->arena, &time->type, 1, 0, &predicate->value, reterr));
+    *(int64_t *)predicate->value.values = micros;
+    predicate->value.count = 1;
+    scan->predicate_count++;
+    return WEIR_OK;
+}
+
+static bool moment_of(const struct weir_node *node, int64_t *ret_micros)
+{
+    if (node->kind != WEIR_NODE_CONSTANT || !weir_vector_valid(&node->value, 0))
+        return false;
+    if (node->type.id == WEIR_DATE)
+        *ret_micros = *(const int32_t *)node->value.values * DAY_MICROS;
+    else if (is_moment(&node->type))
+        *ret_micros = *(const int64_t *)node->value.values;
+    return node->type.id == WEIR_DATE || is_moment(&node->type);
+}
+
+/* f(x) compared with a constant says where x lies. */
+static weir_status order_predicates(struct physical *physical, struct weir_operator *scan,
+                                    const struct weir_node *node, struct weir_error *reterr)
+{
+    bool turned = node->arguments[0]->kind == WEIR_NODE_CONSTANT;
+    const struct weir_node *call = node->arguments[turned], *constant = node->arguments[!turned];
+    enum weir_compare compare = node->compare;
+    struct order_kept kept;
+    int64_t micros, bound;
+    if (!keeps_order(call, &kept) || !is_moment(&kept.time->type) || !moment_of(constant, &micros))
+        return WEIR_OK;
+    bool above = compare == WEIR_GT || compare == WEIR_GE,
+         below = compare == WEIR_LT || compare == WEIR_LE, least = turned ? below : above,
+         most = turned ? above : below;
+    if ((least || compare == WEIR_EQ) && !__builtin_sub_overflow(micros, kept.early, &bound))
+        WEIR_TRY(moment_predicate(physical, scan, kept.time, WEIR_PREDICATE_GE, bound, reterr));
+    if ((most || compare == WEIR_EQ) && !__builtin_add_overflow(micros, kept.late, &bound))
+        WEIR_TRY(moment_predicate(physical, scan, kept.time, WEIR_PREDICATE_LE, bound, reterr));
+    return WEIR_OK;
+}
+
 static weir_status add_predicate(struct physical *physical, struct weir_operator *scan,
                                  const struct weir_node *node, struct weir_error *reterr)
 {
     struct weir_predicate *predicate = &scan->predicates[scan->predicate_count];
     bool good = false;
     *predicate = (struct weir_predicate){0};
-    if (node->kind == WEIR_NODE_COMPARE)
-        good = compare_predicate(node, predicate);
+    if (node->kind == WEIR_NODE_COMPARE && !(good = compare_predicate(node, predicate)))
+        return order_predicates(physical, scan, node, reterr);
     else if (node->kind == WEIR_NODE_IN)
         WEIR_TRY(in_predicate(physical, node, predicate, &good, reterr));
     else if (node->kind == WEIR_NODE_IS_NULL && column_path(node->arguments[0], predicate) &&
@@ -264,7 +365,7 @@ weir_status physical_scan(struct physical *physical, struct logical *plan,
     scan->wanted = scan->type;
     scan->source = plan->source;
     scan->source_name = plan->name;
-    WEIR_TRY(weir_arena_zero(sql->arena, plan->conditions.count + 1, sizeof *scan->predicates,
+    WEIR_TRY(weir_arena_zero(sql->arena, 2 * plan->conditions.count + 1, sizeof *scan->predicates,
                              &scan->predicates, reterr));
     for (uint32_t i = 0; i < plan->conditions.count; i++) {
         struct weir_node *one;

@@ -3,6 +3,7 @@
 #include "scheduler/pipeline/pipeline_int.h"
 
 #include "engine/base/limits.h"
+#include "formats/codec/codec.h"
 
 #include <string.h>
 
@@ -268,6 +269,10 @@ void model_bind(struct table_reading *at, struct weir_model_config *model,
     model->mode = mode_of(at->node);
     model->table.source = NULL;
     model->table.metadata = false;
+    if (!node_get(at->node, "codec")) { /* rewritten more often than read as a stream: smaller */
+        model->table.codec = WEIR_CODEC_ZSTD;
+        model->table.codec_level = 3;
+    }
     model->description = get_text(at->node, "description");
     if (both && node_get_key(at->node, "source"))
         complain(reading, both, 0, NULL, "%s: source or sql, not both", at->shown);

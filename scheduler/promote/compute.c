@@ -36,6 +36,57 @@ static weir_status key_match(struct promotion *promotion, const char *alias, con
                             "EXISTS (SELECT 1 FROM %s k WHERE %s)", table, list);
 }
 
+/* Between which values the keys lie, where that may let a scan skip files: the semi-join alone is
+ * not carried through functions such as date_trunc. Nulls among them: no condition. */
+static bool has_range(const struct weir_type *type)
+{
+    return type->id == WEIR_INT || type->id == WEIR_LONG || type->id == WEIR_DATE ||
+           type->id == WEIR_TIMESTAMP || type->id == WEIR_TIMESTAMPTZ || type->id == WEIR_DECIMAL;
+}
+
+static weir_status key_range(struct promotion *promotion, uint32_t column, const char *alias,
+                             char **ret_condition, struct weir_error *reterr)
+{
+    struct weir_arena *arena = &promotion->arena;
+    const struct weir_field *field = &promotion->columns.children[column];
+    WEIR_AUTO(weir_buffer) type = {.account = &promotion->lake->context->memory};
+    struct path_set range;
+    char *text;
+    *ret_condition = NULL;
+    WEIR_TRY(weir_arena_print(arena, &text, reterr,
+                              "SELECT concat(min(\"%s\")::text, '|', max(\"%s\")::text) FROM "
+                              "weir.keys HAVING count(*) = count(\"%s\") AND count(*) > 0",
+                              field->name, field->name, field->name));
+    WEIR_TRY(statement_texts(promotion, text, &range, reterr));
+    const char *bar = range.count ? strchr(range.paths[0], '|') : NULL;
+    if (!bar)
+        return WEIR_OK;
+    WEIR_TRY(weir_type_print(&field->type, &type, reterr));
+    return weir_arena_print(arena, ret_condition, reterr,
+                            " AND %s.\"%s\" BETWEEN CAST('%.*s' AS %s) AND CAST('%s' AS %s)", alias,
+                            field->name, (int)(bar - range.paths[0]), range.paths[0],
+                            (const char *)type.data, bar + 1, (const char *)type.data);
+}
+
+/* A condition: the row `alias` has a key among weir.keys. */
+static weir_status touched(struct promotion *promotion, const char *alias, char **ret_condition,
+                           struct weir_error *reterr)
+{
+    char *condition, *range;
+    WEIR_TRY(key_match(promotion, alias, "weir.keys", &condition, reterr));
+    for (size_t i = 0; i < promotion->model->key_count; i++) {
+        uint32_t column = promotion->keys[i];
+        if (!has_range(&promotion->columns.children[column].type))
+            continue;
+        WEIR_TRY(key_range(promotion, column, alias, &range, reterr));
+        if (range)
+            WEIR_TRY(
+                weir_arena_print(&promotion->arena, &condition, reterr, "%s%s", condition, range));
+    }
+    *ret_condition = condition;
+    return WEIR_OK;
+}
+
 /* merge: of rows with the same key the first, unless it says that it goes. */
 static weir_status winners(struct promotion *promotion, const char *rows, char **ret_text,
                            struct weir_error *reterr)
@@ -188,10 +239,10 @@ static weir_status touched_keys(struct promotion *promotion, struct weir_error *
                            reterr);
 }
 
-/* weir.new from the rows that came, and those of the table with the same keys. */
-static weir_status new_from_candidates(struct promotion *promotion, struct weir_error *reterr)
+/* The rows that come, whole, and their keys. */
+static weir_status candidate_keys(struct promotion *promotion, struct weir_error *reterr)
 {
-    char *text, *keys, *match;
+    char *text, *keys;
     WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr, "SELECT %s FROM weir.model m",
                               promotion->model_list));
     for (size_t i = 0; i < promotion->source_count; i++) {
@@ -203,28 +254,38 @@ static weir_status new_from_candidates(struct promotion *promotion, struct weir_
     WEIR_TRY(key_list(promotion, "", &keys, reterr));
     WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr, "SELECT DISTINCT %s FROM weir.cand",
                               keys));
-    WEIR_TRY(statement_keep(promotion, "weir.keys", text, true, NULL, reterr));
-    WEIR_TRY(key_match(promotion, "t", "weir.keys", &match, reterr));
-    WEIR_TRY(
-        weir_arena_print(&promotion->arena, &text, reterr,
-                         "SELECT %s FROM weir.cand UNION ALL SELECT %s FROM weir.target t WHERE %s",
-                         promotion->column_list, promotion->column_list, match));
-    WEIR_TRY(winners(promotion, text, &text, reterr));
-    return statement_keep(promotion, "weir.new", text, true, NULL, reterr);
+    return statement_keep(promotion, "weir.keys", text, true, NULL, reterr);
 }
 
-/* weir.new from the sources as they are, for the touched keys or all. */
-static weir_status new_from_sources(struct promotion *promotion, bool everything,
-                                    struct weir_error *reterr)
+static weir_status old_rows(struct promotion *promotion, bool everything, struct weir_error *reterr)
 {
-    char *text, *match;
+    char *text, none[] = "true", *match = none;
+    WEIR_TRY(promotion_target(promotion, "weir.target", NULL, reterr));
     if (!everything)
-        WEIR_TRY(touched_keys(promotion, reterr));
-    WEIR_TRY(key_match(promotion, "m", "weir.keys", &match, reterr));
+        WEIR_TRY(touched(promotion, "t", &match, reterr));
     WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr,
-                              "SELECT %s FROM (SELECT %s FROM weir.model m) m%s%s",
-                              promotion->column_list, promotion->model_list,
-                              everything ? "" : " WHERE ", everything ? "" : match));
+                              "SELECT %s, _file FROM weir.target t WHERE %s",
+                              promotion->column_list, match));
+    return statement_keep(promotion, "weir.old", text, true, NULL, reterr);
+}
+
+/* From the rows that come and the old ones; or from the sources as they are. */
+static weir_status new_rows(struct promotion *promotion, bool everything, bool candidates,
+                            struct weir_error *reterr)
+{
+    char *text, none[] = "true", *match = none;
+    const char *list = promotion->column_list;
+    if (candidates) {
+        WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr,
+                                  "SELECT %s FROM weir.cand UNION ALL SELECT %s FROM weir.old",
+                                  list, list));
+    } else {
+        if (!everything)
+            WEIR_TRY(touched(promotion, "m", &match, reterr));
+        WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr,
+                                  "SELECT %s FROM (SELECT %s FROM weir.model m) m WHERE %s", list,
+                                  promotion->model_list, match));
+    }
     WEIR_TRY(winners(promotion, text, &text, reterr));
     return statement_keep(promotion, "weir.new", text, true, NULL, reterr);
 }
@@ -269,16 +330,13 @@ static weir_status change(struct promotion *promotion, bool *ret_nothing, struct
 {
     bool everything, candidates;
     uint64_t add, gone;
-    char *text, *match;
+    char *text;
     WEIR_TRY(ask_reach(promotion, &everything, &candidates, reterr));
-    WEIR_TRY(promotion_target(promotion, "weir.target", NULL, reterr));
-    WEIR_TRY(!everything && candidates ? new_from_candidates(promotion, reterr)
-                                       : new_from_sources(promotion, everything, reterr));
-    WEIR_TRY(key_match(promotion, "t", "weir.keys", &match, reterr));
-    WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr,
-                              "SELECT %s, _file FROM weir.target t%s%s", promotion->column_list,
-                              everything ? "" : " WHERE ", everything ? "" : match));
-    WEIR_TRY(statement_keep(promotion, "weir.old", text, true, NULL, reterr));
+    candidates = candidates && !everything;
+    if (!everything)
+        WEIR_TRY(candidates ? candidate_keys(promotion, reterr) : touched_keys(promotion, reterr));
+    WEIR_TRY(old_rows(promotion, everything, reterr));
+    WEIR_TRY(new_rows(promotion, everything, candidates, reterr));
     WEIR_TRY(difference(promotion, &add, &gone, reterr));
     promotion->rows_removed = (int64_t)gone;
     *ret_nothing = add == 0 && gone == 0;
