@@ -108,6 +108,11 @@ static weir_status bind_moment(struct weir_arena *arena, struct weir_node *call,
         call->type = side[0]->type;
     } else if (operation == '-' && a == WEIR_DATE && b == WEIR_DATE) {
         call->type = number;
+    } else if (operation == '-' && a == WEIR_TIME && b == WEIR_TIME) {
+        call->type = interval;
+    } else if (operation == '+' && a == WEIR_DATE && b == WEIR_TIME) {
+        call->type = stamp;
+        WEIR_TRY(as_type(arena, call, 0, &stamp, reterr));
     } else if (operation == '-' && is_moment(&side[0]->type) && is_moment(&side[1]->type)) {
         bool zone = a == WEIR_TIMESTAMPTZ || b == WEIR_TIMESTAMPTZ;
         WEIR_TRY(as_type(arena, call, 0, zone ? &zoned : &stamp, reterr));
@@ -415,6 +420,9 @@ static bool moment_row(const struct weir_node *call, char operation, const struc
                        : __builtin_add_overflow(day, other, (int32_t *)out + row));
     }
     int64_t micros = ((const int64_t *)x->flat->values)[at];
+    if (b == WEIR_TIME && !minus) /* date + time */
+        return !__builtin_add_overflow(micros, ((const int64_t *)y->flat->values)[bt],
+                                       (int64_t *)out + row);
     if (b != WEIR_INTERVAL) {
         int64_t difference;
         if (__builtin_sub_overflow(micros, ((const int64_t *)y->flat->values)[bt], &difference))
