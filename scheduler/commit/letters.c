@@ -1,5 +1,5 @@
 /* Lists of refused-rows files, and the quarantine table that follows them. */
-#include "scheduler/commit/letters.h"
+#include "scheduler/commit/verify_int.h"
 
 #include "engine/base/text.h"
 
@@ -357,6 +357,24 @@ static weir_status load_quarantine(struct weir_lake *lake, const struct weir_bir
     weir_table_free(*quarantine);
     *quarantine = fresh;
     return WEIR_OK;
+}
+
+weir_status letters_level(struct weir_lake *lake, const struct weir_table *data,
+                          const struct weir_table *quarantine, bool *ret_level,
+                          struct weir_error *reterr)
+{
+    json_t *list;
+    struct weir_arena arena;
+    struct weir_data_file *files;
+    size_t count;
+    WEIR_TRY(head_list(lake, data->metadata, &list, reterr));
+    weir_arena_init(&arena, &lake->context->memory);
+    weir_status status = list_files(&arena, list, &files, &count, reterr);
+    if (status == WEIR_OK)
+        status = is_equal(lake, quarantine, &arena, files, count, ret_level, reterr);
+    weir_arena_done(&arena);
+    json_decref(list);
+    return status;
 }
 
 weir_status weir_quarantine_sync(struct weir_lake *lake, const struct weir_table *data,

@@ -50,5 +50,11 @@ struct weir_verify_options {
 weir_status weir_verify(struct weir_lake *lake, const struct weir_table *table,
                         const struct weir_verify_options *options, json_t **ret_report,
                         struct weir_error *reterr) WEIR_MUST_CHECK;
+/* The same for the quarantine table of `data`, its problems added to data's report; a note if it
+ * lags behind the list of letters. */
+weir_status weir_verify_quarantine(struct weir_lake *lake, const struct weir_table *data,
+                                   const struct weir_table *quarantine,
+                                   const struct weir_verify_options *options, json_t *report,
+                                   struct weir_error *reterr) WEIR_MUST_CHECK;
 
 #endif

@@ -377,6 +377,8 @@ weir_status weir_verify(struct weir_lake *lake, const struct weir_table *table,
         verify.snapshots++;
         status = check_snapshot(&verify, &snapshot, reterr);
         const char *kind = json_string_value(json_object_get(snapshot.summary, "weir.kind"));
+        /* rows of a quarantine table are those of its data table's list, not of its receipts */
+        verify.countable &= !kind || strcmp(kind, "letters") != 0;
         whole &= !kind || strcmp(kind, "window") == 0 || strcmp(kind, "create") == 0 ||
                  strcmp(kind, "gap") == 0 || strcmp(kind, "rebind") == 0 ||
                  strcmp(kind, "retry") == 0 || strcmp(kind, "discard") == 0 ||
@@ -415,4 +417,28 @@ weir_status weir_verify(struct weir_lake *lake, const struct weir_table *table,
     json_decref(verify.notes);
     json_decref(verify.partitions);
     return status;
+}
+
+weir_status weir_verify_quarantine(struct weir_lake *lake, const struct weir_table *data,
+                                   const struct weir_table *quarantine,
+                                   const struct weir_verify_options *options, json_t *report,
+                                   struct weir_error *reterr)
+{
+    json_t *own, *text, *problems = json_object_get(report, "problems");
+    bool level;
+    size_t at;
+    struct weir_error error = {0};
+    weir_status status = letters_level(lake, data, quarantine, &level, &error);
+    if (status == WEIR_NOT_FOUND || status == WEIR_CORRUPT)
+        say(problems, "%s cannot be compared: %s", quarantine->name, error.text);
+    else if (status != WEIR_OK)
+        return weir_fail(reterr, status, "%s", error.text);
+    else if (!level)
+        say(json_object_get(report, "notes"),
+            "%s is behind the list of refused rows: the next run brings it up", quarantine->name);
+    WEIR_TRY(weir_verify(lake, quarantine, options, &own, reterr));
+    json_array_foreach(json_object_get(own, "problems"), at, text)
+        say(problems, "%s: %s", quarantine->name, json_string_value(text));
+    json_decref(own);
+    return WEIR_OK;
 }

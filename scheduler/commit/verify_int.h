@@ -11,4 +11,9 @@ weir_status verify_file_rows(struct weir_lake *lake, const struct weir_schema *s
                              const char *name, uint64_t size, struct weir_row_hash *hash,
                              struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* Does the quarantine table hold the files of the data table's list, and no others? */
+weir_status letters_level(struct weir_lake *lake, const struct weir_table *data,
+                          const struct weir_table *quarantine, bool *ret_level,
+                          struct weir_error *reterr) WEIR_MUST_CHECK;
+
 #endif

@@ -24,8 +24,17 @@ weir_status table_refresh(const struct weir_window_options *options, struct tabl
         return status;
     }
     WEIR_TRY(weir_shape_make(&table->arena, options->table, metadata, &table->shape, reterr));
-    return weir_truth(&options->lake->store, &options->lake->context->memory, metadata, "main",
-                      &table->truth, reterr);
+    struct weir_error error = {0};
+    weir_status status = weir_truth(&options->lake->store, &options->lake->context->memory,
+                                    metadata, "main", &table->truth, &error);
+    if (status == WEIR_NOT_FOUND) {
+        status = weir_fail(reterr, WEIR_REFUSED, "table %s is there, but Weir did not make it: %s",
+                           options->table->name, error.text);
+        weir_error_hint(reterr, "the table belongs to another writer; choose another name");
+    } else if (status != WEIR_OK && reterr) {
+        *reterr = error;
+    }
+    return status;
 }
 
 weir_status table_load(const struct weir_window_options *options, struct table_state *ret_table,

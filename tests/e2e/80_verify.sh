@@ -27,5 +27,6 @@ break_it() { sed -i 's/"landed": /"landed": 1/' "$(last_receipt)"; }; damaged "t
 break_it() { sed -i 's/"run": "./"run": "_/' "$(grep -l '"kind": "window"' lake/_weir/receipts/*/*.json | xargs ls -tr | head -n 1)"; }; damaged "an older receipt altered" "digest"
 break_it() { rm "$(first '*/letters/*.parquet')"; }; damaged "a file of refused rows gone" "is gone"
 break_it() { rm lake/_weir/letters/*/list-*.json; }; damaged "the list of refused rows gone" ""
+break_it() { rm lake/bronze/*__quarantine/metadata/*.avro; }; damaged "the quarantine table's lists gone" "__quarantine"
 check "whole again" "$WEIR" verify --deep
 finish

@@ -257,6 +257,24 @@ static void print_report(const struct cli *cli, const json_t *report)
         printf("  note: %s\n", json_string_value(text));
 }
 
+/* Its quarantine table, where there is one, in the same report. */
+static weir_status verify_quarantine(struct weir_lake *lake, const struct weir_table *table,
+                                     const struct weir_verify_options *options, json_t *report,
+                                     struct weir_error *reterr)
+{
+    char name[2 * WEIR_NAME_SIZE_MAX + 32];
+    struct weir_table *quarantine;
+    snprintf(name, sizeof name, "%s__quarantine", table->name);
+    weir_status status = lake->catalog.operations->load(lake->catalog.self, name, &quarantine,
+                                                        reterr);
+    if (status == WEIR_NOT_FOUND)
+        return WEIR_OK;
+    WEIR_TRY(status);
+    status = weir_verify_quarantine(lake, table, quarantine, options, report, reterr);
+    weir_table_free(quarantine);
+    return status;
+}
+
 static weir_status verify_table(struct cli *cli, struct weir_lake *lake, const char *name,
                                 size_t *problems, struct weir_error *reterr)
 {
@@ -271,6 +289,7 @@ static weir_status verify_table(struct cli *cli, struct weir_lake *lake, const c
     json_t *report;
     status = weir_verify(lake, table, &options, &report, reterr);
     if (status == WEIR_OK) {
+        status = verify_quarantine(lake, table, &options, report, reterr);
         print_report(cli, report);
         *problems += json_array_size(json_object_get(report, "problems"));
         json_decref(report);
