@@ -187,18 +187,28 @@ static weir_status changed(const struct weir_file *file, const char *etag,
     return status;
 }
 
-static weir_status open_local(struct weir_file *file, struct weir_error *reterr)
+/* *ret_descriptor is open only on success. */
+static weir_status open_local(const struct weir_file *file, int *ret_descriptor,
+                              struct weir_error *reterr)
 {
     struct stat status;
     char etag[WEIR_ETAG_SIZE];
-    file->file = open(file->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file->file < 0)
+    weir_status outcome;
+    int descriptor = open(file->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0)
         return file_fail(reterr, errno, "reading", file->name);
-    if (fstat(file->file, &status) != 0 || !S_ISREG(status.st_mode))
-        return weir_fail(reterr, WEIR_CORRUPT, "%s is not a regular file any more", file->name);
-    file_etag(&status, etag);
-    WEIR_TRY(changed(file, etag, reterr));
-    (void)posix_fadvise(file->file, 0, 0, POSIX_FADV_SEQUENTIAL);
+    if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
+        outcome = weir_fail(reterr, WEIR_CORRUPT, "%s is not a regular file any more", file->name);
+    } else {
+        file_etag(&status, etag);
+        outcome = changed(file, etag, reterr);
+    }
+    if (outcome != WEIR_OK) {
+        close(descriptor);
+        return outcome;
+    }
+    (void)posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL);
+    *ret_descriptor = descriptor;
     return WEIR_OK;
 }
 
@@ -216,7 +226,7 @@ weir_status weir_file_open(const struct weir_file_source *source,
     file->size = entry->size;
     memcpy(file->name, entry->name, size + 1);
     memcpy(file->etag, entry->etag, sizeof file->etag);
-    weir_status status = source->store ? WEIR_OK : open_local(file, reterr);
+    weir_status status = source->store ? WEIR_OK : open_local(file, &file->file, reterr);
     if (status != WEIR_OK) {
         weir_file_close(file);
         return status;
@@ -225,25 +235,42 @@ weir_status weir_file_open(const struct weir_file_source *source,
     return WEIR_OK;
 }
 
+static weir_status read_local(const struct weir_file *file, uint64_t offset, size_t size,
+                              struct weir_buffer *out, struct weir_error *reterr)
+{
+    struct stat status;
+    char etag[WEIR_ETAG_SIZE];
+    size_t start = out->size;
+    int descriptor = file->file;
+    if (descriptor < 0)
+        WEIR_TRY(open_local(file, &descriptor, reterr));
+    weir_status outcome = file_read_range(descriptor, file->name, file->size, offset, size, out,
+                                          reterr);
+    if (outcome == WEIR_OK && fstat(descriptor, &status) == 0) { /* written in place meanwhile? */
+        file_etag(&status, etag);
+        outcome = changed(file, etag, reterr);
+    }
+    out->size = outcome == WEIR_OK ? out->size : start;
+    if (file->file < 0)
+        close(descriptor);
+    return outcome;
+}
+
+void weir_file_rest(struct weir_file *file)
+{
+    if (file->file >= 0)
+        close(file->file);
+    file->file = -1;
+}
+
 weir_status weir_file_read_at(struct weir_file *file, uint64_t offset, size_t size,
                               struct weir_buffer *out, struct weir_error *reterr)
 {
     if (offset >= file->size || size == 0)
         return WEIR_OK;
     size = size > file->size - offset ? (size_t)(file->size - offset) : size;
-    if (!file->store) {
-        struct stat status;
-        char etag[WEIR_ETAG_SIZE];
-        size_t start = out->size;
-        WEIR_TRY(file_read_range(file->file, file->name, file->size, offset, size, out, reterr));
-        weir_status outcome = WEIR_OK;
-        if (fstat(file->file, &status) == 0) { /* written in place meanwhile? */
-            file_etag(&status, etag);
-            outcome = changed(file, etag, reterr);
-        }
-        out->size = outcome == WEIR_OK ? out->size : start;
-        return outcome;
-    }
+    if (!file->store)
+        return read_local(file, offset, size, out, reterr);
     struct weir_object_info info;
     size_t start = out->size;
     WEIR_TRY(file->store->operations->get(file->store->self, file->name, offset, size, out, &info,

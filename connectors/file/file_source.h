@@ -44,6 +44,9 @@ weir_status weir_file_read_at(struct weir_file *file, uint64_t offset, size_t si
                               struct weir_buffer *out, struct weir_error *reterr) WEIR_MUST_CHECK;
 
 uint64_t weir_file_size(const struct weir_file *file);
+/* Keeps no descriptor from now on: each read opens the file, sees that it is the same, and closes
+ * it. For many files at once. Not while another thread reads. */
+void weir_file_rest(struct weir_file *file);
 void weir_file_close(struct weir_file *file); /* NULL-safe */
 
 #endif

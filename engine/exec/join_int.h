@@ -211,6 +211,7 @@ struct join_cursor {
     struct join *join;
     const struct join_table *table;
     struct weir_arena arena; /* of the batch */
+    struct weir_arena round; /* of some pairs, while they are filtered: there may be billions */
     const struct weir_batch *batch;
     struct join_keys keys;
     uint8_t *found; /* per row; the caller's, or the arena's */

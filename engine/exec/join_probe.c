@@ -8,11 +8,13 @@ void join_cursor_init(struct join_cursor *cursor, struct join *join, const struc
 {
     *cursor = (struct join_cursor){.join = join, .table = table};
     weir_arena_init(&cursor->arena, join->sink.exec->account);
+    weir_arena_init(&cursor->round, join->sink.exec->account);
 }
 
 void join_cursor_done(struct join_cursor *cursor)
 {
     weir_arena_done(&cursor->arena);
+    weir_arena_done(&cursor->round);
 }
 
 /* ---- candidates ---- */
@@ -166,14 +168,16 @@ static weir_status read_build(const struct join *join, uint32_t column, uint8_t 
 }
 
 /* The filter looks at its columns of the joined rows; pairs it does not say true to go. */
-static weir_status filter_pairs(struct join_cursor *cursor, struct weir_arena *arena,
-                                struct weir_error *reterr)
+static weir_status filter_pairs(struct join_cursor *cursor, struct weir_error *reterr)
 {
+    struct weir_arena *arena = &cursor->round;
     const struct join *join = cursor->join;
     struct exec *exec = join->sink.exec;
     struct weir_batch batch = {.type = &join->joined, .count = cursor->pairs};
     struct weir_selection selection;
     int location = -1;
+    weir_arena_reset(arena);
+    WEIR_TRY(weir_context_check(exec->context, reterr));
     WEIR_TRY(weir_arena_zero(arena, join->joined.child_count + 1, sizeof *batch.columns,
                              &batch.columns, reterr));
     for (uint32_t c = 0; c < join->joined.child_count; c++) {
@@ -406,7 +410,7 @@ weir_status join_cursor_next(struct join_cursor *cursor, struct weir_arena *aren
     while (cursor->stage == JOIN_MATCHING || cursor->stage == JOIN_UNKNOWN) {
         bool more = gather(cursor);
         if (cursor->pairs && join->sink.operator->filter)
-            WEIR_TRY(filter_pairs(cursor, arena, reterr));
+            WEIR_TRY(filter_pairs(cursor, reterr));
         WEIR_TRY(note_pairs(cursor, reterr));
         if (cursor->pairs && join->gives_pairs)
             WEIR_TRY(give_pairs(cursor, cursor->pair_rows, cursor->pair_places, cursor->pairs,

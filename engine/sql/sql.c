@@ -3,8 +3,51 @@
 
 #include "engine/sql/rewrite_int.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+
+/* ---- parsing --------------------------------------------------------------------------------- */
+
+/* libpg_query recurses, over 2 KiB a level: a few thousand NOTs are more than a thread usually has.
+ */
+#define STACK_SIZE ((size_t)64 << 20)
+#define DEEP_SIZE  2000 /* bytes of text from which on a stack of its own is needed */
+
+static void *parse_tree(void *self)
+{
+    struct parsed *parsed = self;
+    parsed->result = pg_query_parse_protobuf((const char *)parsed->buffer.data);
+    if (!parsed->result.error)
+        parsed->tree = pg_query__parse_result__unpack(
+            NULL, parsed->result.parse_tree.len, (const uint8_t *)parsed->result.parse_tree.data);
+    return NULL;
+}
+
+static void *free_tree(void *self)
+{
+    struct parsed *parsed = self;
+    pg_query__parse_result__free_unpacked(parsed->tree, NULL);
+    parsed->tree = NULL;
+    return NULL;
+}
+
+/* On this stack where the text is short, or there is no thread to be had. */
+static void on_deep_stack(void *(*work)(void *), struct parsed *parsed)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    bool own = false;
+    if (parsed->buffer.size >= DEEP_SIZE && pthread_attr_init(&attributes) == 0) {
+        own = pthread_attr_setstacksize(&attributes, STACK_SIZE) == 0 &&
+              pthread_create(&thread, &attributes, work, parsed) == 0;
+        pthread_attr_destroy(&attributes);
+    }
+    if (own)
+        pthread_join(thread, NULL);
+    else
+        (void)work(parsed);
+}
 
 weir_status sql_parse(struct sql *sql, const char *text, struct parsed *ret,
                       struct weir_error *reterr)
@@ -15,12 +58,10 @@ weir_status sql_parse(struct sql *sql, const char *text, struct parsed *ret,
     WEIR_TRY(sql_rewrite(sql, text, &ret->buffer, &ret->rewritten, reterr));
     sql->rewritten = ret->rewritten.names;
     sql->rewritten_count = ret->rewritten.name_count;
-    ret->result = pg_query_parse_protobuf((const char *)ret->buffer.data);
+    on_deep_stack(parse_tree, ret);
     if (ret->result.error)
         return weir_bind_wrong(&sql->binder, ret->result.error->cursorpos - 1, reterr, "%s",
                                ret->result.error->message);
-    ret->tree = pg_query__parse_result__unpack(NULL, ret->result.parse_tree.len,
-                                               (const uint8_t *)ret->result.parse_tree.data);
     if (!ret->tree)
         return weir_fail(reterr, WEIR_USAGE, "the statement is nested too deeply");
     if (ret->tree->n_stmts != 1)
@@ -32,7 +73,7 @@ weir_status sql_parse(struct sql *sql, const char *text, struct parsed *ret,
 void parsed_done(struct parsed *parsed)
 {
     if (parsed->tree)
-        pg_query__parse_result__free_unpacked(parsed->tree, NULL);
+        on_deep_stack(free_tree, parsed);
     pg_query_free_protobuf_parse_result(parsed->result);
     weir_buffer_done(&parsed->buffer);
 }

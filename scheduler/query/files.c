@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-#define FILES_MAX 100000 /* of one path */
+#define FILES_MAX  100000 /* of one path */
+#define FILES_OPEN 24     /* that keep a descriptor: a process has few (ulimit -n) */
 
 struct opened {
     struct weir_file_source source;
@@ -145,9 +146,12 @@ static weir_status open_files(struct opened *opened, struct weir_account *accoun
                               struct weir_error *reterr)
 {
     WEIR_TRY(weir_alloc_zero(account, count + 1, sizeof *opened->files, &opened->files, reterr));
-    for (; opened->count < count; opened->count++)
-        WEIR_TRY(weir_file_open(&opened->source, &entries[opened->count],
-                                &opened->files[opened->count], reterr));
+    for (; opened->count < count; opened->count++) {
+        struct weir_file **file = &opened->files[opened->count];
+        WEIR_TRY(weir_file_open(&opened->source, &entries[opened->count], file, reterr));
+        if (count > FILES_OPEN)
+            weir_file_rest(*file);
+    }
     return WEIR_OK;
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static char folder[64];
@@ -138,4 +139,50 @@ Test(text_files, a_cut_stream_is_an_error_that_names_the_file)
 {
     write_file("a.ndjson.gz", "\x1f\x8b\x08");
     expect_error("SELECT * FROM 'a.ndjson.gz'", "a.ndjson.gz");
+}
+
+/* 500 files are read by a process that may have 64 descriptors. */
+Test(text_files, more_files_than_descriptors)
+{
+    struct rlimit few = {64, 64};
+    char name[32];
+    for (int i = 0; i < 500; i++) {
+        snprintf(name, sizeof name, "f%d.ndjson", i);
+        FILE *file = fopen(name, "w");
+        cr_assert_not_null(file);
+        fprintf(file, "{\"a\":%d}\n", i);
+        fclose(file);
+    }
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    expect("SELECT count(*) AS n, sum(a) AS s FROM 'f*.ndjson'", "{\"n\":500,\"s\":124750}\n");
+}
+
+/* libpg_query recurses on each: deeper than a thread's stack usually is. */
+Test(text_files, operators_in_each_other)
+{
+    struct weir_buffer text = {.account = &context.memory}, out = {.account = &context.memory};
+    struct weir_error error = {0};
+    cr_assert_eq(weir_buffer_print(&text, &error, "SELECT "), WEIR_OK);
+    for (int i = 0; i < 7900; i++)
+        cr_assert_eq(weir_buffer_print(&text, &error, "%s", i % 2 ? "NOT " : "NOT  "), WEIR_OK);
+    cr_assert_eq(weir_buffer_print(&text, &error, "true"), WEIR_OK);
+    weir_status status = run((const char *)text.data, &out, &error);
+    cr_assert(status == WEIR_OK || status == WEIR_USAGE || status == WEIR_UNSUPPORTED, "%s",
+              error.text);
+    weir_buffer_done(&text);
+    weir_buffer_done(&out);
+}
+
+/* Pairs that the filter refuses take no memory, however many they are. */
+Test(text_files, pairs_that_are_refused)
+{
+    FILE *file = fopen("many.ndjson", "w");
+    cr_assert_not_null(file);
+    for (int i = 0; i < 4000; i++)
+        fprintf(file, "{\"a\":%d}\n", i);
+    fclose(file);
+    context.memory.limit = (size_t)16 << 20;
+    expect("SELECT count(*) AS n FROM 'many.ndjson' x JOIN 'many.ndjson' y ON x.a + y.a < 0",
+           "{\"n\":0}\n");
+    context.memory.limit = 0;
 }
