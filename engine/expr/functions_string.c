@@ -125,6 +125,20 @@ static size_t next_character(struct weir_bytes text, size_t at)
     return size;
 }
 
+/* Where the text may go on behind a %: at the bytes that the pattern wants there, if any. SIZE_MAX:
+ * nowhere. */
+static size_t like_seek(struct weir_bytes text, size_t from, struct weir_bytes pattern, size_t p)
+{
+    size_t end = p;
+    while (end < pattern.size && pattern.data[end] != '%' && pattern.data[end] != '_' &&
+           pattern.data[end] != '\\')
+        end++;
+    if (end == p)
+        return from;
+    const uint8_t *found = memmem(text.data + from, text.size - from, pattern.data + p, end - p);
+    return found ? (size_t)(found - text.data) : SIZE_MAX;
+}
+
 /* Greedy with one point of return: no recursion, quadratic at worst. */
 static bool like_match(struct weir_bytes text, struct weir_bytes pattern, bool blind)
 {
@@ -134,7 +148,11 @@ static bool like_match(struct weir_bytes text, struct weir_bytes pattern, bool b
         size_t q = escaped ? p + 1 : p;
         if (!escaped && p < pattern.size && pattern.data[p] == '%') {
             star = p++;
-            mark = t;
+            if (p == pattern.size)
+                return true;
+            mark = t = blind ? t : like_seek(text, t, pattern, p);
+            if (t == SIZE_MAX)
+                return false;
             continue;
         }
         if (!escaped && p < pattern.size && pattern.data[p] == '_') {
@@ -152,7 +170,9 @@ static bool like_match(struct weir_bytes text, struct weir_bytes pattern, bool b
             return false;
         p = star + 1;
         mark += next_character(text, mark);
-        t = mark;
+        mark = t = blind ? mark : like_seek(text, mark, pattern, p);
+        if (t == SIZE_MAX)
+            return false;
     }
     while (p < pattern.size && pattern.data[p] == '%')
         p++;

@@ -89,6 +89,11 @@ static const char *const table[][2] = {
     {"s LIKE ''", "fnft"},
     {"s ILIKE 'A%'", "tntf"},
     {"s NOT LIKE '%b'", "fntt"},
+    {"'aba' || s LIKE '%ab%a%'", "tntt"},
+    {"'xaby' LIKE '%ab_'", "tttt"},
+    {"'abab' LIKE '%a_%ab'", "tttt"},
+    {"'abcab' LIKE '%ab%ab%ab%'", "ffff"},
+    {"'100%off' LIKE '%0\\%o%'", "tttt"},
     {"s LIKE NULL", "nnnn"},
     /* a left side without a type, met by partners of several */
     {"NULL IN (1, 2.5)", "nnnn"},
