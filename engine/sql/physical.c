@@ -684,13 +684,29 @@ static bool reaches_scan(const struct logical *plan, uint32_t column)
     }
 }
 
+/* Build sides of so many different whole numbers as there are between the probe side's bounds find
+ * a partner for all: all customers for the orders. */
+static bool finds_all(const struct sql *sql, const struct weir_node *probe,
+                      const struct weir_node *build, double rows)
+{
+    if (build->kind != WEIR_NODE_COLUMN)
+        return false;
+    const struct column *from = &sql->columns[probe->index], *to = &sql->columns[build->index];
+    bool whole = from->type.id == WEIR_INT || from->type.id == WEIR_LONG ||
+                 from->type.id == WEIR_DATE;
+    return whole && from->has_range && to->distinct > 0 &&
+           (to->distinct < rows ? to->distinct : rows) >= 0.95 * (from->high - from->low + 1);
+}
+
+/* keys[0] of the probe side, keys[1] of the build side */
 static weir_status add_runtime(struct physical *physical, struct weir_operator *join,
-                               const struct logical *probe, const struct nodes *keys,
+                               struct logical *const sides[2], const struct nodes *const keys[2],
                                const bool *null_safe, struct weir_error *reterr)
 {
-    for (uint32_t k = 0; k < keys->count; k++) {
-        const struct weir_node *key = keys->items[k];
-        if (null_safe[k] || key->kind != WEIR_NODE_COLUMN || !reaches_scan(probe, key->index))
+    for (uint32_t k = 0; k < keys[0]->count; k++) {
+        const struct weir_node *key = keys[0]->items[k];
+        if (null_safe[k] || key->kind != WEIR_NODE_COLUMN || !reaches_scan(sides[0], key->index) ||
+            finds_all(physical->sql, key, keys[1]->items[k], sides[1]->rows))
             continue;
         for (struct scan_made *scan = physical->scans; scan; scan = scan->next) {
             int at = position_of(&scan->columns, key->index);
@@ -760,8 +776,9 @@ static weir_status make_join(struct physical *physical, struct logical *plan,
     WEIR_TRY(place_conjunction(physical, &both, &parts.residual, &operator->filter, reterr));
     ret->columns = columns;
     if (drops_unmatched_probe(kind) && !sql->options->unoptimized)
-        WEIR_TRY(add_runtime(physical, operator, plan->children[swap], probe_keys, parts.null_safe,
-                             reterr));
+        WEIR_TRY(add_runtime(
+            physical, operator,(struct logical *[]){plan->children[swap], plan->children[!swap]},
+            (const struct nodes *[]){probe_keys, build_keys}, parts.null_safe, reterr));
     return narrow(physical, &ret->operator, & ret->columns, &below, reterr);
 }
 
