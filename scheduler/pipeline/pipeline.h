@@ -185,6 +185,11 @@ weir_status weir_pipeline_key_table(struct weir_buffer *out,
 weir_status weir_pipeline_template(const char *template_name, const char *name,
                                    struct weir_buffer *out,
                                    struct weir_error *reterr) WEIR_MUST_CHECK;
+/* What lies beside the template's weir.yaml, by path. */
+struct weir_template_file {
+    const char *path, *text;
+};
+const struct weir_template_file *weir_pipeline_template_files(size_t *ret_count);
 struct weir_pipeline_sketch {
     const char *name;  /* of the pipeline */
     const char *table; /* "bronze.readings" */

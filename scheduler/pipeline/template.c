@@ -17,6 +17,9 @@ static const char inventory_text[] =
     "      topics: [inventory]\n"
     "      properties: {bootstrap.servers: \"${BROKERS:-localhost:9092}\"}\n"
     "    format: json\n"
+    "  policy:\n"
+    "    files: reference/policies.csv\n"
+    "    format: csv\n"
     "\n"
     "tables:\n"
     "  bronze.inventory:\n"
@@ -38,7 +41,84 @@ static const char inventory_text[] =
     "      tags: map<string, string>\n"
     "    expect:\n"
     "      - {that: \"cpu.usage_pct between 0 and 100\", on_fail: quarantine}\n"
-    "    partition_by: [days(collected_at)]\n";
+    "    partition_by: [days(collected_at)]\n"
+    "  bronze.policy:\n"
+    "    source: policy\n"
+    "    mode: full                         # the file is the whole truth each time it changes\n"
+    "    columns:\n"
+    "      policy_id: string required\n"
+    "      tenant_id: string                # empty: any\n"
+    "      os_name: string\n"
+    "      min_os_build: int\n"
+    "      max_cpu_pct: double\n"
+    "      min_free_disk_gb: double\n"
+    "      require_encryption: boolean\n"
+    "      severity: string\n"
+    "\n"
+    "  silver.device:                       # the newest record of each device\n"
+    "    sql: models/device.sql\n"
+    "    mode: merge\n"
+    "    unique_key: [device_id]\n"
+    "    order_by: [collected_at desc, record_id desc]\n"
+    "    expect:\n"
+    "      - not_null: [device_id, tenant_id]\n"
+    "      - unique: [device_id]\n"
+    "      - {name: disks_sane, that: \"free_gb >= 0\", on_fail: warn}\n"
+    "  gold.site_hourly:                    # averages; a late record corrects its own hour\n"
+    "    sql: models/site_hourly.sql\n"
+    "    mode: recompute\n"
+    "    group_by: [tenant_id, site, hour]\n"
+    "    partition_by: [days(hour)]\n"
+    "  gold.violations:                     # an alert opens, and closes\n"
+    "    sql: models/violations.sql\n"
+    "    mode: merge\n"
+    "    unique_key: [device_id, policy_id]\n"
+    "    delete_when: \"resolved\"\n";
+
+static const struct weir_template_file inventory_files[] = {
+    {"models/device.sql",
+     "-- The newest record of each device, flattened; which one wins is order_by of "
+     "silver.device.\n"
+     "SELECT device_id, tenant_id, record_id, collected_at, hostname, site,\n"
+     "       os.name AS os_name, os.build AS os_build, cpu.usage_pct AS cpu_usage_pct,\n"
+     "       memory.used_mb, memory.total_mb,\n"
+     "       list_min(list_transform(disks, d -> d.free_gb)) AS free_gb,\n"
+     "       list_bool_and(list_transform(disks, d -> d.encrypted)) AS encrypted\n"
+     "FROM bronze.inventory\n"},
+    {"models/site_hourly.sql",
+     "SELECT tenant_id, site, date_trunc('hour', collected_at) AS hour, count(*) AS records,\n"
+     "       avg(cpu.usage_pct) AS cpu_usage_pct,\n"
+     "       avg(memory.used_mb::double / memory.total_mb) AS memory_share,\n"
+     "       min(list_min(list_transform(disks, d -> d.free_gb))) AS free_gb\n"
+     "FROM bronze.inventory\n"
+     "GROUP BY 1, 2, 3\n"},
+    {"models/violations.sql",
+     "-- Each device beside the rules that are for it; a rule that holds resolves its alert.\n"
+     "SELECT device_id, policy_id, tenant_id, severity, hostname, collected_at,\n"
+     "       bad_os, bad_cpu, bad_disk, bad_encryption,\n"
+     "       NOT (bad_os OR bad_cpu OR bad_disk OR bad_encryption) AS resolved\n"
+     "FROM (SELECT d.device_id, p.policy_id, d.tenant_id, p.severity, d.hostname, d.collected_at,\n"
+     "             coalesce(d.os_build < p.min_os_build, false) AS bad_os,\n"
+     "             coalesce(d.cpu_usage_pct > p.max_cpu_pct, false) AS bad_cpu,\n"
+     "             coalesce(d.free_gb < p.min_free_disk_gb, false) AS bad_disk,\n"
+     "             coalesce(p.require_encryption AND NOT d.encrypted, false) AS bad_encryption\n"
+     "      FROM silver.device d JOIN bronze.policy p\n"
+     "        ON (p.tenant_id IS NULL OR p.tenant_id = d.tenant_id)\n"
+     "       AND (p.os_name IS NULL OR p.os_name = d.os_name)) v\n"},
+    {"reference/policies.csv",
+     "policy_id,tenant_id,os_name,min_os_build,max_cpu_pct,min_free_disk_gb,require_encryption,"
+     "severity\n"
+     "pol-build,,Windows 11,22621,,,,medium\n"
+     "pol-cpu,,,,98.5,,,low\n"
+     "pol-disk,,,,,5.0,,high\n"
+     "pol-encryption,tenant-01,,,,,true,high\n"},
+};
+
+const struct weir_template_file *weir_pipeline_template_files(size_t *ret_count)
+{
+    *ret_count = sizeof inventory_files / sizeof *inventory_files;
+    return inventory_files;
+}
 
 weir_status weir_pipeline_template(const char *template_name, const char *name,
                                    struct weir_buffer *out, struct weir_error *reterr)

@@ -34,7 +34,7 @@ weir_status verb_validate(struct cli *cli, struct weir_error *reterr)
     WEIR_TRY(cli_pipeline(cli, &pipeline, reterr));
     size_t problems = weir_pipeline_check(cli->context, pipeline, print_problem, NULL) +
                       weir_models_check(cli->context, pipeline, print_problem, NULL),
-           tables = pipeline->table_count, sources = pipeline->source_count;
+           tables = pipeline->table_count + pipeline->model_count, sources = pipeline->source_count;
     char file[PATH_MAX];
     snprintf(file, sizeof file, "%s", pipeline->file);
     weir_pipeline_free(pipeline);
@@ -171,6 +171,27 @@ static weir_status write_new(const char *path, const struct weir_buffer *text, b
     return WEIR_OK;
 }
 
+/* Models and reference files of a template; those that are there already stay as they are. */
+static weir_status write_template(struct cli *cli, const char *directory, struct weir_error *reterr)
+{
+    size_t count;
+    const struct weir_template_file *files = weir_pipeline_template_files(&count);
+    for (size_t i = 0; i < count; i++) {
+        char path[PATH_MAX + 64];
+        WEIR_AUTO(weir_buffer) text = {.account = &cli->context->memory};
+        snprintf(path, sizeof path, "%s/%s", directory, files[i].path);
+        *strrchr(path, '/') = '\0';
+        if (mkdir(path, 0755) != 0 && errno != EEXIST)
+            return weir_fail(reterr, WEIR_IO, "%s: %s", path, strerror(errno));
+        snprintf(path, sizeof path, "%s/%s", directory, files[i].path);
+        if (!cli->yes && access(path, F_OK) == 0)
+            continue;
+        WEIR_TRY(weir_buffer_append(&text, files[i].text, strlen(files[i].text), reterr));
+        WEIR_TRY(write_new(path, &text, true, reterr));
+    }
+    return WEIR_OK;
+}
+
 weir_status verb_init(struct cli *cli, struct weir_error *reterr)
 {
     const char *directory = cli->argument_count ? cli->arguments[0] : ".";
@@ -197,6 +218,8 @@ weir_status verb_init(struct cli *cli, struct weir_error *reterr)
     snprintf(path, sizeof path, "%s/weir.yaml", directory);
     if (status == WEIR_OK)
         status = write_new(path, &text, cli->yes, reterr);
+    if (status == WEIR_OK && !cli->from)
+        status = write_template(cli, directory, reterr);
     if (status == WEIR_OK)
         printf("%s written; next: weir validate -p %s, weir plan, weir run\n", path, path);
     return status;

@@ -2,6 +2,8 @@
  * documents, templates. */
 #include "tests/unit/pipeline/help.h"
 
+#include <sys/stat.h>
+
 #include "formats/codec/codec.h"
 #include "formats/json/json.h"
 
@@ -351,9 +353,15 @@ Test(read, examples_of_the_document)
 Test(read, templates)
 {
     WEIR_AUTO(weir_buffer) out = {.account = &context.memory};
+    size_t count;
+    const struct weir_template_file *files = weir_pipeline_template_files(&count);
+    cr_assert_eq(mkdir("models", 0755) | mkdir("reference", 0755), 0);
+    for (size_t i = 0; i < count; i++)
+        write_bytes(files[i].path, files[i].text, strlen(files[i].text));
     cr_assert_eq(weir_pipeline_template("inventory", "my-lake", &out, NULL), WEIR_OK);
     struct weir_pipeline *p = read_good((char *)out.data);
     cr_expect_str_eq(p->name, "my-lake");
+    cr_expect_eq(p->model_count, 4u);
     cr_expect_eq(p->tables[0].columns.child_count, 14u);
     weir_pipeline_free(p);
     cr_assert_eq(weir_pipeline_template("nope", "x", &out, &last_error), WEIR_NOT_FOUND);
