@@ -212,7 +212,8 @@ static void large_case(int pattern, uint32_t key, int64_t limit)
     large_morsels(&arena, &type, pattern, &morsels);
     for (int run = 0; run < 4; run++) {
         struct rig rig;
-        rig_up(&rig, run & 1 ? 2 : 1, 2048, run >= 2 ? 10u << 20 : 0);
+        /* TopN holds a multiple of `limit` rows a thread, and twice that while it cuts them */
+        rig_up(&rig, run & 1 ? 2 : 1, 2048, run >= 2 ? (limit < 0 ? 10u : 16u) << 20 : 0);
         rig.operator.type = type;
         rig.operator.sort_keys = keys;
         rig.operator.sort_key_count = 1;
