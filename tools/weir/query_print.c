@@ -9,10 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define TABLE_ROWS_MAX 100000 /* kept to align; beyond them a table is cut, with a word */
-#define CELL_WIDTH_MAX 60     /* on a terminal */
+#define NARROWEST      8      /* no column of text is made narrower on a terminal */
 
 struct query_printer {
     struct cli *cli;
@@ -23,13 +24,22 @@ struct query_printer {
     uint64_t rows;
     /* table */
     char **cells;
-    bool *numbers;
     size_t cell_count, cell_capacity;
+    size_t terminal; /* its columns; SIZE_MAX: it is none */
     uint64_t left_out;
     /* parquet */
     struct weir_parquet_writer *writer;
     struct weir_type stored;
 };
+
+/* Columns of the terminal, or no limit. */
+static size_t terminal_width(void)
+{
+    struct winsize size;
+    if (!isatty(STDOUT_FILENO))
+        return SIZE_MAX;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
+}
 
 weir_status query_printer_new(struct cli *cli, struct query_printer **ret_printer,
                               struct weir_error *reterr)
@@ -37,6 +47,7 @@ weir_status query_printer_new(struct cli *cli, struct query_printer **ret_printe
     struct query_printer *printer;
     WEIR_TRY(weir_alloc_zero(&cli->context->memory, 1, sizeof *printer, &printer, reterr));
     printer->cli = cli;
+    printer->terminal = terminal_width();
     weir_account_init(&printer->account, &cli->context->memory, "printing", 0);
     weir_arena_init(&printer->arena, &printer->account);
     weir_buffer_init(&printer->out, &printer->account);
@@ -50,7 +61,6 @@ void query_printer_free(struct query_printer *printer)
         return;
     weir_parquet_writer_free(printer->writer);
     weir_free(printer->cells);
-    weir_free(printer->numbers);
     weir_buffer_done(&printer->out);
     weir_arena_done(&printer->arena);
     weir_free(printer);
@@ -142,42 +152,61 @@ static weir_status delimited_head(struct query_printer *printer, struct weir_err
 
 /* ---- the table ---- */
 
+/* The character at *at, which moves behind it, and the columns of a terminal that it takes. */
+static size_t character_width(const char **at)
+{
+    const unsigned char *text = (const unsigned char *)*at;
+    uint32_t point = *text < 0x80 ? *text : *text & (*text < 0xE0 ? 0x1F : *text < 0xF0 ? 15 : 7);
+    for (text++; (*text & 0xC0) == 0x80; text++)
+        point = point << 6 | (*text & 0x3F);
+    *at = (const char *)text;
+    if ((point >= 0x300 && point <= 0x36F) || (point >= 0x200B && point <= 0x200F) ||
+        (point >= 0xFE00 && point <= 0xFE0F))
+        return 0; /* stands on the one before */
+    bool wide = (point >= 0x1100 && point <= 0x115F) || (point >= 0x2E80 && point <= 0xA4CF) ||
+                (point >= 0xAC00 && point <= 0xD7A3) || (point >= 0xF900 && point <= 0xFAFF) ||
+                (point >= 0xFF00 && point <= 0xFF60) || (point >= 0x1F300 && point <= 0x1FAFF) ||
+                (point >= 0x20000 && point <= 0x3FFFD);
+    return wide ? 2 : 1;
+}
+
 static size_t width_of(const char *text)
 {
     size_t width = 0;
-    for (; *text; text++)
-        width += (*text & 0xC0) != 0x80;
+    while (*text)
+        width += character_width(&text);
     return width;
 }
 
-static weir_status cell_add(struct query_printer *printer, char *text, bool number,
-                            struct weir_error *reterr)
+static weir_status cell_add(struct query_printer *printer, char *text, struct weir_error *reterr)
 {
     if (printer->cell_count == printer->cell_capacity) {
         size_t capacity = printer->cell_capacity ? printer->cell_capacity * 2 : 1024;
         WEIR_TRY(
             weir_realloc(&printer->cells, &printer->account, capacity * sizeof(char *), reterr));
-        WEIR_TRY(weir_realloc(&printer->numbers, &printer->account, capacity, reterr));
         printer->cell_capacity = capacity;
     }
-    printer->numbers[printer->cell_count] = number;
     printer->cells[printer->cell_count++] = text;
     return WEIR_OK;
 }
 
-/* Cut by characters, control characters shown as spaces. */
-static void tidy(char *text, size_t most)
+/* Cut to that many columns of a terminal, an ellipsis for the rest; there is room for it behind the
+ * text. Control characters become spaces. */
+static void cut(char *text, size_t most)
 {
     size_t width = 0;
-    for (char *at = text; *at; at++) {
-        if ((unsigned char)*at < 0x20)
-            *at = ' ';
-        if ((*at & 0xC0) != 0x80 && ++width > most) {
-            memcpy(at, "", 1);
-            for (char *dots = at; dots > text && at - dots < 3; dots--)
-                dots[-1] = (dots[-1] & 0x80) ? dots[-1] : '.';
+    char *keep = text;
+    for (const char *at = text; *at;) {
+        char *start = (char *)at;
+        if ((unsigned char)*at < 0x20 || *at == 0x7F)
+            *start = ' ';
+        width += character_width(&at);
+        if (width > most) {
+            memcpy(keep, "…", sizeof "…");
             return;
         }
+        if (width < most)
+            keep = (char *)at;
     }
 }
 
@@ -202,44 +231,86 @@ static weir_status table_row(struct query_printer *printer, const struct weir_ba
             WEIR_TRY(weir_value_print(&batch->columns[c], row, cell, reterr));
         else
             WEIR_TRY(weir_buffer_print(cell, reterr, "NULL"));
-        WEIR_TRY(weir_arena_copy(&printer->arena, cell->size ? (const char *)cell->data : "",
-                                 cell->size, &text, reterr));
-        tidy(text, isatty(STDOUT_FILENO) ? CELL_WIDTH_MAX : SIZE_MAX);
-        WEIR_TRY(cell_add(printer, text, is_number(batch->columns[c].type), reterr));
+        WEIR_TRY(weir_arena_alloc(&printer->arena, cell->size + sizeof "…", &text, reterr));
+        if (cell->size)
+            memcpy(text, cell->data, cell->size);
+        text[cell->size] = 0;
+        cut(text, printer->terminal);
+        WEIR_TRY(cell_add(printer, text, reterr));
     }
     return WEIR_OK;
 }
 
+static size_t width_within(const struct query_printer *printer, const size_t *widths,
+                           uint32_t count, size_t most)
+{
+    size_t total = 2 * (size_t)(count - 1);
+    for (uint32_t c = 0; c < count; c++) {
+        bool whole = widths[c] <= most || is_number(&printer->type->children[c].type);
+        total += whole ? widths[c] : most;
+    }
+    return total;
+}
+
+/* Makes the widest columns narrower until all fit, numbers never; returns how many columns do. */
+static uint32_t fit(const struct query_printer *printer, size_t *widths)
+{
+    uint32_t count = printer->type->child_count;
+    size_t most = NARROWEST;
+    while (count > 1 && width_within(printer, widths, count, NARROWEST) > printer->terminal)
+        count--;
+    if (width_within(printer, widths, count, SIZE_MAX) <= printer->terminal)
+        return count;
+    while (width_within(printer, widths, count, most + 1) <= printer->terminal)
+        most++;
+    for (uint32_t c = 0; c < count; c++)
+        if (widths[c] > most && !is_number(&printer->type->children[c].type))
+            widths[c] = most;
+    return count;
+}
+
+static weir_status put_cell(struct query_printer *printer, uint32_t column, uint32_t shown,
+                            const char *text, size_t width, struct weir_error *reterr)
+{
+    struct weir_buffer *out = &printer->out;
+    bool right = is_number(&printer->type->children[column].type), last = column + 1 == shown;
+    size_t own = width_of(text);
+    int pad = own < width ? (int)(width - own) : 0;
+    WEIR_TRY(weir_buffer_print(out, reterr, "%s%*s%s%*s%s", column ? "  " : "", right ? pad : 0, "",
+                               text, !right && !last ? pad : 0, "", last ? "\n" : ""));
+    return out->size > 65536 ? flush(printer, reterr) : WEIR_OK;
+}
+
 static weir_status table_finish(struct query_printer *printer, struct weir_error *reterr)
 {
-    uint32_t width = printer->type->child_count;
+    uint32_t count = printer->type->child_count, shown;
     size_t *widths;
-    struct weir_buffer *out = &printer->out;
-    WEIR_TRY(weir_arena_zero(&printer->arena, width + 1, sizeof *widths, &widths, reterr));
-    for (uint32_t c = 0; c < width; c++)
+    WEIR_TRY(weir_arena_zero(&printer->arena, count + 1, sizeof *widths, &widths, reterr));
+    for (uint32_t c = 0; c < count; c++)
         widths[c] = width_of(printer->type->children[c].name);
     for (size_t i = 0; i < printer->cell_count; i++) {
         size_t one = width_of(printer->cells[i]);
-        widths[i % width] = one > widths[i % width] ? one : widths[i % width];
+        widths[i % count] = one > widths[i % count] ? one : widths[i % count];
     }
-    for (uint32_t c = 0; c < width; c++) {
+    shown = fit(printer, widths);
+    for (uint32_t c = 0; c < shown; c++) {
         const char *name = printer->type->children[c].name;
-        int pad = (int)(widths[c] - width_of(name));
-        bool right = is_number(&printer->type->children[c].type);
-        WEIR_TRY(weir_buffer_print(out, reterr, "%s%*s%s%*s", c ? "  " : "", right ? pad : 0, "",
-                                   name, !right && c + 1 < width ? pad : 0, ""));
+        char *copy;
+        WEIR_TRY(weir_arena_alloc(&printer->arena, strlen(name) + sizeof "…", &copy, reterr));
+        memcpy(copy, name, strlen(name) + 1);
+        cut(copy, widths[c]);
+        WEIR_TRY(put_cell(printer, c, shown, copy, widths[c], reterr));
     }
-    WEIR_TRY(weir_buffer_print(out, reterr, "\n"));
     for (size_t i = 0; i < printer->cell_count; i++) {
-        uint32_t c = (uint32_t)(i % width);
-        int pad = (int)(widths[c] - width_of(printer->cells[i]));
-        bool right = printer->numbers[i];
-        WEIR_TRY(weir_buffer_print(out, reterr, "%s%*s%s%*s%s", c ? "  " : "", right ? pad : 0, "",
-                                   printer->cells[i], !right && c + 1 < width ? pad : 0, "",
-                                   c + 1 == width ? "\n" : ""));
-        if (out->size > 65536)
-            WEIR_TRY(flush(printer, reterr));
+        uint32_t c = (uint32_t)(i % count);
+        if (c >= shown)
+            continue;
+        cut(printer->cells[i], widths[c]);
+        WEIR_TRY(put_cell(printer, c, shown, printer->cells[i], widths[c], reterr));
     }
+    if (shown < count)
+        fprintf(stderr, "%u columns more: a wider terminal or -o ndjson shows them\n",
+                count - shown);
     if (printer->left_out)
         fprintf(stderr, "%llu rows more: -o csv, ndjson or parquet print all\n",
                 (unsigned long long)printer->left_out);
