@@ -200,11 +200,45 @@ static weir_status swap_plan(struct query *query, struct logical *plan, struct w
     return WEIR_OK;
 }
 
+/* What a key is made of must be there before rows are grouped: those subqueries, and those that
+ * their conditions look at, are joined below; the others stay pending. */
+static weir_status attach_keys(struct query *query, struct weir_error *reterr)
+{
+    struct sql *sql = query->sql;
+    struct columns wanted, made;
+    struct pending *kept = NULL, *below = NULL, *back = NULL, *next;
+    WEIR_TRY(columns_new(sql, &wanted, reterr));
+    for (uint32_t i = 0; i < query->groups.count; i++)
+        WEIR_TRY(columns_of_node(sql, query->groups.items[i], &wanted, reterr));
+    for (struct pending *pending = query->pending; pending; pending = next) {
+        next = pending->next; /* turned round: a subquery looks only at those before it */
+        pending->next = back;
+        back = pending;
+    }
+    for (struct pending *pending = back; pending; pending = next) {
+        next = pending->next;
+        WEIR_TRY(columns_of_output(sql, pending->plan, &made, reterr));
+        if (pending->join == WEIR_JOIN_MARK)
+            WEIR_TRY(columns_add(sql, &made, pending->mark, reterr));
+        bool used = columns_meet(&wanted, &made);
+        struct pending **list = used ? &below : &kept;
+        for (uint32_t i = 0; used && i < pending->conditions.count; i++)
+            WEIR_TRY(columns_of_node(sql, pending->conditions.items[i], &wanted, reterr));
+        pending->next = *list;
+        *list = pending;
+    }
+    query->pending = below;
+    WEIR_TRY(query_attach(query, &query->plan, reterr));
+    query->pending = kept;
+    return WEIR_OK;
+}
+
 weir_status query_group_plan(struct query *query, struct logical **ret, struct weir_error *reterr)
 {
     static const struct weir_type number = {.id = WEIR_INT};
     struct sql *sql = query->sql;
     struct logical *plan;
+    WEIR_TRY(attach_keys(query, reterr));
     WEIR_TRY(logical_new(sql, LOGICAL_AGGREGATE, query->plan, NULL, &plan, reterr));
     for (uint32_t i = 0; i < query->groups.count; i++) {
         struct weir_node *key = query->groups.items[i], *copy;

@@ -100,3 +100,19 @@ Test(sql, subqueries_in_the_on_of_outer_joins)
     refused(JOINED "left join b on exists (select 1 from c where k = i and k * 100 = y)",
             "both sides");
 }
+
+Test(sql, subqueries_in_group_by)
+{
+#define PAIRS "with u(x) as (values (1),(2),(2)), v(y) as (values (2),(3)) "
+    answers(PAIRS "select (select max(y) from v) k, count(*) n from u group by k",
+            "{\"k\":3,\"n\":3}\n");
+    answers(PAIRS "select x + (select count(*) from v where y = x) k, count(*) n from u "
+                  "group by 1 order by 1",
+            "{\"k\":1,\"n\":1}\n{\"k\":3,\"n\":2}\n");
+    answers(PAIRS "select x in (select y from v) k, (select min(y) from v) m, count(*) n from u "
+                  "group by 1 order by 1",
+            "{\"k\":false,\"m\":2,\"n\":1}\n{\"k\":true,\"m\":2,\"n\":2}\n");
+    answers(PAIRS "select (select 7) k, count(*) n from u where false group by cube (1)",
+            "{\"k\":null,\"n\":0}\n");
+    answers(PAIRS "select count(*) n from u group by (select 1)", "{\"n\":3}\n");
+}
