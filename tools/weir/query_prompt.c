@@ -2,10 +2,15 @@
 #include "tools/weir/query.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <histedit.h>
+#include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include <wchar.h>
 
 static const char *const words[] = {"select",
                                     "from",
@@ -67,6 +72,7 @@ struct prompt {
     struct weir_arena arena;
     const char **names;
     size_t name_count;
+    bool interrupted;
 };
 
 static char *first_prompt(EditLine *line)
@@ -134,6 +140,36 @@ static unsigned char complete(EditLine *line, int key)
     return CC_REFRESH;
 }
 
+/* ---- keys ---- */
+
+/* Ctrl-C ends the line: libedit by itself would read on. */
+static int read_key(EditLine *line, wchar_t *ret_key)
+{
+    struct prompt *prompt;
+    char bytes[8];
+    size_t count = 0;
+    el_get(line, EL_CLIENTDATA, &prompt);
+    while (count < 4) {
+        mbstate_t state = {0};
+        ssize_t got = read(STDIN_FILENO, bytes + count, 1);
+        if (got < 0 && errno == EINTR && atomic_load(&prompt->cli->context->stop) == SIGINT) {
+            prompt->interrupted = true;
+            return -1;
+        }
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return (int)got;
+        size_t used = mbrtowc(ret_key, bytes, ++count, &state);
+        if (used != (size_t)-2 && used != (size_t)-1)
+            return 1;
+        if (used == (size_t)-1)
+            break;
+    }
+    *ret_key = (unsigned char)*bytes;
+    return 1;
+}
+
 /* ---- statements ---- */
 
 static void run(struct prompt *prompt, char *statement, size_t size)
@@ -150,6 +186,24 @@ static void run(struct prompt *prompt, char *statement, size_t size)
     atomic_store(&prompt->cli->context->stop, 0); /* Ctrl-C ended the statement, not the prompt */
 }
 
+/* Whether a semicolon outside of quotes ended the last statement. The text ends with a newline,
+ * which lends its place to a letter: that would begin another statement, or go on with this one. */
+static bool is_ended(struct weir_buffer *text)
+{
+    char *at = (char *)text->data, *last = at + text->size - 1;
+    size_t one = 0;
+    bool ended = false;
+    *last = 'x';
+    while (at <= last && (one = weir_sql_statement_size(at, (size_t)(last + 1 - at))) &&
+           at + one <= last) {
+        at += one;
+        ended = true;
+    }
+    ended = ended && (one == 0 || weir_sql_statement_size(at, (size_t)(last - at)) == 0);
+    *last = '\n';
+    return ended;
+}
+
 /* One line more. */
 static weir_status take_line(struct prompt *prompt, const char *line, bool *ret_end,
                              struct weir_error *reterr)
@@ -163,10 +217,13 @@ static weir_status take_line(struct prompt *prompt, const char *line, bool *ret_
     size_t size = text->size;
     while (size && isspace(text->data[size - 1]))
         size--;
-    if (size && text->data[size - 1] != ';')
+    if (size && !is_ended(text))
         return WEIR_OK;
-    if (size)
-        run(prompt, (char *)text->data, size - 1);
+    char *statement = (char *)text->data;
+    for (size_t one; size && (one = weir_sql_statement_size(statement, size)); size -= one) {
+        run(prompt, statement, one - 1);
+        statement += one;
+    }
     weir_buffer_clear(text);
     return WEIR_OK;
 }
@@ -180,6 +237,14 @@ static weir_status read_lines(struct prompt *prompt, EditLine *line, History *li
         int count;
         el_set(line, EL_PROMPT, prompt->text.size ? next_prompt : first_prompt);
         const char *typed = el_gets(line, &count);
+        if (prompt->interrupted) { /* what is half typed is forgotten */
+            prompt->interrupted = false;
+            atomic_store(&prompt->cli->context->stop, 0);
+            weir_buffer_clear(&prompt->text);
+            fputs("\n", stdout);
+            el_reset(line);
+            continue;
+        }
         if (!typed || count <= 0)
             break;
         if (typed[0] != '\n')
@@ -195,6 +260,7 @@ weir_status query_prompt(struct cli *cli, struct weir_query_session *session,
     struct prompt prompt = {.cli = cli, .session = session};
     char path[1024];
     HistEvent event;
+    setlocale(LC_CTYPE, ""); /* keys beyond ASCII */
     EditLine *line = el_init("weir", stdin, stdout, stderr);
     History *lines = history_init();
     weir_buffer_init(&prompt.text, &cli->context->memory);
@@ -206,6 +272,7 @@ weir_status query_prompt(struct cli *cli, struct weir_query_session *session,
     history(lines, &event, H_LOAD, path);
     el_set(line, EL_HIST, history, lines);
     el_set(line, EL_EDITOR, "emacs");
+    el_set(line, EL_GETCFN, read_key);
     el_set(line, EL_CLIENTDATA, &prompt);
     el_set(line, EL_ADDFN, "complete", "complete a name", complete);
     el_set(line, EL_BIND, "^I", "complete", NULL);
