@@ -133,6 +133,7 @@ static weir_status set_end(struct exec_sink *opaque, void *opaque_local, struct 
     pthread_mutex_lock(&set->lock);
     bool spilling = atomic_load(&set->spilling);
     if (!spilling && local->part->store.row_count) {
+        atomic_fetch_add(&opaque->operator->counters.memory_peak, local->part->store.byte_count);
         status = join_parts_add(&set->parts, opaque->exec->account, local->part, reterr);
         local->part = NULL;
     }
