@@ -104,7 +104,8 @@ static weir_status copies_not_null(struct push *push, struct nodes *conditions,
     for (uint32_t i = 0; i < push->copies.count; i++) {
         struct weir_node *test;
         WEIR_TRY(weir_node_new(push->sql->arena, WEIR_NODE_IS_NULL, 1, -1, &test, reterr));
-        WEIR_TRY(sql_column_node(push->sql, push->copies.items[i], -1, &test->arguments[0], reterr));
+        WEIR_TRY(
+            sql_column_node(push->sql, push->copies.items[i], -1, &test->arguments[0], reterr));
         test->negated = true;
         test->type = (struct weir_type){.id = WEIR_BOOLEAN};
         WEIR_TRY(nodes_add(push->sql, conditions, test, reterr));

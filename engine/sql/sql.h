@@ -25,7 +25,8 @@ struct weir_sql_catalog {
      * catalog's. May be NULL. */
     weir_status (*view)(void *self, const struct weir_table_name *name, const char **ret_sql,
                         struct weir_error *reterr);
-    /* The type of a column (a dotted path) that a table has and cannot give, or NULL. May be NULL. */
+    /* The type of a column (a dotted path) that a table has and cannot give, or NULL. May be NULL.
+     */
     const char *(*refused)(void *self, const struct weir_table_source *source, const char *path);
     /* The nearest name there is, for "did you mean", or NULL. May be NULL. */
     const char *(*nearest)(void *self, const char *name);

@@ -6,20 +6,13 @@
 #include "engine/expr/expr.h"
 #include "formats/json/json.h"
 #include "scheduler/window/output.h"
+#include "scheduler/window/partition.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define SLOTS_PER_THREAD 2
 #define LETTER_ROWS      512
-
-/* Rows of one batch that share a partition value. */
-struct group {
-    uint32_t *rows;
-    uint32_t count;
-    char *folder; /* "collected_at_day=2026-11-23", "" when unpartitioned */
-    struct weir_bytes *values;
-};
 
 struct refused {
     uint32_t record;
@@ -33,7 +26,7 @@ struct slot {
     struct weir_json_decoder *finder; /* evolve: of records with fields unknown; NULL = none yet */
     const struct weir_run *run;
     struct weir_batch batch; /* with the meta column */
-    struct group *groups;
+    struct partition_group *groups;
     size_t group_count;
     struct refused *refused;
     size_t refused_count;
@@ -131,70 +124,6 @@ static weir_status make_decoders(struct weir_ingest *ingest, struct weir_error *
     return WEIR_OK;
 }
 
-static void leaf_ids(const struct weir_type *type, int32_t *ids, size_t *count)
-{
-    for (uint32_t i = 0; i < type->child_count; i++) {
-        if (type->children[i].type.child_count == 0)
-            ids[(*count)++] = type->children[i].id;
-        leaf_ids(&type->children[i].type, ids, count);
-    }
-}
-
-static size_t leaf_total(const struct weir_type *type)
-{
-    size_t total = type->child_count == 0;
-    for (uint32_t i = 0; i < type->child_count; i++)
-        total += leaf_total(&type->children[i].type);
-    return total;
-}
-
-/* Bounds of personal columns stay out of files and manifests unless the column is a search key
- * (bounds: true). */
-static weir_status parquet_options(struct weir_ingest *ingest, struct weir_error *reterr)
-{
-    const struct weir_table_config *table = ingest->options.table;
-    const struct weir_type *write = &ingest->options.shape->write;
-    int32_t *bloom, *hidden;
-    size_t bloom_count = 0, hidden_count = 0;
-    WEIR_TRY(
-        weir_arena_zero(&ingest->arena, table->bloom_count + 1, sizeof *bloom, &bloom, reterr));
-    WEIR_TRY(
-        weir_arena_zero(&ingest->arena, leaf_total(write) + 1, sizeof *hidden, &hidden, reterr));
-    for (size_t i = 0; i < table->bloom_count; i++) {
-        const struct weir_field *field = weir_type_by_path(write, table->bloom[i]);
-        if (field)
-            bloom[bloom_count++] = field->id;
-    }
-    for (size_t i = 0; i < table->column_config_count; i++) {
-        const struct weir_field *field = weir_type_by_path(write, table->column_configs[i].path);
-        if (!field || table->column_configs[i].bounds)
-            continue;
-        if (field->type.child_count == 0)
-            hidden[hidden_count++] = field->id;
-        else
-            leaf_ids(&field->type, hidden, &hidden_count);
-    }
-    json_t *schema;
-    WEIR_TRY(weir_schema_to_json(&ingest->options.shape->schema, &schema, reterr));
-    char *text = weir_json_text(schema), *kept;
-    json_decref(schema);
-    if (!text)
-        return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a schema's text");
-    weir_status status = weir_arena_copy(&ingest->arena, text, strlen(text), &kept, reterr);
-    free(text);
-    WEIR_TRY(status);
-    ingest->parquet = (struct weir_parquet_options){.codec = (enum weir_codec)table->codec,
-                                                    .codec_level = table->codec_level,
-                                                    .row_group_size = table->row_group_size,
-                                                    .bloom_ids = bloom,
-                                                    .bloom_count = bloom_count,
-                                                    .no_bounds_ids = hidden,
-                                                    .no_bounds_count = hidden_count,
-                                                    .created_by = "weir version 0.1.0",
-                                                    .iceberg_schema_json = kept};
-    return WEIR_OK;
-}
-
 static weir_status open_letters(struct weir_ingest *ingest, struct weir_error *reterr)
 {
     struct weir_lake *lake = ingest->options.lake;
@@ -234,7 +163,8 @@ static weir_status ingest_init(struct weir_ingest *ingest, struct weir_error *re
              (long long)ingest->options.attempt);
     WEIR_TRY(compile(ingest, reterr));
     WEIR_TRY(make_decoders(ingest, reterr));
-    WEIR_TRY(parquet_options(ingest, reterr));
+    WEIR_TRY(partition_parquet_options(&ingest->arena, ingest->options.table, ingest->options.shape,
+                                       &ingest->parquet, reterr));
     return open_letters(ingest, reterr);
 }
 
@@ -437,102 +367,6 @@ static weir_status judge_expectation(struct slot *slot, const struct weir_expect
     return WEIR_OK;
 }
 
-static bool rows_equal(const struct weir_vector *values, size_t count, uint32_t a, uint32_t b)
-{
-    for (size_t i = 0; i < count; i++) {
-        const struct weir_vector *v = &values[i];
-        bool valid = weir_vector_valid(v, a);
-        if (valid != weir_vector_valid(v, b))
-            return false;
-        if (!valid)
-            continue;
-        uint32_t width = weir_type_width(v->type);
-        const uint8_t *bytes = v->values;
-        if (v->type->id == WEIR_BOOLEAN) {
-            if (weir_bit_get(bytes, a) != weir_bit_get(bytes, b))
-                return false;
-        } else if (width) {
-            if (memcmp(bytes + (size_t)a * width, bytes + (size_t)b * width, width) != 0)
-                return false;
-        } else {
-            int32_t size = v->offsets[a + 1] - v->offsets[a];
-            if (size != v->offsets[b + 1] - v->offsets[b] ||
-                memcmp(bytes + v->offsets[a], bytes + v->offsets[b], (size_t)size) != 0)
-                return false;
-        }
-    }
-    return true;
-}
-
-static weir_status name_group(struct weir_ingest *ingest, struct slot *slot,
-                              const struct weir_vector *values, uint32_t row, struct group *group,
-                              struct weir_error *reterr)
-{
-    const struct weir_partition_spec *spec = ingest->options.shape->spec;
-    WEIR_AUTO(weir_buffer) folder = {.account = slot->arena.account};
-    WEIR_TRY(weir_arena_zero(&slot->arena, spec->field_count + 1, sizeof *group->values,
-                             &group->values, reterr));
-    for (size_t i = 0; i < spec->field_count; i++) {
-        char *text;
-        WEIR_TRY(weir_transform_path_text(&slot->arena, spec->fields[i].transform, &values[i], row,
-                                          &text, reterr));
-        WEIR_TRY(weir_buffer_print(&folder, reterr, "%s%s=%s", i ? "/" : "", spec->fields[i].name,
-                                   text));
-        if (weir_vector_valid(&values[i], row))
-            WEIR_TRY(weir_value_binary(&slot->arena, &values[i], row, &group->values[i], reterr));
-    }
-    return weir_arena_copy(&slot->arena, folder.data, folder.size, &group->folder, reterr);
-}
-
-/* Which rows go to which partition value: groups in order of first appearance. */
-static weir_status group_rows(struct weir_ingest *ingest, struct slot *slot,
-                              struct weir_error *reterr)
-{
-    const struct weir_partition_spec *spec = ingest->options.shape->spec;
-    uint32_t count = slot->batch.count, *representative, *of_row;
-    struct weir_vector *values;
-    WEIR_TRY(weir_arena_zero(&slot->arena, spec->field_count + 1, sizeof *values, &values, reterr));
-    for (size_t i = 0; i < spec->field_count; i++) {
-        const struct weir_vector *source = weir_batch_column(
-            &slot->batch, ingest->options.shape->partition_paths[i]);
-        if (!source)
-            return weir_fail(reterr, WEIR_INTERNAL, "partition source %s is not in the batch",
-                             ingest->options.shape->partition_paths[i]);
-        WEIR_TRY(weir_transform_apply(&slot->arena, spec->fields[i].transform, source, &values[i],
-                                      reterr));
-    }
-    WEIR_TRY(weir_arena_alloc(&slot->arena, (WEIR_PARTITIONS_OPEN_MAX + 1) * sizeof *representative,
-                              &representative, reterr));
-    WEIR_TRY(weir_arena_alloc(&slot->arena, (count + 1) * sizeof *of_row, &of_row, reterr));
-    WEIR_TRY(weir_arena_zero(&slot->arena, WEIR_PARTITIONS_OPEN_MAX, sizeof *slot->groups,
-                             &slot->groups, reterr));
-    slot->group_count = 0;
-    uint32_t last = 0;
-    for (uint32_t row = 0; row < count; row++) {
-        uint32_t g = last;
-        if (slot->group_count == 0 ||
-            !rows_equal(values, spec->field_count, representative[g], row))
-            for (g = 0; g < slot->group_count &&
-                        !rows_equal(values, spec->field_count, representative[g], row);
-                 g++)
-                ;
-        if (g == slot->group_count) {
-            if (g == WEIR_PARTITIONS_OPEN_MAX)
-                return weir_fail(reterr, WEIR_UNSUPPORTED,
-                                 "more than %d partition values in one window",
-                                 WEIR_PARTITIONS_OPEN_MAX);
-            representative[g] = row;
-            WEIR_TRY(name_group(ingest, slot, values, row, &slot->groups[g], reterr));
-            WEIR_TRY(weir_arena_alloc(&slot->arena, (count + 1) * sizeof(uint32_t),
-                                      &slot->groups[g].rows, reterr));
-            slot->group_count++;
-        }
-        last = g;
-        slot->groups[g].rows[slot->groups[g].count++] = row;
-    }
-    return WEIR_OK;
-}
-
 /* The batch of good rows with the meta column behind the declared ones. */
 static weir_status complete_batch(struct weir_ingest *ingest, struct slot *slot,
                                   const struct weir_batch *decoded, const struct judging *judging,
@@ -661,12 +495,13 @@ static weir_status work_slot(void *argument, size_t index, struct weir_error *re
     qsort(slot->refused, slot->refused_count, sizeof *slot->refused, by_record);
     WEIR_TRY(complete_batch(ingest, slot, &decoded.batch, &judging, reterr));
     WEIR_TRY(weir_row_hash_add(&slot->hash, &slot->batch, NULL, &slot->arena, reterr));
-    return group_rows(ingest, slot, reterr);
+    return partition_rows(&slot->arena, ingest->options.shape, &slot->batch, &slot->groups,
+                          &slot->group_count, reterr);
 }
 
 /* ---- in order, on the caller's thread ---- */
 
-static weir_status find_partition(struct weir_ingest *ingest, const struct group *group,
+static weir_status find_partition(struct weir_ingest *ingest, const struct partition_group *group,
                                   struct partition **ret, struct weir_error *reterr)
 {
     for (size_t i = 0; i < ingest->partition_count; i++)
