@@ -86,6 +86,14 @@ weir_status kafka_client_new(struct kafka_source *source, bool committed,
     rd_kafka_conf_t *conf;
     char words[512] = "";
     WEIR_TRY(kafka_conf_new(&source->options, committed, sizes, &conf, reterr));
+    /* Never joined. But librdkafka 2.0.2 asks its own group for a new coordinator when the one of
+     * ListConsumerGroupOffsets is not there, and a client without group.id has none to ask. */
+    const char *group = source->options.group;
+    if (committed && sizes->active == 0 && group && *group &&
+        rd_kafka_conf_set(conf, "group.id", group, words, sizeof words) != RD_KAFKA_CONF_OK) {
+        rd_kafka_conf_destroy(conf);
+        return weir_fail(reterr, WEIR_USAGE, "kafka: group %s: %s", group, words);
+    }
     rd_kafka_conf_set_opaque(conf, source);
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_error_cb(conf, on_error);

@@ -531,6 +531,57 @@ static weir_status order_outputs(struct query *query, const PgQuery__SelectStmt 
     return sort_and_limit(query, select, sort, count, plan, reterr);
 }
 
+/* One column of VALUES as CASE over the row's number. */
+static weir_status values_case(struct sql *sql, const struct logical *plan, size_t column,
+                               uint32_t number, struct weir_node **ret, struct weir_error *reterr)
+{
+    uint32_t rows = (uint32_t)plan->row_count, width = plan->columns.count;
+    struct weir_node *node;
+    WEIR_TRY(weir_node_new(sql->arena, WEIR_NODE_CASE, 2 * rows - 1, -1, &node, reterr));
+    for (uint32_t r = 0; r < rows; r++) {
+        struct weir_node *is_row, *row, *index;
+        node->arguments[r + 1 < rows ? 2 * r + 1 : 2 * r] = plan->values[r * width + column];
+        if (r + 1 == rows)
+            continue;
+        WEIR_TRY(sql_column_node(sql, number, -1, &row, reterr));
+        WEIR_TRY(weir_node_long(sql->arena, r, &index, reterr));
+        WEIR_TRY(weir_node_compare(sql->arena, WEIR_EQ, row, index, -1, &is_row, reterr));
+        node->arguments[2 * r] = is_row;
+    }
+    node->type = plan->values[column]->type;
+    *ret = node;
+    return WEIR_OK;
+}
+
+/* Rows with subqueries: these are joined to the rows' numbers, and each value is taken in its row.
+ */
+static weir_status values_attach(struct query *query, struct logical **plan,
+                                 struct weir_error *reterr)
+{
+    struct sql *sql = query->sql;
+    struct logical *rows, *project, *from = *plan;
+    struct weir_type type = {.id = WEIR_LONG};
+    uint32_t number;
+    WEIR_TRY(logical_new(sql, LOGICAL_VALUES, NULL, NULL, &rows, reterr));
+    WEIR_TRY(sql_column_new(sql, "row", &type, &number, reterr));
+    WEIR_TRY(numbers_add(sql, &rows->columns, number, reterr));
+    WEIR_TRY(weir_arena_zero(sql->arena, from->row_count + 1, sizeof *rows->values, &rows->values,
+                             reterr));
+    rows->row_count = from->row_count;
+    for (size_t r = 0; r < from->row_count; r++)
+        WEIR_TRY(weir_node_long(sql->arena, (int64_t)r, &rows->values[r], reterr));
+    WEIR_TRY(query_attach(query, &rows, reterr));
+    WEIR_TRY(logical_new(sql, LOGICAL_PROJECT, rows, NULL, &project, reterr));
+    for (uint32_t c = 0; c < from->columns.count; c++) {
+        struct weir_node *node;
+        WEIR_TRY(values_case(sql, from, c, number, &node, reterr));
+        WEIR_TRY(nodes_add(sql, &project->expressions, node, reterr));
+        WEIR_TRY(numbers_add(sql, &project->columns, from->columns.items[c], reterr));
+    }
+    *plan = project;
+    return WEIR_OK;
+}
+
 static weir_status values(struct query *query, const PgQuery__SelectStmt *select,
                           struct logical **ret_plan, struct numbers *ret_columns,
                           const char ***ret_names, struct weir_error *reterr)
@@ -545,6 +596,8 @@ static weir_status values(struct query *query, const PgQuery__SelectStmt *select
         names[i] = query->sql->columns[plan->columns.items[i]].name;
         WEIR_TRY(numbers_add(query->sql, ret_columns, plan->columns.items[i], reterr));
     }
+    if (query->pending)
+        WEIR_TRY(values_attach(query, &plan, reterr));
     *ret_names = names;
     *ret_plan = plan;
     return order_outputs(query, select, ret_plan, ret_columns, names, reterr);

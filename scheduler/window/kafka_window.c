@@ -166,11 +166,6 @@ static void mirror(struct window *window, json_t *outcome)
     struct weir_log_partition *partitions;
     int64_t *next;
     struct weir_error error = {0};
-    const struct weir_source_config *source = window->options->table->source;
-    char group[300];
-    snprintf(group, sizeof group, "weir-%s-%s",
-             window->options->pipeline->name ? window->options->pipeline->name : "pipeline",
-             source->name);
     if (weir_arena_zero(&window->arena, window->count + 1, sizeof *partitions, &partitions, NULL) !=
             WEIR_OK ||
         weir_arena_zero(&window->arena, window->count + 1, sizeof *next, &next, NULL) != WEIR_OK ||
@@ -182,7 +177,7 @@ static void mirror(struct window *window, json_t *outcome)
         next[i] = at < 0 ? window->reach[i].from : at;
     }
     if (window->source.operations->mirror(window->source.self,
-                                          source->group ? source->group : group, partitions, next,
+                                          /* the source's own group */ NULL, partitions, next,
                                           window->count, &error) != WEIR_OK)
         json_object_set_new(outcome, "mirror_failed", json_string(error.text));
 }

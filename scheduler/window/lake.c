@@ -177,11 +177,14 @@ weir_status weir_source_open(struct weir_context *context, const struct weir_pip
             properties[count++] = (struct weir_kafka_property){"ssl.ca.location",
                                                                pipeline->tls.ca_file};
     }
+    char group[512]; /* offsets are mirrored there */
+    snprintf(group, sizeof group, "weir-%s-%s", pipeline->name ? pipeline->name : "pipeline",
+             config->name);
     struct weir_kafka_options options = {.topics = config->topics,
                                          .topic_count = config->topic_count,
                                          .properties = properties,
                                          .property_count = count,
-                                         .group = config->group,
+                                         .group = config->group ? config->group : group,
                                          .headers = config->headers};
     weir_status status = weir_kafka_source_new(context, &options, ret_source, reterr);
     if (status != WEIR_OK)
