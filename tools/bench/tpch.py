@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """The 22 queries of TPC-H: Weir's answers against DuckDB's, and both timed in one run.
 
-  tpch.py WEIR DATA [--queries 1,9] [--threads N] [--memory-limit SIZE] [--repeat N] [--check-only]
+  tpch.py WEIR DATA [--iceberg FOLDER] [--queries 1,9] [--threads N] [--memory-limit SIZE] [--repeat N] [--no-duckdb]
 
-DATA holds the eight tables as NAME.parquet (tpchgen-cli parquet -s 1). Answers are equal: exact, doubles
+DATA holds the eight tables as NAME.parquet (tpchgen-cli parquet -s 1). --iceberg: Weir reads them as Iceberg tables that pyiceberg wrote into
+FOLDER (made at first use; lineitem and orders in several files), DuckDB the Parquet files. Answers are equal: exact, doubles
 within 1e-12. CPU seconds are user + sys, the least of the repeats: of Weir the whole process, start and
-footers included; of DuckDB the statement alone, without Python's start. Prints one line a query and the geometric mean; exit 1 when an answer differs.
+footers included; of DuckDB the statement alone, without Python's start. Peak memory is the process's. Prints one line a query and the geometric mean; exit 1 when an answer differs.
 """
-import argparse, csv, io, math, os, re, resource, subprocess, sys, time
+import argparse, csv, io, math, os, re, subprocess, sys, tempfile
 
 TABLES = "lineitem orders customer part partsupp supplier nation region".split()
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -31,12 +32,46 @@ for r in rows: w.writerow(["\\\\N" if v is None else repr(v) if isinstance(v, fl
 
 
 def run(command):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    start = time.monotonic()
-    done = subprocess.run(command, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return done, cpu, time.monotonic() - start
+    """Output, errors, exit code, CPU seconds and peak MiB of one child."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        child = subprocess.Popen(command, stdout=out, stderr=errors)
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0), errors.seek(0)
+        return out.read().decode(), errors.read().decode(), child.returncode, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+
+
+def make_lake(data, folder):
+    """The tables as Iceberg tables of pyiceberg's in a lake that the pipeline file names."""
+    pipeline = os.path.join(folder, "weir.yaml")
+    if os.path.exists(pipeline):
+        return pipeline
+    import pyarrow.parquet
+    from pyiceberg.catalog.sql import SqlCatalog
+    os.makedirs(os.path.join(folder, "lake"), exist_ok=True)
+    place = os.path.abspath(os.path.join(folder, "lake"))
+    catalog = SqlCatalog("weir", uri=f"sqlite:///{place}/catalog.db", warehouse=f"file://{place}")
+    catalog.create_namespace("bronze")
+    for name in TABLES:
+        source = pyarrow.parquet.ParquetFile(os.path.join(data, name + ".parquet"))
+        table = catalog.create_table(f"bronze.{name}", schema=source.schema_arrow)
+        groups = range(source.num_row_groups)
+        for part in range(4 if name in ("lineitem", "orders") else 1):
+            parts = [g for g in groups if name not in ("lineitem", "orders") or g * 4 // len(groups) == part]
+            table.append(source.read_row_groups(parts))
+    with open(pipeline, "w") as out:
+        out.write("version: 1\nname: tpch\nlake: {warehouse: ./lake}\nsources:\n  none: {files: none.ndjson}\n"
+                  "tables:\n  bronze.none: {source: none, columns: {a: int}}\n")
+    return pipeline
+
+
+def named(sql, place):
+    """The statement with each table's name replaced."""
+    for table in TABLES:
+        path = place(table)
+        sql = re.sub(rf"((?:from|join|,)\s+){table}\b(?=\s|,|$)", rf"\1{path} {table}", sql, flags=re.M)
+        sql = re.sub(rf"({re.escape(path)}) {table}( as)? (?!where|group|order|on|left|join|inner)(\w+)(?=\s*[,\n]|\s+where|\s+on|$)", r"\1 \3", sql)
+    return sql
 
 
 def same(a, b):
@@ -67,44 +102,41 @@ def main():
     options.add_argument("--threads", type=int, default=1)
     options.add_argument("--memory-limit", default="")
     options.add_argument("--repeat", type=int, default=1)
-    options.add_argument("--check-only", action="store_true")
+    options.add_argument("--iceberg", default="")
     options.add_argument("--no-duckdb", action="store_true")
     given = options.parse_args()
     ratios, bad = [], 0
+    lake = make_lake(given.data, given.iceberg) if given.iceberg else None
+    command = [given.weir, "query", "-q", "-o", "csv", "--threads", str(given.threads)]
+    command += ["--memory-limit", given.memory_limit] if given.memory_limit else []
+    command += ["-p", lake] if lake else []
     for number in map(int, given.queries.split(",")):
-        sql = open(f"{given.sql}/q{number:02d}.sql").read()
-        for table in TABLES:
-            path = f"'{given.data}/{table}.parquet'"
-            sql = re.sub(rf"((?:from|join|,)\s+){table}\b(?=\s|,|$)", rf"\1{path} {table}", sql, flags=re.M)
-            sql = re.sub(rf"({re.escape(path)}) {table}( as)? (?!where|group|order|on|left|join|inner)(\w+)(?=\s*[,\n]|\s+where|\s+on|$)", r"\1 \3", sql)
-        ours = theirs = math.inf
-        command = [given.weir, "query", "-q", "-o", "csv", "--threads", str(given.threads)]
-        if given.memory_limit:
-            command += ["--memory-limit", given.memory_limit]
-        for _ in range(given.repeat):
-            done, cpu, _ = run(command + [sql])
-            ours = min(ours, cpu)
-        if done.returncode:
+        text = open(f"{given.sql}/q{number:02d}.sql").read()
+        files = named(text, lambda table: f"'{given.data}/{table}.parquet'")
+        sql = named(text, lambda table: f"bronze.{table}") if lake else files
+        ours, theirs = [], []
+        for _ in range(given.repeat):  # one beside the other, so that a noisy hour hits both
+            out, errors, code, cpu, peak = run(command + [sql])
+            ours.append((cpu, peak))
+            if code or given.no_duckdb:
+                continue
+            rows, told, failed, _, memory = run([sys.executable, "-c", DUCKDB, files, str(given.threads), ""])
+            if failed:
+                sys.exit(f"Q{number:02d} duckdb: {told[-600:]}")
+            theirs.append((float(told.split()[-1]), memory))
+        if code:
             bad += 1
-            print(f"Q{number:02d} weir: {done.stderr.decode()[-600:]}")
+            print(f"Q{number:02d} weir: {errors[-600:]}", flush=True)
             continue
         if given.no_duckdb:
-            print(f"Q{number:02d} {ours:.2f}", flush=True)
+            print(f"Q{number:02d} {min(ours)[0]:.2f} s {max(peak for _, peak in ours):.0f} MiB", flush=True)
             continue
-        left = list(csv.reader(io.StringIO(done.stdout.decode())))[1:]
-        for _ in range(given.repeat):
-            done, cpu, _ = run([sys.executable, "-c", DUCKDB, sql, str(given.threads), ""])
-            if done.returncode == 0:
-                theirs = min(theirs, float(done.stderr.decode().split()[-1]))
-        if done.returncode:
-            sys.exit(f"Q{number:02d} duckdb: {done.stderr.decode()[-600:]}")
-        right = list(csv.reader(io.StringIO(done.stdout.decode())))
+        left, right = list(csv.reader(io.StringIO(out)))[1:], list(csv.reader(io.StringIO(rows)))
         difference = differ(left, right)
         bad += difference is not None
-        ratios.append(ours / theirs)
-        print(f"Q{number:02d} {'ok  ' if not difference else 'DIFF'} {len(left):6d} rows  "
-              f"weir {ours:6.2f} s  duckdb {theirs:6.2f} s  ratio {ours / theirs:5.2f}"
-              + (f"  {difference}" if difference else ""), flush=True)
+        ratios.append(min(ours)[0] / min(theirs)[0])
+        print(f"Q{number:02d} {'ok  ' if not difference else 'DIFF'} {len(left):6d} rows  weir {min(ours)[0]:6.2f} s {max(p for _, p in ours):5.0f} MiB  "
+              f"duckdb {min(theirs)[0]:6.2f} s {max(p for _, p in theirs):5.0f} MiB  ratio {ratios[-1]:5.2f}" + (f"  {difference}" if difference else ""), flush=True)
     if ratios:
         mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
         print(f"geometric mean of ratios {mean:.2f}, largest {max(ratios):.2f}; {bad} wrong")
