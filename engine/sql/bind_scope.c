@@ -209,6 +209,13 @@ weir_status query_column(struct weir_binder *binder, void *self, const char *con
         return WEIR_OK;
     }
     WEIR_TRY(qualified(query, binder, names, count, location, &column, ret_used, reterr));
+    /* a table of an outer query before a field of a column here, as in PostgreSQL */
+    for (struct query *outer = query->outer; outer && *ret_used == 0 && count > 1;
+         outer = outer->outer) {
+        WEIR_TRY(qualified(outer, binder, names, count, location, &column, ret_used, reterr));
+        if (*ret_used)
+            return query_column(binder, outer, names, count, location, ret, ret_used, reterr);
+    }
     if (*ret_used == 0)
         WEIR_TRY(plain(query, binder, names[0], location, &column, ret_used, reterr));
     if (*ret_used < count)
