@@ -65,7 +65,8 @@ weir_status weir_land(struct weir_lake *lake, struct weir_table **table,
                       int64_t *ret_snapshot_id, struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* Makes a candidate (a child of main's head on `branch`) the head of main, and drops the branch, in
- * one commit. WEIR_ABANDONED: main has moved since; WEIR_SUPERSEDED: it was published already. */
+ * one commit; lake->reason is kept in the property weir.accepted. WEIR_ABANDONED: main has moved
+ * since; WEIR_SUPERSEDED: it was published already. */
 weir_status weir_publish(struct weir_lake *lake, struct weir_table **table, const char *branch,
                          enum weir_landing *ret_landing, struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Drops a branch or tag that is at `snapshot_id`; nothing when it is not there. */

@@ -36,10 +36,13 @@ static weir_status publish_commit(struct weir_lake *lake, const struct weir_meta
     json_decref(state);
     if (!truth)
         return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a table's properties");
-    json_t *update = json_pack("{s:s, s:{s:s}}", "action", "set-properties", "updates",
-                               "weir.truth", truth);
+    json_t *properties = json_pack("{s:s}", "weir.truth", truth);
     free(truth);
-    return weir_commit_update(commit, update, reterr);
+    if (lake->reason) /* a person's word for a snapshot that a gate refused */
+        json_object_set_new(properties, "weir.accepted",
+                            json_sprintf("%lld: %s", (long long)candidate, lake->reason));
+    return weir_commit_update(
+        commit, json_pack("{s:s, s:o}", "action", "set-properties", "updates", properties), reterr);
 }
 
 static weir_status drop_commit(const struct weir_metadata *metadata, const char *ref, int64_t at,

@@ -95,9 +95,9 @@ static weir_status check_options(const struct cli *cli, struct weir_error *reter
 {
     if (cli->accept + cli->discard + cli->rebuild > 1)
         return weir_fail(reterr, WEIR_USAGE, "--accept, --discard and --rebuild: one of them");
-    if ((cli->accept || cli->discard) && !cli->reason)
-        return weir_fail(reterr, WEIR_USAGE, "--%s needs --reason TEXT: the lake keeps it",
-                         cli->accept ? "accept" : "discard");
+    if (cli->accept && !cli->reason)
+        return weir_fail(reterr, WEIR_USAGE,
+                         "--accept needs --reason TEXT: the table keeps it (weir.accepted)");
     return WEIR_OK;
 }
 
