@@ -281,6 +281,8 @@ static weir_status from_function(struct query *query, const PgQuery__RangeFuncti
     WEIR_TRY(logical_new(sql, LOGICAL_UNNEST, *plan, NULL, &unnest, reterr));
     unnest->outer = outer;
     unnest->ordinality = range->ordinality;
+    struct pending *pending = query->pending; /* of what stands before; ours are joined below */
+    query->pending = NULL;
     const char *alias = range->alias ? range->alias->aliasname : "unnest";
     for (size_t i = 0; i < range->n_functions; i++) {
         const PgQuery__Node *function = range->functions[i];
@@ -308,6 +310,8 @@ static weir_status from_function(struct query *query, const PgQuery__RangeFuncti
         WEIR_TRY(sql_column_new(sql, "ordinality", &number, &column, reterr));
         WEIR_TRY(numbers_add(sql, &unnest->columns, column, reterr));
     }
+    WEIR_TRY(query_attach(query, &unnest->children[0], reterr));
+    query->pending = pending;
     WEIR_TRY(query_renamed(query, range->alias, names, count, reterr));
     *plan = unnest;
     return query_relation(query, "", alias, names, unnest->columns.items, count, reterr);
