@@ -14,6 +14,7 @@
 #define TEMPORARY_PREFIX ".weir-tmp-"
 #define LOCKS_FOLDER     ".weir-locks"
 #define LOCKS_COUNT      64 /* stripes: names that share one only wait for each other */
+#define FOLDER_TRIES     64 /* each lost to another process that pruned the empty folder */
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
@@ -259,7 +260,9 @@ static bool path_up(char *path)
     return true;
 }
 
-/* Makes the folder and those above it; each one made is synced into its parent. */
+/* Makes the folder and those above it; each one made is synced into its parent. Another process may
+ * prune an empty one at any moment: that is no failure here, whoever opens a file in it asks again.
+ */
 static weir_status folder_make(const char *path, struct weir_error *reterr)
 {
     char parent[LOCAL_PATH_SIZE];
@@ -272,11 +275,14 @@ static weir_status folder_make(const char *path, struct weir_error *reterr)
         if (!path_up(parent))
             return file_fail(reterr, ENOENT, "making folder", path);
         WEIR_TRY(folder_make(parent, reterr));
-        if (mkdir(path, 0777) != 0 && errno != EEXIST)
+        if (mkdir(path, 0777) != 0 && errno != EEXIST && errno != ENOENT)
             return file_fail(reterr, errno, "making folder", path);
     }
     snprintf(parent, sizeof parent, "%s", path);
-    return path_up(parent) ? local_sync_path(parent, true, reterr) : WEIR_OK;
+    if (!path_up(parent) || access(parent, F_OK) != 0)
+        return WEIR_OK;
+    weir_status status = local_sync_path(parent, true, reterr);
+    return access(parent, F_OK) != 0 ? WEIR_OK : status;
 }
 
 /* Opens a new temporary file beside `path`, its name in ret_temporary. A sweeper may remove an
@@ -296,7 +302,7 @@ static weir_status temporary_new(struct local_store *store, const char *path,
     if (size < 0 || size >= LOCAL_PATH_SIZE)
         return weir_fail(reterr, WEIR_USAGE, "%.200s...: path too long", path);
     int failed = 0;
-    for (int attempt = 0; attempt < 4; attempt++) {
+    for (int attempt = 0; attempt < FOLDER_TRIES; attempt++) {
         *ret_file = open(ret_temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (*ret_file >= 0)
             return WEIR_OK;
@@ -365,7 +371,7 @@ static weir_status lock_take(const struct local_store *store, const char *name, 
     if (snprintf(path, sizeof path, "%s/%02u", folder, hash % LOCKS_COUNT) >= (int)sizeof path)
         return weir_fail(reterr, WEIR_USAGE, "%.200s...: path too long", folder);
     int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (file < 0 && errno == ENOENT) {
+    for (int attempt = 0; file < 0 && errno == ENOENT && attempt < FOLDER_TRIES; attempt++) {
         WEIR_TRY(folder_make(folder, reterr));
         file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     }

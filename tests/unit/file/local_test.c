@@ -170,6 +170,32 @@ Test(local, one_of_racing_processes_wins)
     }
 }
 
+/* Each removal prunes the folders that it empties, which the other processes are just making. */
+static int come_and_go(int number)
+{
+    for (int i = 0; i < 200; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "deep/er/still/%d-%d", number, i);
+        if (put(name, "x", WEIR_PUT_IF_ABSENT, NULL, NULL) != WEIR_OK ||
+            store.operations->remove(store.self, name, &error) != WEIR_OK) {
+            fprintf(stderr, "%s\n", error.text);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+Test(local, folders_pruned_by_others)
+{
+    for (int i = 0; i < 4; i++)
+        if (fork() == 0)
+            _exit(come_and_go(i));
+    for (int i = 0, code; i < 4; i++) {
+        cr_assert_gt(wait(&code), 0);
+        cr_expect_eq(code, 0);
+    }
+}
+
 Test(local, names_stay_inside)
 {
     static const char *const bad[] = {
