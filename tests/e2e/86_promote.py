@@ -290,39 +290,11 @@ def races():
     compare(folder, "two at once promoted each row once")
 
 
-def cost():
-    """Bytes that promoting a small window reads and writes, beside making the table anew."""
-    folder, rows, window = make("cost"), 10_000_000 if FULL else 300_000, 10_000 if FULL else 300
-    text = PIPELINE[:PIPELINE.index("  silver.events")].replace("      tags: map<string, string>\n", "      tags: map<string, string>\n    partition_by: [days(collected_at)]\n")
-    text += """  silver.device: {sql: models/device.sql, mode: merge, unique_key: [device_id], order_by: [collected_at desc, record_id desc]}
-  gold.site_hourly: {sql: models/site_hourly.sql, mode: recompute, group_by: [tenant_id, site, hour], partition_by: [days(hour)]}
-"""
-    (folder / "weir.yaml").write_text(text)
-    start, step = datetime.datetime(2025, 11, 1, tzinfo=datetime.timezone.utc), 7 * 86400 / rows
-    parts = 20
-    for part in range(parts + 1):
-        first, last = (rows * part // parts, rows * (part + 1) // parts) if part < parts else (rows, rows + window)
-        with (folder / "in" / f"{part:04}.ndjson").open("w") as out:
-            for number in range(first, last):
-                device = number * 7919 % (rows // 100)
-                out.write(f'{{"record_id":"{number:08}","tenant_id":"t{device % 3}","device_id":"d{device}","site":"s{device % 5}","collected_at":"'
-                          f'{(start + datetime.timedelta(seconds=number * step)).isoformat()}","usage":{number % 101}.5,"free_gb":{number % 89}.25}}\n')
-        if part == parts - 1 or part == parts:
-            done = weir(folder, "run", "-o", "json")
-    tables = {t["table"]: t for t in json.loads(done.stdout)["tables"]}
-    for table in ("silver.device", "gold.site_hourly"):
-        whole = json.loads(weir(folder, "promote", table, "--rebuild", "-o", "json").stdout)
-        small, large = (t["bytes_read"] + t["bytes_written"] for t in (tables[table], whole))
-        # the share falls with the size of bronze: 2 % is asked at ten million rows
-        say(small < large * (0.02 if FULL else 0.10), f"{table}: a window of {window} rows over {rows}: {small} bytes of {large} ({100 * small / large:.2f} %)", "too much")
-
-
 folder = windows()
 if folder:
     gates(folder)
     definitions(folder)
 kills()
 races()
-cost()
 shutil.rmtree(top, ignore_errors=True)
 sys.exit(bad != 0)
