@@ -72,6 +72,11 @@ weir_status weir_publish(struct weir_lake *lake, struct weir_table **table, cons
 /* Drops a branch or tag that is at `snapshot_id`; nothing when it is not there. */
 weir_status weir_drop_ref(struct weir_lake *lake, struct weir_table **table, const char *ref,
                           struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Sets a tag at main's head, which must be `snapshot_id`: else *ret_moved, and nothing is done. The
+ * tag may be there already, at another snapshot: it moves. */
+weir_status weir_tag_head(struct weir_lake *lake, struct weir_table **table, const char *tag,
+                          int64_t snapshot_id, bool *ret_moved,
+                          struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* A table to be born with an empty snapshot that holds its start offsets, in one request. */
 struct weir_birth {

@@ -1,5 +1,5 @@
-/* Candidates: published by moving main to the very snapshot that was audited, or dropped.
- * protocol.md 6. */
+/* Refs: candidates, published by moving main to the very snapshot that was audited, or dropped; and
+ * tags that hold a source's snapshot. protocol.md 6. */
 #include "scheduler/commit/land.h"
 
 #include <stdlib.h>
@@ -138,4 +138,48 @@ weir_status weir_drop_ref(struct weir_lake *lake, struct weir_table **table, con
             WEIR_TRY(wait_a_little(lake, resend, reterr));
     }
     return weir_fail(reterr, WEIR_UNAVAILABLE, "%s: %s could not be dropped", (*table)->name, ref);
+}
+
+static weir_status tag_commit(const struct weir_metadata *metadata, const char *tag,
+                              int64_t snapshot_id, struct weir_commit *commit,
+                              struct weir_error *reterr)
+{
+    int64_t at;
+    WEIR_TRY(weir_commit_require_uuid(commit, weir_metadata_uuid(metadata), reterr));
+    WEIR_TRY(weir_commit_require_ref(commit, "main", snapshot_id, reterr));
+    WEIR_TRY(weir_commit_require_ref(commit, tag, weir_metadata_ref(metadata, tag, &at) ? at : -1,
+                                     reterr));
+    return weir_commit_update(commit,
+                              json_pack("{s:s, s:s, s:s, s:I}", "action", "set-snapshot-ref",
+                                        "ref-name", tag, "type", "tag", "snapshot-id",
+                                        (json_int_t)snapshot_id),
+                              reterr);
+}
+
+weir_status weir_tag_head(struct weir_lake *lake, struct weir_table **table, const char *tag,
+                          int64_t snapshot_id, bool *ret_moved, struct weir_error *reterr)
+{
+    int64_t head, at;
+    for (int resend = 0; resend < RESENDS_MAX; resend++) {
+        const struct weir_metadata *now = (*table)->metadata;
+        struct weir_commit commit;
+        bool sent;
+        if (!weir_metadata_ref(now, "main", &head) || head != snapshot_id) {
+            *ret_moved = true;
+            return WEIR_OK;
+        }
+        if (weir_metadata_ref(now, tag, &at) && at == snapshot_id) {
+            *ret_moved = false;
+            return WEIR_OK;
+        }
+        WEIR_TRY(weir_commit_init(&commit, reterr));
+        weir_status status = tag_commit(now, tag, snapshot_id, &commit, reterr);
+        if (status == WEIR_OK)
+            status = send_once(lake, table, &commit, &sent, reterr);
+        weir_commit_done(&commit);
+        WEIR_TRY(status);
+        if (!sent)
+            WEIR_TRY(wait_a_little(lake, resend, reterr));
+    }
+    return weir_fail(reterr, WEIR_UNAVAILABLE, "%s: tag %s could not be set", (*table)->name, tag);
 }

@@ -86,6 +86,7 @@ static weir_status bind_query(struct promotion *promotion, struct weir_error *re
 {
     struct weir_operator *root;
     const struct weir_model_config *model = promotion->model;
+    WEIR_TRY(promotion_read(promotion, reterr));
     WEIR_TRY(promotion_names(promotion, promotion->source_count, VARIANT_TO, VARIANT_TO, VARIANT_TO,
                              reterr));
     WEIR_TRY(model_failed(
@@ -138,14 +139,38 @@ static weir_status ask_definition(struct promotion *promotion, struct weir_error
     return status;
 }
 
+/* A source that was dropped and made again has nothing to do with what was promoted from it. */
+static weir_status ask_identity(struct promotion *promotion, const struct source *source,
+                                const json_t *reached, struct weir_error *reterr)
+{
+    const char *key;
+    json_t *was;
+    if (source->to_files || json_object_get(reached, source->key) || promotion->options->rebuild)
+        return WEIR_OK;
+    json_object_foreach((json_t *)(uintptr_t)reached, key, was)
+    {
+        const char *name = json_string_value(json_object_get(was, "table"));
+        if (!name || strcmp(name, source->name) != 0)
+            continue;
+        weir_status status = weir_fail(reterr, WEIR_DECISION,
+                                       "%s: %s is another table than the one that was promoted "
+                                       "last (uuid %s, now %s)",
+                                       promotion->model->table.name, name, key, source->key);
+        weir_error_hint(reterr, "weir promote %s --rebuild makes the table anew",
+                        promotion->model->table.name);
+        return status;
+    }
+    return WEIR_OK;
+}
+
 /* What the table says it has got to, per source. */
 static weir_status ask_sources(struct promotion *promotion, struct weir_error *reterr)
 {
     const json_t *reached = json_object_get(promotion->truth, "sources");
     size_t known = 0;
-    (void)reterr;
     for (size_t i = 0; i < promotion->source_count; i++) {
         struct source *source = &promotion->sources[i];
+        WEIR_TRY(ask_identity(promotion, source, reached, reterr));
         const json_t *to = json_object_get(json_object_get(reached, source->key), "to");
         if (source->to_files) {
             source->from_files = json_string_value(to);
@@ -310,6 +335,8 @@ static weir_status drop_candidates(struct promotion *promotion, size_t *ret_coun
     }
     for (size_t i = 0; i < count; i++)
         WEIR_TRY(weir_drop_ref(promotion->lake, &promotion->table, dropped[i], reterr));
+    for (size_t i = 0; i < count; i++)
+        WEIR_TRY(pins_drop_run(promotion, dropped[i] + size, reterr));
     if (ret_count)
         *ret_count = count;
     return WEIR_OK;
@@ -382,8 +409,12 @@ static void tell(const struct promotion *promotion, json_t *outcome, int64_t sna
 static weir_status promote_due(struct promotion *promotion, json_t *outcome,
                                enum weir_landing *ret_landing, struct weir_error *reterr)
 {
-    bool nothing;
+    bool nothing, moved;
     int64_t snapshot_id = 0;
+    *ret_landing = WEIR_ABANDONED;
+    WEIR_TRY(pins_set(promotion, &moved, reterr));
+    if (moved)
+        return WEIR_OK;
     WEIR_TRY(bind_query(promotion, reterr));
     if (!promotion->table)
         WEIR_TRY(birth(promotion, reterr));
@@ -393,9 +424,10 @@ static weir_status promote_due(struct promotion *promotion, json_t *outcome,
     bool gated = promotion->model->gate_count && !nothing;
     WEIR_TRY(gated ? land_gated(promotion, outcome, ret_landing, &snapshot_id, reterr)
                    : land(promotion, NULL, ret_landing, &snapshot_id, reterr));
-    if (*ret_landing == WEIR_LANDED)
-        tell(promotion, outcome, snapshot_id);
-    return WEIR_OK;
+    if (*ret_landing != WEIR_LANDED)
+        return WEIR_OK;
+    tell(promotion, outcome, snapshot_id);
+    return pins_drop(promotion, reterr);
 }
 
 static weir_status promote_once(const struct weir_promote_options *options, json_t *outcome,

@@ -1,6 +1,6 @@
 /* One promotion under way. promote.c: from what is due to the commit; sources.c: the model's
- * sources and their changes; compute.c: the statements of each mode; gates.c: checks of a
- * candidate. Private to the room. */
+ * sources and their changes; pins.c: tags that hold what is read; compute.c: the statements of each
+ * mode; gates.c: checks of a candidate. Private to the room. */
 #ifndef WEIR_SCHEDULER_PROMOTE_PROMOTE_INT_H
 #define WEIR_SCHEDULER_PROMOTE_PROMOTE_INT_H
 
@@ -9,8 +9,11 @@
 struct source {
     const char *name;
     struct weir_table *table;
-    const char *key;                   /* in weir.sources: the table's uuid, or "files:{pattern}" */
-    int64_t from, to;                  /* snapshots; from 0: nothing promoted yet */
+    const char *key;   /* in weir.sources: the table's uuid, or "files:{pattern}" */
+    int64_t from, to;  /* snapshots; from 0: nothing promoted yet */
+    const char **pins; /* tags of this consumer when it was loaded */
+    size_t pin_count;
+    const char *pin;                   /* the tag that holds `to`; NULL: none yet */
     const char *from_files, *to_files; /* of a source of files: digests of their listing */
     bool drives, changed;
     struct weir_difference difference; /* of a changed one */
@@ -72,8 +75,10 @@ struct promotion {
     struct path_set rewritten;
 };
 
-/* sources.c */
+/* sources.c. Heads of the sources: nothing of them is read yet. */
 weir_status promotion_open(struct promotion *promotion, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* The sources at their heads, to be read; once. */
+weir_status promotion_read(struct promotion *promotion, struct weir_error *reterr) WEIR_MUST_CHECK;
 void promotion_close(struct promotion *promotion);
 /* Files of changed sources; fills difference and path sets. */
 weir_status promotion_differences(struct promotion *promotion,
@@ -87,6 +92,18 @@ weir_status promotion_names(struct promotion *promotion, size_t at, enum variant
 weir_status promotion_target(struct promotion *promotion, const char *name,
                              const struct path_set *only,
                              struct weir_error *reterr) WEIR_MUST_CHECK;
+
+/* pins.c. Tags of this consumer that a source has as it was loaded. */
+weir_status pins_seen(struct promotion *promotion, struct source *source,
+                      struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Tags the heads of the sources; *ret_moved: one is not the head any more, plan anew. */
+weir_status pins_set(struct promotion *promotion, bool *ret_moved,
+                     struct weir_error *reterr) WEIR_MUST_CHECK;
+/* After the commit: the tags seen at the start, but for those in use. */
+weir_status pins_drop(struct promotion *promotion, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Those of a run whose candidate has been dropped. */
+weir_status pins_drop_run(struct promotion *promotion, const char *run,
+                          struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* statement.c: runs SQL with the names set last. having: false = filters of groups left out. */
 typedef weir_status (*take_batch)(void *self, const struct weir_batch *batch,

@@ -49,10 +49,24 @@ static weir_status load_source(struct promotion *promotion, struct source *sourc
         weir_error_prefix(reterr, "%s", source->name);
         return status;
     }
-    source->key = weir_metadata_uuid(source->table->metadata);
+    const char *uuid = weir_metadata_uuid(source->table->metadata);
+    char *key; /* outlives this load of the table */
+    WEIR_TRY(weir_arena_copy(&promotion->arena, uuid, strlen(uuid), &key, reterr));
+    source->key = key;
     if (!weir_metadata_ref(source->table->metadata, "main", &source->to))
         return weir_fail(reterr, WEIR_DECISION, "branch main of %s is gone", source->name);
-    return open_rows(promotion, source->table, source->to, NULL, 0, false, &source->at_to, reterr);
+    return pins_seen(promotion, source, reterr);
+}
+
+weir_status promotion_read(struct promotion *promotion, struct weir_error *reterr)
+{
+    for (size_t i = 0; i < promotion->source_count; i++) {
+        struct source *source = &promotion->sources[i];
+        if (source->table && !source->at_to.operations)
+            WEIR_TRY(open_rows(promotion, source->table, source->to, NULL, 0, false, &source->at_to,
+                               reterr));
+    }
+    return WEIR_OK;
 }
 
 static bool drives(const struct weir_model_config *model, const char *name)

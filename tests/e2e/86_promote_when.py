@@ -1,0 +1,150 @@
+"""When models are promoted, what is held for them, and what a gate says: pins, `promote:`, freshness, samples."""
+import datetime, json, os, random, shutil, subprocess, sys, tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "interop"))
+import engines
+
+WEIR, bad = os.environ["WEIR"], 0
+SEED = int(os.environ.get("WEIR_SEED", "1"))
+top = Path(tempfile.mkdtemp(prefix="weir-when."))
+
+PIPELINE = """version: 1
+name: promote
+lake: {warehouse: ./lake}
+sources:
+  inventory: {files: in/*.ndjson}
+tables:
+  bronze.inventory:
+    source: inventory
+    columns: {record_id: string required, device_id: {type: string, class: personal}, at: timestamptz, usage: double}
+  silver.device: {sql: models/device.sql, mode: merge, unique_key: [device_id], order_by: [at desc, record_id desc]DEVICE}
+  silver.device_view: {sql: models/view.sql, mode: full}
+  gold.hourly: {sql: models/hourly.sql, mode: recompute, group_by: [hour]HOURLY}
+"""
+MODELS = {
+    "device": "SELECT device_id, record_id, at, usage FROM bronze.inventory",
+    "view": "SELECT device_id FROM silver.device",
+    "hourly": "SELECT date_trunc('hour', i.at) AS hour, count(*) AS n, count(d.usage) AS now FROM bronze.inventory i JOIN silver.device d ON d.device_id = i.device_id GROUP BY 1",
+}
+READS = {"silver.device": ["bronze.inventory"], "silver.device_view": ["silver.device"], "gold.hourly": ["bronze.inventory", "silver.device"]}
+
+
+def say(good, name, detail=""):
+    global bad
+    bad += not good
+    print(f"ok {name}" if good else f"FAIL {name}: {detail}", flush=True)
+
+
+def weir(folder, *arguments, **environment):
+    return subprocess.run([WEIR, *arguments, "-p", str(folder / "weir.yaml")], capture_output=True, text=True, timeout=120,
+                          env={**os.environ, "WEIR_TEST_LEASE_MS": "50", **environment})
+
+
+def write(folder, device="", hourly="", more=""):
+    (folder / "weir.yaml").write_text(PIPELINE.replace("DEVICE", device).replace("HOURLY", hourly) + more)
+
+
+def make(name, **options):
+    folder = top / name
+    (folder / "in").mkdir(parents=True)
+    (folder / "models").mkdir()
+    write(folder, **options)
+    for model, sql in MODELS.items():
+        (folder / "models" / f"{model}.sql").write_text(sql + "\n")
+    return folder
+
+
+def records(folder, window, count=20, **fixed):
+    dice = random.Random(SEED * 1000 + window)
+    base = datetime.datetime(2025, 11, 1, tzinfo=datetime.timezone.utc) + datetime.timedelta(minutes=30 * window)
+    with (folder / "in" / f"{window:04}.ndjson").open("w") as out:
+        for number in range(count):
+            out.write(json.dumps({"record_id": f"{window}-{number}", "device_id": f"d{dice.randrange(15)}", "at": (base + datetime.timedelta(seconds=number)).isoformat(),
+                                  "usage": dice.randrange(100), **fixed}) + "\n")
+
+
+def table(folder, name):
+    return engines.load_table(engines.Place(catalog=str(folder / "lake/catalog.db")), name)
+
+
+def pins(folder, name):
+    """{consumer: [snapshots]} of a source."""
+    found = {}
+    for ref, to in table(folder, name).metadata.refs.items():
+        if ref.startswith("weir-at-"):
+            found.setdefault(ref[len("weir-at-"):-37], []).append(to.snapshot_id)
+    return found
+
+
+def reached(folder, model):
+    head = table(folder, model).current_snapshot()
+    while "weir.sources" not in head.summary.additional_properties:
+        head = table(folder, model).snapshot_by_id(head.parent_snapshot_id)
+    return {s["table"]: s["to"] for s in json.loads(head.summary.additional_properties["weir.sources"]).values()}
+
+
+def held(folder):
+    """Is what each model has reached, and nothing else, held by one tag of its own?"""
+    wanted, got = {}, {}
+    for model, sources in READS.items():
+        for source in sources:
+            wanted[model, source] = [reached(folder, model)[source]]
+            got[model, source] = pins(folder, source).get(model, [])
+    others = {c for s in {x for xs in READS.values() for x in xs} for c in pins(folder, s)} - set(READS)
+    return (wanted == got and not others), f"{wanted} {got} {others}"
+
+
+def holds():
+    folder = make("holds")
+    for window in range(3):
+        records(folder, window)
+        done = weir(folder, "run")
+        say(done.returncode == 0, f"window {window}", done.stderr)
+    say(*held(folder)[:1], "each source is held by one tag a consumer, at what it has reached", held(folder)[1])
+    before = table(folder, "bronze.inventory").metadata_location
+    again = weir(folder, "run")
+    say(again.returncode == 0 and table(folder, "bronze.inventory").metadata_location == before, "nothing due: no commit to a source", again.stderr)
+    # windows that nobody promotes yet, and an expiry of another program
+    for window in (3, 4):
+        records(folder, window)
+        weir(folder, "run", "-s", "bronze.inventory")
+    bronze = table(folder, "bronze.inventory")
+    bronze.maintenance.expire_snapshots().older_than(datetime.datetime.now() + datetime.timedelta(days=1)).commit()
+    left = {s.snapshot_id for s in table(folder, "bronze.inventory").metadata.snapshots}
+    say(len(left) == 2 and reached(folder, "silver.device")["bronze.inventory"] in left, "an expiry of pyiceberg leaves what the next promotion needs", left)
+    done = weir(folder, "run")
+    say(done.returncode == 0 and held(folder)[0], "which goes on from there", done.stderr + held(folder)[1])
+    # killed anywhere: the tags that are left go with the next commit
+    for turn, n in enumerate(random.Random(SEED).sample(range(5, 75), 8)):
+        records(folder, 5 + turn)
+        weir(folder, "run", WEIR_TEST_KILL=f"{n}:{('before', 'after', 'lost')[turn % 3]}")
+    records(folder, 50)
+    done = weir(folder, "run")
+    say(done.returncode == 0 and held(folder)[0], "tags that killed runs left are dropped by the next commit", done.stderr + held(folder)[1])
+    gone(folder)
+
+
+def gone(folder):
+    """Somebody drops the tag and the snapshot: stop, and never rebuild unasked."""
+    bronze, at = table(folder, "bronze.inventory"), reached(folder, "silver.device")["bronze.inventory"]
+    records(folder, 60)
+    weir(folder, "run", "-s", "bronze.inventory")
+    for ref in [r for r in bronze.metadata.refs if r.startswith("weir-at-")]:
+        table(folder, "bronze.inventory").manage_snapshots().remove_tag(ref).commit()
+    table(folder, "bronze.inventory").maintenance.expire_snapshots().by_id(at).commit()
+    before = table(folder, "silver.device").current_snapshot().snapshot_id
+    done = weir(folder, "promote", "silver.device")
+    say(done.returncode == 4 and "weir promote silver.device --rebuild" in done.stderr and table(folder, "silver.device").current_snapshot().snapshot_id == before,
+        "what was promoted last is gone: exit 4 with the command that makes it anew", f"{done.returncode} {done.stderr}")
+    made = [weir(folder, "promote", model, "--rebuild") for model in READS]
+    say(all(m.returncode == 0 for m in made) and held(folder)[0], "which does", f"{[m.stderr for m in made]} {held(folder)[1]}")
+    table(folder, "bronze.inventory").catalog.drop_table("bronze.inventory")
+    weir(folder, "run", "-s", "bronze.inventory")
+    done = weir(folder, "promote", "gold.hourly")
+    say(done.returncode == 4 and "another table" in done.stderr and "--rebuild" in done.stderr, "so is a source that was made again under the same name", f"{done.returncode} {done.stderr}")
+
+
+holds()
+shutil.rmtree(top, ignore_errors=True)
+sys.exit(bad != 0)
