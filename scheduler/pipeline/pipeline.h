@@ -6,6 +6,7 @@
 
 #include "engine/base/context.h"
 #include "engine/vec/type.h"
+#include "scheduler/pipeline/cron.h"
 
 struct weir_key_value {
     const char *key, *value;
@@ -103,6 +104,21 @@ enum weir_model_mode {
 };
 enum weir_on_change { WEIR_CHANGE_ASK, WEIR_CHANGE_FORWARD, WEIR_CHANGE_REBUILD };
 
+/* When a run promotes a model. RULE: rows or age, whichever comes first; 0 rows, negative age: that
+ * one is not given. */
+enum weir_promote_when {
+    WEIR_WHEN_ADVANCED, /* as soon as a source is */
+    WEIR_WHEN_RULE,
+    WEIR_WHEN_CRON,
+    WEIR_WHEN_MANUAL
+};
+struct weir_promote_rule {
+    enum weir_promote_when when;
+    int64_t rows, age_ms;
+    const char *cron_text;
+    struct weir_cron cron;
+};
+
 /* What must hold for a model's table before readers see it: `bad_rows` is a query over the table
  * that yields what breaks it. */
 struct weir_gate {
@@ -127,6 +143,7 @@ struct weir_model_config {
     const char **driven_by;  /* sources whose changes make it due; none: all */
     size_t driven_count;
     enum weir_on_change on_change;
+    struct weir_promote_rule promote;
     const struct weir_gate *gates;
     size_t gate_count;
     const char *description;

@@ -182,8 +182,8 @@ size_t list_size(const struct node *node);
 const char *get_path(struct reading *reading, const char *text);
 
 /* table.c */
-void tables_bind(struct reading *reading, struct weir_pipeline *pipeline,
-                 const struct node *tables);
+void tables_bind(struct reading *reading, struct weir_pipeline *pipeline, const struct node *tables,
+                 const struct node *lifecycle);
 /* table.c, for model.c: a table being bound. */
 struct table_reading {
     struct reading *reading;
@@ -205,6 +205,13 @@ void bind_digest_of(struct table_reading *at, const struct weir_buffer *text);
 /* model.c: what a table with `sql`, or with a source of files and mode full, has besides. */
 void model_bind(struct table_reading *at, struct weir_model_config *model,
                 const struct weir_source_config *source);
+
+/* when.c: `promote` of a model, its own or the nearest of `lifecycle` (NULL: none); and names in
+ * `lifecycle` that are neither a layer nor a table. */
+void when_bind(struct table_reading *at, struct weir_model_config *model,
+               const struct node *lifecycle);
+void lifecycle_check(struct reading *reading, const struct weir_pipeline *pipeline,
+                     const struct node *lifecycle);
 
 /* avsc.c: columns from an Avro schema. `at` is the node that names the file. */
 bool avsc_read(struct reading *reading, const struct node *at, const char *path,

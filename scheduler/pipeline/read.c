@@ -498,7 +498,7 @@ static void bind(struct reading *reading, struct weir_pipeline *pipeline, struct
     bind_lake(reading, pipeline, root);
     bind_run(reading, pipeline, root);
     bind_sources(reading, pipeline, root);
-    tables_bind(reading, pipeline, node_get(root, "tables"));
+    tables_bind(reading, pipeline, node_get(root, "tables"), node_get(root, "lifecycle"));
     check_policies(reading, pipeline, root);
     pipeline_digest(reading, pipeline);
 }

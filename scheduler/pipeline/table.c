@@ -551,7 +551,7 @@ static void bind_rules(struct table_reading *at)
 static void refuse_model_keys(struct table_reading *at)
 {
     static const char *const names[] = {"unique_key", "order_by",  "delete_when", "group_by",
-                                        "driven_by",  "on_change", "description"};
+                                        "driven_by",  "on_change", "description", "promote"};
     const struct node *mode = node_get(at->node, "mode");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (node_get_key(at->node, names[i]))
@@ -614,7 +614,8 @@ static bool is_model(const struct node *table, const struct weir_pipeline *pipel
     return false;
 }
 
-void tables_bind(struct reading *reading, struct weir_pipeline *pipeline, const struct node *tables)
+void tables_bind(struct reading *reading, struct weir_pipeline *pipeline, const struct node *tables,
+                 const struct node *lifecycle)
 {
     size_t count = tables ? tables->count : 0;
     struct weir_table_config *bound = take(reading, count + 1, sizeof *bound);
@@ -631,10 +632,11 @@ void tables_bind(struct reading *reading, struct weir_pipeline *pipeline, const 
             return;
         bind_table(&at, pipeline, key, model ? &models[pipeline->model_count] : NULL);
         if (model)
-            pipeline->model_count++;
+            when_bind(&at, &models[pipeline->model_count++], lifecycle);
         else
             pipeline->table_count++;
     }
+    lifecycle_check(reading, pipeline, lifecycle);
     if (tables && count == 0)
         complain(reading, tables, 0, NULL, "tables: no tables");
 }

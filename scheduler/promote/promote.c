@@ -192,18 +192,6 @@ static weir_status ask_sources(struct promotion *promotion, struct weir_error *r
     return ask_definition(promotion, reterr);
 }
 
-static bool is_due(struct promotion *promotion)
-{
-    if (promotion->first)
-        return true;
-    for (size_t i = 0; i < promotion->source_count; i++)
-        if (promotion->sources[i].changed) {
-            promotion->why = "a source has moved on";
-            return true;
-        }
-    return false;
-}
-
 static weir_status prepare(struct promotion *promotion, const struct weir_promote_options *options,
                            struct weir_error *reterr)
 {
@@ -434,13 +422,18 @@ static weir_status promote_once(const struct weir_promote_options *options, json
                                 enum weir_landing *ret_landing, struct weir_error *reterr)
 {
     struct promotion promotion;
+    bool due = false;
     weir_status status = prepare(&promotion, options, reterr);
     *ret_landing = WEIR_SUPERSEDED;
     if (status == WEIR_NOT_FOUND) { /* a source that is not there yet: nothing to promote */
         json_object_set_new(outcome, "reason", json_string(reterr ? reterr->text : "no source"));
         status = WEIR_OK;
-    } else if (status == WEIR_OK && is_due(&promotion)) {
-        status = promote_due(&promotion, outcome, ret_landing, reterr);
+    } else if (status == WEIR_OK) {
+        status = promotion_due(&promotion, &due, reterr);
+        if (status == WEIR_OK && due)
+            status = promote_due(&promotion, outcome, ret_landing, reterr);
+        else if (status == WEIR_OK && promotion.why)
+            json_object_set_new(outcome, "reason", json_string(promotion.why));
     }
     promotion_close(&promotion);
     return status;
@@ -541,31 +534,19 @@ weir_status weir_promote_discard(const struct weir_promote_options *options, jso
 
 /* ---- plans ---- */
 
-weir_status weir_promote_plan(const struct weir_promote_options *options, json_t **ret_plan,
-                              struct weir_error *reterr)
+static weir_status plan_sources(struct promotion *promotion, json_t *plan,
+                                struct weir_error *reterr)
 {
-    struct promotion promotion;
-    json_t *plan = json_pack("{s:s, s:s, s:b}", "table", options->model->table.name, "mode",
-                             mode_name(options->model->mode), "due", 0),
-           *sources = json_array();
-    json_object_set_new(plan, "sources", sources);
-    if (options->model->mode == WEIR_MODEL_VIEW) {
-        *ret_plan = plan;
+    bool due;
+    json_t *sources = json_object_get(plan, "sources");
+    WEIR_TRY(promotion_due(promotion, &due, reterr));
+    if (!promotion->why)
         return WEIR_OK;
-    }
-    weir_status status = prepare(&promotion, options, reterr);
-    bool due = status == WEIR_OK && is_due(&promotion);
-    if (status == WEIR_NOT_FOUND || status == WEIR_DECISION) {
-        json_object_set_new(plan, "reason", json_string(reterr ? reterr->text : ""));
-        status = WEIR_OK;
-    }
+    json_object_set_new(plan, "reason", json_string(promotion->why));
+    WEIR_TRY(promotion_differences(promotion, reterr));
     json_object_set_new(plan, "due", json_boolean(due));
-    if (due)
-        json_object_set_new(plan, "reason", json_string(promotion.why));
-    if (due)
-        status = promotion_differences(&promotion, reterr);
-    for (size_t i = 0; due && status == WEIR_OK && i < promotion.source_count; i++) {
-        const struct source *source = &promotion.sources[i];
+    for (size_t i = 0; i < promotion->source_count; i++) {
+        const struct source *source = &promotion->sources[i];
         if (source->changed)
             json_array_append_new(
                 sources, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "table", source->name, "from",
@@ -574,10 +555,34 @@ weir_status weir_promote_plan(const struct weir_promote_options *options, json_t
                                    "files_removed", (json_int_t)source->difference.removed_count,
                                    "rows_added", (json_int_t)source->difference.added_rows));
     }
-    promotion_close(&promotion);
-    if (status == WEIR_OK)
+    return WEIR_OK;
+}
+
+weir_status weir_promote_plan(const struct weir_promote_options *options, json_t **ret_plan,
+                              struct weir_error *reterr)
+{
+    struct promotion promotion;
+    struct weir_error error;
+    json_t *plan = json_pack("{s:s, s:s, s:b, s:[]}", "table", options->model->table.name, "mode",
+                             mode_name(options->model->mode), "due", 0, "sources");
+    if (options->model->mode == WEIR_MODEL_VIEW) {
         *ret_plan = plan;
-    else
-        json_decref(plan);
+        return WEIR_OK;
+    }
+    weir_status status = prepare(&promotion, options, &error);
+    if (status == WEIR_OK)
+        status = plan_sources(&promotion, plan, &error);
+    promotion_close(&promotion);
+    if (status == WEIR_NOT_FOUND || status == WEIR_DECISION) { /* what the run would stop at */
+        json_object_set_new(plan, "reason", json_string(error.text));
+        status = WEIR_OK;
+    }
+    if (status == WEIR_OK) {
+        *ret_plan = plan;
+        return WEIR_OK;
+    }
+    json_decref(plan);
+    if (reterr)
+        *reterr = error;
     return status;
 }

@@ -17,6 +17,7 @@ struct weir_promote_options {
     struct weir_lake *lake;
     const struct weir_pipeline *pipeline;
     const struct weir_model_config *model;
+    bool by_hand; /* whatever `promote` says of when */
     bool rebuild; /* as if nothing had been promoted yet; also takes a changed definition */
 };
 
@@ -33,7 +34,8 @@ weir_status weir_promote_accept(const struct weir_promote_options *options, json
 weir_status weir_promote_discard(const struct weir_promote_options *options, json_t **ret_outcome,
                                  struct weir_error *reterr) WEIR_MUST_CHECK;
 /* What is due and why, without doing it: {"table", "mode", "due", "reason", "sources": [{"table",
- * "from", "to", "files", "rows"}]}. */
+ * "from", "to", "files_added", "files_removed", "rows_added"}]}; sources that have changed, also
+ * when the rule says not yet. */
 weir_status weir_promote_plan(const struct weir_promote_options *options, json_t **ret_plan,
                               struct weir_error *reterr) WEIR_MUST_CHECK;
 

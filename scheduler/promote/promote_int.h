@@ -105,6 +105,25 @@ weir_status pins_drop(struct promotion *promotion, struct weir_error *reterr) WE
 weir_status pins_drop_run(struct promotion *promotion, const char *run,
                           struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* due.c. Has something changed, and does the rule say now? promotion->why is why, or why not. */
+weir_status promotion_due(struct promotion *promotion, bool *ret_due,
+                          struct weir_error *reterr) WEIR_MUST_CHECK;
+/* What snapshots behind `from` (0: all), up to `to`, brought; added to what is there. */
+struct gained {
+    int64_t rows;      /* of the files that were added; a rewritten row counts anew */
+    int64_t oldest_ms; /* the first change's commit */
+    bool any;          /* rows changed at all */
+    bool cut;          /* snapshots in between are gone */
+};
+void due_gained(const struct weir_metadata *metadata, int64_t from, int64_t to,
+                struct gained *gained);
+int64_t due_promoted_ms(const struct weir_metadata *metadata, int64_t head);
+/* ret_why: in words, for people. */
+bool due_by_rule(const struct weir_promote_rule *rule, const struct gained *gained, int64_t now_ms,
+                 char *ret_why, size_t size);
+bool due_by_cron(const struct weir_promote_rule *rule, int64_t promoted_ms, int64_t now_ms,
+                 char *ret_why, size_t size);
+
 /* statement.c: runs SQL with the names set last. having: false = filters of groups left out. */
 typedef weir_status (*take_batch)(void *self, const struct weir_batch *batch,
                                   struct weir_error *reterr);

@@ -145,6 +145,49 @@ def gone(folder):
     say(done.returncode == 4 and "another table" in done.stderr and "--rebuild" in done.stderr, "so is a source that was made again under the same name", f"{done.returncode} {done.stderr}")
 
 
+def plan(folder):
+    return {p["table"]: p for p in json.loads(weir(folder, "plan", "-o", "json").stdout)}
+
+
+def when():
+    """`promote:` by rows, age, cron and by hand."""
+    last = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=2)
+    folder = make("when", device=", promote: {rows: 50, age: 1h}", hourly=f", promote: {{cron: \"{last.minute} {last.hour} * * *\"}}",
+                  more="lifecycle:\n  silver: {promote: {age: 0s}}\n  silver.device_view: {promote: manual}\n")
+    records(folder, 0)
+    done = weir(folder, "run")
+    shown = plan(folder)
+    say(done.returncode == 0 and not shown["silver.device"]["due"] and shown["silver.device"]["reason"] == "not due: 20 of 50 rows, 0 s of 1 h"
+        and shown["silver.device"]["sources"][0]["rows_added"] == 20, "rows and age: not due, and how far", done.stderr + str(shown))
+    text = weir(folder, "plan").stdout
+    say("not due: 20 of 50 rows, 0 s of 1 h" in text, "weir plan shows it", text)
+    for window in (1, 2):
+        records(folder, window)
+        done = weir(folder, "run", "-o", "json")
+    ran = {t["table"]: t for t in json.loads(done.stdout)["tables"]}
+    say(ran["silver.device"]["idle"] is False and ran["silver.device"]["reason"].startswith("60 of 50 rows"), "due by rows", done.stdout)
+    say(ran["gold.hourly"]["idle"] is False and "was last at" in ran["gold.hourly"]["reason"], "cron: what was never promoted is due", done.stdout)
+    say(ran["silver.device_view"]["idle"] is True and "manual" in ran["silver.device_view"]["reason"], "manual: a run leaves it", done.stdout)
+    by_hand = weir(folder, "promote", "silver.device_view")
+    say(by_hand.returncode == 0 and table(folder, "silver.device_view").scan().count() == table(folder, "silver.device").scan().count(), "weir promote does it", by_hand.stderr)
+    records(folder, 3)
+    weir(folder, "run")
+    shown = plan(folder)
+    say([shown[t]["due"] for t in READS] == [False] * 3 and "since" in shown["gold.hourly"]["reason"] and "20 of 50" in shown["silver.device"]["reason"],
+        "after a promotion it is counted anew", shown)
+    by_hand = weir(folder, "promote", "silver.device")
+    say(by_hand.returncode == 0 and reached(folder, "silver.device")["bronze.inventory"] == table(folder, "bronze.inventory").current_snapshot().snapshot_id,
+        "by hand whatever the rule says", by_hand.stderr)
+    write(folder, device=", promote: {rows: 50, age: 1s}")
+    records(folder, 4)
+    weir(folder, "run", "-s", "bronze.inventory")
+    subprocess.run(["sleep", "1.1"])
+    done = weir(folder, "run", "-s", "silver.device", "-o", "json")
+    ran = {t["table"]: t for t in json.loads(done.stdout)["tables"]}["silver.device"]
+    say(ran["idle"] is False and ran["reason"].startswith("20 of 50 rows, 1 s of 1 s"), "due by age, and a changed rule is no changed definition", done.stdout)
+
+
 holds()
+when()
 shutil.rmtree(top, ignore_errors=True)
 sys.exit(bad != 0)

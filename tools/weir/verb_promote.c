@@ -84,8 +84,11 @@ weir_status cli_promote(struct cli *cli, struct weir_lake *lake,
                         const struct weir_pipeline *pipeline, const struct weir_model_config *model,
                         json_t **ret_outcome, struct weir_error *reterr)
 {
-    struct weir_promote_options options = {
-        .lake = lake, .pipeline = pipeline, .model = model, .rebuild = cli->rebuild};
+    struct weir_promote_options options = {.lake = lake,
+                                           .pipeline = pipeline,
+                                           .model = model,
+                                           .rebuild = cli->rebuild,
+                                           .by_hand = strcmp(cli->verb->name, "promote") == 0};
     *ret_outcome = NULL;
     return cli->dry_run ? weir_promote_plan(&options, ret_outcome, reterr)
                         : under_lease(cli, &options, ret_outcome, reterr);

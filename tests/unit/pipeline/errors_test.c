@@ -2,6 +2,8 @@
  * secrets, hostile files. */
 #include "tests/unit/pipeline/help.h"
 
+#include "engine/base/text.h"
+
 #include "scheduler/pipeline/pipeline_int.h"
 
 TestSuite(errors, .init = help_setup, .fini = help_teardown);
@@ -91,6 +93,19 @@ static void expect_suggestion(const struct key *key, const char *parent, const c
               text, key->path, wanted, at);
 }
 
+/* As near to another key beside it: "code" is one letter from codec and one from mode. */
+static bool is_ambiguous(const struct key *key, const char *parent, const char *last,
+                         const char *misspelt)
+{
+    for (size_t i = 0; i < key_count; i++) {
+        const char *other = key_below(&keys[i], parent);
+        if (other && &keys[i] != key &&
+            weir_text_distance(misspelt, other) <= weir_text_distance(misspelt, last))
+            return true;
+    }
+    return false;
+}
+
 Test(errors, each_key_misspelt)
 {
     size_t tried = 0;
@@ -118,7 +133,8 @@ Test(errors, each_key_misspelt)
                 misspelt[at + 1] = last[at];
             }
             const struct key *hit = key_find(parent, misspelt, strlen(misspelt));
-            if (hit || !*misspelt || strcmp(misspelt, last) == 0)
+            if (hit || !*misspelt || strcmp(misspelt, last) == 0 ||
+                is_ambiguous(key, parent, last, misspelt))
                 continue; /* names of the user's own, or another key */
             expect_suggestion(key, parent, last, misspelt);
             tried++;

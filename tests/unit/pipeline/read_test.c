@@ -300,7 +300,8 @@ Test(read, avro_schema_errors)
          "$.fields[0].type.items: size of fixed"},
         {"{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"a\"}]}",
          "$.fields[0].type: no type"},
-        {"{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"_source_file\",\"type\":\"int\"}]}",
+        {"{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"_source_file\",\"type\":"
+         "\"int\"}]}",
          "Weir's own columns"},
     };
     for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++) {
@@ -394,4 +395,32 @@ Test(read, from_a_type)
         weir_pipeline_free(p);
     }
     weir_arena_done(&arena);
+}
+
+Test(read, when_models_are_promoted)
+{
+    cr_assert_eq(mkdir("models", 0755), 0);
+    write_bytes("models/m.sql", "SELECT a FROM bronze.t", 22);
+    struct weir_pipeline *p = read_good(
+        "version: 1\nname: t\nlake: {warehouse: ./lake}\nsources: {s: {files: in/*.ndjson}, f: "
+        "{files: f.csv, format: csv}}\n"
+        "tables:\n  bronze.t: {source: s, columns: {a: int}}\n"
+        "  bronze.f: {source: f, mode: full, columns: {a: int}}\n"
+        "  silver.a: {sql: models/m.sql}\n"
+        "  silver.b: {sql: models/m.sql, promote: {cron: \"*/5 6 * * mon-fri\"}}\n"
+        "  silver.c: {sql: models/m.sql}\n  gold.d: {sql: models/m.sql}\n"
+        "  gold.e: {sql: models/m.sql, promote: {age: 0s}}\n"
+        "lifecycle:\n  bronze: {promote: {rows: 5}}\n"
+        "  silver: {promote: {rows: 100000, age: 15m}}\n  silver.c: {promote: manual}\n");
+    const enum weir_promote_when wanted[] = {WEIR_WHEN_ADVANCED, WEIR_WHEN_RULE,
+                                             WEIR_WHEN_CRON,     WEIR_WHEN_MANUAL,
+                                             WEIR_WHEN_ADVANCED, WEIR_WHEN_ADVANCED};
+    cr_assert_eq(p->model_count, 6u);
+    for (size_t i = 0; i < 6; i++)
+        cr_expect_eq(p->models[i].promote.when, wanted[i], "%s", p->models[i].table.name);
+    cr_expect_eq(p->models[1].promote.rows, 100000);
+    cr_expect_eq(p->models[1].promote.age_ms, 900000);
+    cr_expect_eq(p->models[2].promote.cron.hours, 1u << 6);
+    cr_expect_str_eq(p->models[2].promote.cron_text, "*/5 6 * * mon-fri");
+    weir_pipeline_free(p);
 }
