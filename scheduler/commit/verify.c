@@ -1,6 +1,7 @@
 /* `weir verify`: walks a table's snapshots from the head back and checks what each receipt claims:
- * the chain of digests, offsets that begin where the parent's ended, landed + refused + filtered +
- * erased + gaps = to - from, and every live file's presence and size. */
+ * the chain of digests, offsets and snapshots of sources that begin where the parent's ended,
+ * landed + refused + filtered + erased + gaps = to - from, and every live file's presence and size.
+ */
 #include "scheduler/commit/verify_int.h"
 
 #include <stdarg.h>
@@ -81,6 +82,32 @@ static void check_range(struct verify *verify, int64_t id, const char *key, cons
         json_integer(number(total, "gaps") + gaps_of(json_object_get(range, "gaps"))));
 }
 
+/* A promotion begins where the one before it ended, source by source; one made anew has no from. */
+static void check_sources(struct verify *verify, int64_t id, const json_t *receipt,
+                          const json_t *parent_state)
+{
+    const json_t *reached = json_object_get(json_object_get(receipt, "state"), "sources"),
+                 *before = json_object_get(parent_state, "sources");
+    const char *key;
+    json_t *source;
+    json_object_foreach(json_object_get(receipt, "sources"), key, source)
+    {
+        const char *name = json_string_value(json_object_get(source, "table"));
+        const json_t *from = json_object_get(source, "from"),
+                     *was = json_object_get(json_object_get(before, key), "to");
+        if (!json_equal(json_object_get(source, "to"),
+                        json_object_get(json_object_get(reached, key), "to")))
+            say(verify->problems,
+                "snapshot %lld: what it read of %s is not what it says it reached", (long long)id,
+                name ? name : key);
+        bool anew = json_is_null(from) || (json_is_integer(from) && !json_integer_value(from));
+        if (was && !anew && !json_equal(from, was))
+            say(verify->problems,
+                "snapshot %lld: its changes of %s do not begin where its parent's ended",
+                (long long)id, name ? name : key);
+    }
+}
+
 static weir_status parent_state_of(struct verify *verify, const struct weir_snapshot *snapshot,
                                    json_t **ret_state, struct weir_error *reterr)
 {
@@ -120,6 +147,7 @@ static void check_body(struct verify *verify, const struct weir_snapshot *snapsh
     json_t *range;
     json_object_foreach(json_object_get(receipt, "ranges"), key, range)
         check_range(verify, snapshot->id, key, range, parent_state);
+    check_sources(verify, snapshot->id, receipt, parent_state);
     const char *added = json_string_value(json_object_get(snapshot->summary, "added-records"));
     const json_t *rows = json_object_get(receipt, "rows");
     const char *hash_text = json_string_value(json_object_get(receipt, "row_hash"));

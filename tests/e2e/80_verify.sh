@@ -29,4 +29,15 @@ break_it() { rm "$(first '*/letters/*.parquet')"; }; damaged "a file of refused 
 break_it() { rm lake/_weir/letters/*/list-*.json; }; damaged "the list of refused rows gone" ""
 break_it() { rm lake/bronze/*__quarantine/metadata/*.avro; }; damaged "the quarantine table's lists gone" "__quarantine"
 check "whole again" "$WEIR" verify --deep
+mkdir models
+echo "SELECT device_id, tenant_id, record_id, collected_at FROM bronze.sample" >models/device.sql
+echo "  silver.device: {sql: models/device.sql, mode: merge, unique_key: [device_id], order_by: [collected_at desc, record_id desc]}" >>weir.yaml
+check "a model" "$WEIR" run
+"$WEIR_GEN" --first 4000 --count 1000 >in/4.ndjson
+check "its second promotion" "$WEIR" run
+check "models are verified too" "$WEIR" verify --deep
+promoted() { grep -l '"kind": "promote"' lake/_weir/receipts/*/*.json | xargs ls -t | head -n 1; }
+break_it() { rm $(find lake -path '*/silver/*/data/*.parquet'); }; damaged "a model's files gone" "is gone"
+break_it() { sed -i 's/\("from": [0-9]\{6\}\)[0-9]*/\1/' "$(promoted)"; }; damaged "a promotion that began elsewhere" "do not begin where"
+break_it() { sed -i 's/"row_hash": "./&_/' "$(promoted)"; }; damaged "a promotion's receipt altered" "digest"
 finish

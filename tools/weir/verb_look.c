@@ -2,6 +2,7 @@
 #include "tools/weir/cli.h"
 
 #include "engine/base/text.h"
+#include "scheduler/promote/promote.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -49,18 +50,16 @@ static int64_t letters_in_force(struct weir_lake *lake, const struct weir_table 
     return rows;
 }
 
-static weir_status table_status(struct cli *cli, struct weir_lake *lake,
-                                const struct weir_pipeline *pipeline,
-                                const struct weir_table_config *config, json_t *row,
-                                struct weir_error *reterr)
+/* What the table itself says: its head and how old it is. NOT_FOUND: it is not there yet. */
+static weir_status head_status(struct cli *cli, struct weir_lake *lake, const char *name,
+                               json_t *row, struct weir_error *reterr)
 {
     struct weir_table *table;
     struct weir_snapshot head;
     int64_t id;
-    json_object_set_new(row, "table", json_string(config->name));
-    weir_status status = lake->catalog.operations->load(lake->catalog.self, config->name, &table,
-                                                        reterr);
-    if (status == WEIR_OK && weir_metadata_ref(table->metadata, "main", &id) &&
+    json_object_set_new(row, "table", json_string(name));
+    WEIR_TRY(lake->catalog.operations->load(lake->catalog.self, name, &table, reterr));
+    if (weir_metadata_ref(table->metadata, "main", &id) &&
         weir_metadata_snapshot(table->metadata, id, &head)) {
         json_object_set_new(row, "rows", summary_number(&head, "total-records"));
         json_object_set_new(row, "files", summary_number(&head, "total-data-files"));
@@ -68,11 +67,27 @@ static weir_status table_status(struct cli *cli, struct weir_lake *lake,
         json_object_set_new(row, "last_commit", time_text(head.timestamp_ms));
         json_object_set_new(row, "age_s",
                             json_integer((weir_now_ms(cli->context) - head.timestamp_ms) / 1000));
-    } else if (status != WEIR_OK && status != WEIR_NOT_FOUND) {
-        return status;
     }
-    if (status == WEIR_OK)
-        weir_table_free(table);
+    const char *ref;
+    json_t *value;
+    json_object_foreach(json_object_get(weir_metadata_document(table->metadata), "refs"), ref,
+                        value)
+    {
+        if (strncmp(ref, "weir-gate-", 10) == 0)
+            json_object_set_new(row, "candidate", json_string(ref));
+    }
+    weir_table_free(table);
+    return WEIR_OK;
+}
+
+static weir_status table_status(struct cli *cli, struct weir_lake *lake,
+                                const struct weir_pipeline *pipeline,
+                                const struct weir_table_config *config, json_t *row,
+                                struct weir_error *reterr)
+{
+    weir_status status = head_status(cli, lake, config->name, row, reterr);
+    if (status != WEIR_OK && status != WEIR_NOT_FOUND)
+        return status;
     struct weir_window_options options = {
         .lake = lake, .pipeline = pipeline, .table = config, .shard_count = 1};
     json_t *plan;
@@ -83,6 +98,38 @@ static weir_status table_status(struct cli *cli, struct weir_lake *lake,
         json_decref(plan);
     }
     json_object_set_new(row, "state", json_string(status == WEIR_OK ? "ok" : error.text));
+    return WEIR_OK;
+}
+
+/* Of a model: whether a promotion is due and why, or which candidate waits behind its gates. */
+static weir_status model_status(struct cli *cli, struct weir_lake *lake,
+                                const struct weir_pipeline *pipeline,
+                                const struct weir_model_config *model, json_t *row,
+                                struct weir_error *reterr)
+{
+    char state[1024];
+    weir_status status = head_status(cli, lake, model->table.name, row, reterr);
+    if (status != WEIR_OK && status != WEIR_NOT_FOUND)
+        return status;
+    struct weir_promote_options options = {.lake = lake, .pipeline = pipeline, .model = model};
+    json_t *plan;
+    struct weir_error error = {0};
+    const char *candidate = json_string_value(json_object_get(row, "candidate"));
+    status = weir_promote_plan(&options, &plan, &error);
+    if (status != WEIR_OK) {
+        snprintf(state, sizeof state, "%s", error.text);
+    } else {
+        const char *reason = json_string_value(json_object_get(plan, "reason"));
+        bool due = json_is_true(json_object_get(plan, "due"));
+        if (candidate)
+            snprintf(state, sizeof state, "a gate said no: %s waits for --accept or --discard",
+                     candidate);
+        else
+            snprintf(state, sizeof state, "%s%s%s", due ? "due" : "ok", reason ? ": " : "",
+                     reason ? reason : "");
+        json_decref(plan);
+    }
+    json_object_set_new(row, "state", json_string(state));
     return WEIR_OK;
 }
 
@@ -98,6 +145,14 @@ weir_status verb_status(struct cli *cli, struct weir_error *reterr)
             continue;
         json_t *row = json_object();
         status = table_status(cli, &lake, pipeline, &pipeline->tables[i], row, reterr);
+        json_array_append_new(rows, row);
+    }
+    for (size_t i = 0; status == WEIR_OK && i < pipeline->model_count; i++) {
+        const struct weir_model_config *model = &pipeline->models[i];
+        if (model->mode == WEIR_MODEL_VIEW || !cli_selected(cli, model->table.name))
+            continue;
+        json_t *row = json_object();
+        status = model_status(cli, &lake, pipeline, model, row, reterr);
         json_array_append_new(rows, row);
     }
     static const char *const columns[] = {"table",       "rows",  "files", "refused", "lag",
@@ -298,6 +353,15 @@ static weir_status verify_table(struct cli *cli, struct weir_lake *lake, const c
     return status;
 }
 
+static bool is_named(const struct cli *cli, const struct weir_table_config *table)
+{
+    bool named = cli->argument_count == 0;
+    for (size_t a = 0; a < cli->argument_count; a++)
+        named |= strcmp(cli->arguments[a], table->name) == 0 ||
+                 strcmp(cli->arguments[a], table->short_name) == 0;
+    return named && cli_selected(cli, table->name);
+}
+
 weir_status verb_verify(struct cli *cli, struct weir_error *reterr)
 {
     struct weir_pipeline *pipeline;
@@ -305,13 +369,13 @@ weir_status verb_verify(struct cli *cli, struct weir_error *reterr)
     WEIR_TRY(open_lake(cli, &pipeline, &lake, reterr));
     weir_status status = WEIR_OK;
     size_t problems = 0, chosen = 0;
-    for (size_t i = 0; status == WEIR_OK && i < pipeline->table_count; i++) {
-        const struct weir_table_config *table = &pipeline->tables[i];
-        bool named = cli->argument_count == 0;
-        for (size_t a = 0; a < cli->argument_count; a++)
-            named |= strcmp(cli->arguments[a], table->name) == 0 ||
-                     strcmp(cli->arguments[a], table->short_name) == 0;
-        if (!named || !cli_selected(cli, table->name))
+    for (size_t i = 0; status == WEIR_OK && i < pipeline->table_count + pipeline->model_count;
+         i++) {
+        bool model = i >= pipeline->table_count;
+        const struct weir_table_config *table =
+            model ? &pipeline->models[i - pipeline->table_count].table : &pipeline->tables[i];
+        if (!is_named(cli, table) ||
+            (model && pipeline->models[i - pipeline->table_count].mode == WEIR_MODEL_VIEW))
             continue;
         chosen++;
         status = verify_table(cli, &lake, table->name, &problems, reterr);
