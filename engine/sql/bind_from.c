@@ -545,6 +545,24 @@ static weir_status attach_sides(struct query *query, struct logical *join, int l
     return WEIR_OK;
 }
 
+/* The right side may look at the left one only where each row of the join has a left row. */
+static weir_status check_lateral(struct query *query, const PgQuery__JoinExpr *expr,
+                                 const struct logical *left, struct logical *right,
+                                 struct weir_error *reterr)
+{
+    struct columns free, output;
+    if (expr->jointype != PG_QUERY__JOIN_TYPE__JOIN_RIGHT &&
+        expr->jointype != PG_QUERY__JOIN_TYPE__JOIN_FULL)
+        return WEIR_OK;
+    WEIR_TRY(columns_free(query->sql, right, &free, reterr));
+    WEIR_TRY(columns_of_output(query->sql, left, &output, reterr));
+    if (!columns_meet(&free, &output))
+        return WEIR_OK;
+    return weir_bind_wrong(&query->sql->binder, weir_bind_location(expr->rarg), reterr,
+                           "the right side of a RIGHT or FULL JOIN cannot look at columns of the "
+                           "left side: use INNER or LEFT JOIN LATERAL");
+}
+
 static weir_status from_join(struct query *query, const PgQuery__JoinExpr *expr,
                              struct logical **ret_plan, struct weir_error *reterr)
 {
@@ -569,6 +587,7 @@ static weir_status from_join(struct query *query, const PgQuery__JoinExpr *expr,
     }
     struct relation *before = query->last;
     WEIR_TRY(from_item(query, expr->rarg, &right, reterr));
+    WEIR_TRY(check_lateral(query, expr, left, right, reterr));
     WEIR_TRY(logical_new(query->sql, LOGICAL_JOIN, left, right, &join, reterr));
     join->join = kind;
     join->lateral = true;
