@@ -156,6 +156,12 @@ weir_status weir_context_check(struct weir_context *context, struct weir_error *
     return WEIR_OK;
 }
 
+weir_status weir_arena_check(const struct weir_arena *arena, struct weir_error *reterr)
+{
+    struct weir_context *context = arena->account ? arena->account->context : NULL;
+    return context ? weir_context_check(context, reterr) : WEIR_OK;
+}
+
 static void die(void)
 {
     raise(SIGKILL);

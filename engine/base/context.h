@@ -69,6 +69,10 @@ void weir_random_uuid(struct weir_context *context, char ret_text[37]);
 /* OK, or STOPPED / INTERRUPTED / TIMEOUT when somebody asked to stop or the deadline passed. */
 weir_status weir_context_check(struct weir_context *context,
                                struct weir_error *reterr) WEIR_MUST_CHECK;
+/* The same for the context that the arena's account names; OK without one. Cheap: loops over rows
+ * and elements call it every thousand of them, or before each one that may take long. */
+weir_status weir_arena_check(const struct weir_arena *arena,
+                             struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* Bracket an outside effect (each put, delete, rename, commit, produce; reads are not effects):
  *     WEIR_TRY(weir_effect_before(context, "put", name, reterr));

@@ -3,7 +3,8 @@
 #ifndef WEIR_ENGINE_BASE_LIMITS_H
 #define WEIR_ENGINE_BASE_LIMITS_H
 
-#define WEIR_BATCH_ROWS 2048 /* rows a batch by default; a run-time value, tests force others */
+#define WEIR_BATCH_ROWS 2048  /* rows a batch by default; a run-time value, tests force others */
+#define WEIR_CHECK_ROWS 65536 /* rows or elements between two looks at whether to stop */
 #define WEIR_RECORD_SIZE_MAX                                                                       \
     (64u << 20) /* bytes of one JSON record; beyond: refused as too_large */
 #define WEIR_JSON_DEPTH_MAX           128   /* nesting of a record, known or unknown keys alike */

@@ -28,6 +28,7 @@ void weir_account_init(struct weir_account *account, struct weir_account *parent
     account->parent = parent;
     account->name = name;
     account->limit = limit;
+    account->context = parent ? parent->context : NULL;
     atomic_init(&account->used, 0);
     atomic_init(&account->peak, 0);
 }

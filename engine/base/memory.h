@@ -13,12 +13,16 @@
 
 #include <stdatomic.h>
 
+struct weir_context;
 struct weir_account {
     struct weir_account *parent; /* NULL for the root */
     const char *name;            /* for messages; static or outlives the account */
     size_t limit;                /* bytes; 0 = none of its own */
     atomic_size_t used;
     atomic_size_t peak;
+    /* Whose wish to stop ends work that knows only its memory (weir_arena_check); taken over from
+     * the parent by init. NULL = nobody's: such work runs to its end, as a pipeline's does. */
+    struct weir_context *context;
 };
 
 void weir_account_init(struct weir_account *account, struct weir_account *parent, const char *name,

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define PIECE ((size_t)16 << 20) /* bytes copied between two looks at whether to stop */
+
 /* ---- what functions use ---- */
 
 weir_status weir_evaluation_fail(struct weir_evaluation *evaluation, const struct weir_node *node,
@@ -76,7 +78,10 @@ weir_status text_row(struct text_writer *writer, struct weir_error *reterr)
     if (writer->buffer.size > WEIR_BATCH_BYTES_MAX)
         return weir_fail(reterr, WEIR_NO_MEMORY, "a batch of strings of more than %u bytes",
                          WEIR_BATCH_BYTES_MAX);
-    writer->ret->offsets[++writer->row] = (int32_t)writer->buffer.size;
+    int32_t end = (int32_t)writer->buffer.size, start = writer->ret->offsets[writer->row];
+    writer->ret->offsets[++writer->row] = end;
+    if (writer->row % 64 == 0 || end - start > 4096)
+        return weir_arena_check(writer->evaluation->arena, reterr);
     return WEIR_OK;
 }
 
@@ -85,8 +90,12 @@ weir_status text_finish(struct text_writer *writer, weir_status status, struct w
     if (status == WEIR_OK)
         status = weir_arena_alloc(writer->evaluation->arena, writer->buffer.size + 64,
                                   &writer->ret->values, reterr);
-    if (status == WEIR_OK && writer->buffer.size)
-        memcpy(writer->ret->values, writer->buffer.data, writer->buffer.size);
+    for (size_t at = 0, piece; status == WEIR_OK && at < writer->buffer.size; at += piece) {
+        piece = writer->buffer.size - at < PIECE ? writer->buffer.size - at : PIECE;
+        memcpy((uint8_t *)writer->ret->values + at, writer->buffer.data + at, piece);
+        if (piece == PIECE)
+            status = weir_arena_check(writer->evaluation->arena, reterr);
+    }
     weir_buffer_done(&writer->buffer);
     return status;
 }
@@ -554,6 +563,8 @@ static weir_status eval_cast_node(struct weir_evaluation *evaluation, const stru
 weir_status weir_node_evaluate(struct weir_evaluation *evaluation, const struct weir_node *node,
                                struct weir_vector *ret_value, struct weir_error *reterr)
 {
+    if (node->argument_count)
+        WEIR_TRY(weir_arena_check(evaluation->arena, reterr));
     switch (node->kind) {
     case WEIR_NODE_COLUMN: *ret_value = evaluation->batch->columns[node->index]; return WEIR_OK;
     case WEIR_NODE_CONSTANT:

@@ -437,6 +437,7 @@ static weir_status evaluate_find(struct weir_evaluation *evaluation, const struc
         if (!valid_at(ret, i))
             continue;
         int64_t place = 0;
+        WEIR_TRY(weir_arena_check(evaluation->arena, reterr));
         if (there)
             place = weir_lane_valid(&value, i)
                         ? find(&list, weir_lane(&list.lane, i), &arguments[1], &value, i)
@@ -470,9 +471,12 @@ static weir_status evaluate_has(struct weir_evaluation *evaluation, const struct
         bool yes = all;
         if (!valid_at(ret, i))
             continue;
-        for (int32_t e = b.offsets[y]; e < b.offsets[y + 1] && yes == all; e++)
+        for (int32_t e = b.offsets[y]; e < b.offsets[y + 1] && yes == all; e++) {
+            if (e % 64 == 0)
+                WEIR_TRY(weir_arena_check(evaluation->arena, reterr));
             if (weir_lane_valid(&item, (uint32_t)e))
                 yes = find(&a, x, b.child, &item, (uint32_t)e) != 0;
+        }
         if (yes)
             weir_bit_set(ret->values, i);
     }

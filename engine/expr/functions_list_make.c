@@ -279,12 +279,19 @@ static weir_status bind_unique(struct weir_arena *arena, struct weir_node *call,
 struct order {
     const struct weir_vector *child;
     bool descending, nulls_first;
+    const struct weir_arena *arena; /* asked at times whether to stop: then all are equal */
+    uint64_t compared;
+    bool stopped;
 };
 
 static int order_rows(const void *a, const void *b, void *self)
 {
-    const struct order *order = self;
+    struct order *order = self;
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    if (++order->compared % WEIR_CHECK_ROWS == 0)
+        order->stopped = weir_arena_check(order->arena, NULL) != WEIR_OK;
+    if (order->stopped)
+        return 0;
     bool known_x = weir_vector_valid(order->child, x), known_y = weir_vector_valid(order->child, y);
     int found = 0;
     if (known_x && known_y)
@@ -318,7 +325,7 @@ static weir_status evaluate_sort(struct weir_evaluation *evaluation, const struc
     for (uint32_t i = 0; i < evaluation->count; i++) {
         uint32_t at = weir_lane(&list.lane, i), before = picked.count;
         int32_t from = list.offsets[at], to = list.offsets[at + 1];
-        struct order order = {list.child, reversed, false};
+        struct order order = {list.child, reversed, false, evaluation->arena, 0, false};
         for (int32_t e = from; valid_at(ret, i) && e < to; e++)
             pick(&picked, 0, (uint32_t)(sort ? e : from + to - 1 - e));
         if (valid_at(ret, i) &&
@@ -337,6 +344,7 @@ static weir_status evaluate_sort(struct weir_evaluation *evaluation, const struc
         if (sort)
             qsort_r(picked.rows + before, picked.count - before, sizeof *picked.rows, order_rows,
                     &order);
+        WEIR_TRY(weir_arena_check(evaluation->arena, reterr));
         picked.offsets[i + 1] = (int32_t)picked.count;
     }
     return picked_end(evaluation, &picked, list.child, 1, call, ret, reterr);
@@ -349,10 +357,11 @@ static int order_numbers(const void *a, const void *b)
 }
 
 /* A row's elements that are not null, each value once, where it comes first. */
-static void pick_distinct(struct picked *picked, const struct list_lane *list, uint32_t at)
+static void pick_distinct(const struct weir_arena *arena, struct picked *picked,
+                          const struct list_lane *list, uint32_t at)
 {
     uint32_t before = picked->count, kept = before;
-    struct order order = {list->child, false, false};
+    struct order order = {list->child, false, false, arena, 0, false};
     for (int32_t e = list->offsets[at]; e < list->offsets[at + 1]; e++)
         if (weir_vector_valid(list->child, (size_t)e))
             pick(picked, 0, (uint32_t)e);
@@ -379,7 +388,8 @@ static weir_status evaluate_distinct(struct weir_evaluation *evaluation,
         WEIR_TRY(weir_result_flat(evaluation, &call->type, ret, reterr));
     for (uint32_t i = 0; i < evaluation->count; i++) {
         if (valid_at(ret, i))
-            pick_distinct(&picked, &list, weir_lane(&list.lane, i));
+            pick_distinct(evaluation->arena, &picked, &list, weir_lane(&list.lane, i));
+        WEIR_TRY(weir_arena_check(evaluation->arena, reterr));
         picked.offsets[i + 1] = (int32_t)picked.count;
         if (count)
             ((int64_t *)ret->values)[i] = picked.offsets[i + 1] - picked.offsets[i];

@@ -495,6 +495,8 @@ static weir_status evaluate_levenshtein(struct weir_evaluation *evaluation,
                                           "levenshtein takes up to %d bytes", DISTANCE_MAX));
         else
             ((int64_t *)ret->values)[i] = distance(x, y);
+        if (x.size > 64)
+            WEIR_TRY(weir_arena_check(evaluation->arena, reterr));
     }
     return WEIR_OK;
 }

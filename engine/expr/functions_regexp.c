@@ -12,9 +12,13 @@
 #define MATCH_LIMIT  2000000 /* steps of backtracking for one text */
 #define MATCH_MEMORY 65536   /* KiB of them kept */
 #define GROUP_MAX    64
+#define TEXT_SHORT   8192 /* bytes that one look at each start of a match passes in no time */
 
 struct regexp {
     pcre2_code *code;
+    /* The same pattern for longer texts, which looks at each of its parts whether it shall stop:
+     * one step may pass over the whole text, so that the limit of steps is none of time. */
+    pcre2_code *watched;
     bool global;
 };
 
@@ -69,6 +73,13 @@ static bool read_flags(struct weir_bytes flags, uint32_t *options, bool *global)
     return true;
 }
 
+/* Called back by PCRE2 at the parts of a watched pattern. */
+static int look_up(pcre2_callout_block *block, void *arena)
+{
+    (void)block;
+    return weir_arena_check(arena, NULL) == WEIR_OK ? 0 : PCRE2_ERROR_CALLOUT;
+}
+
 /* false: no regular expression; the reason is in `why`. NO_MEMORY shows as such a reason too. */
 static bool compile(struct weir_arena *arena, struct weir_bytes pattern, struct weir_bytes flags,
                     const char *name, struct regexp *ret, char why[160])
@@ -92,14 +103,17 @@ static bool compile(struct weir_arena *arena, struct weir_bytes pattern, struct 
     pcre2_compile_context *context = memory ? pcre2_compile_context_create(memory) : NULL;
     ret->code = context ? pcre2_compile(pattern.data, pattern.size, options, &error, &at, context)
                         : NULL;
+    ret->watched = ret->code ? pcre2_compile(pattern.data, pattern.size,
+                                             options | PCRE2_AUTO_CALLOUT, &error, &at, context)
+                             : NULL;
     if (!ret->code && !context) {
         snprintf(why, 160, "no memory for a regular expression");
-    } else if (!ret->code) {
+    } else if (!ret->watched) {
         char message[100] = "";
         pcre2_get_error_message(error, (PCRE2_UCHAR *)message, sizeof message);
         snprintf(why, 160, "no regular expression: %s at byte %zu", message, (size_t)at);
     }
-    return ret->code != NULL;
+    return ret->watched != NULL;
 }
 
 /* Where the flags are among the arguments, or -1. */
@@ -210,6 +224,7 @@ static weir_status matcher_begin(struct matcher *matcher, struct weir_evaluation
         return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for regular expressions");
     pcre2_set_match_limit(matcher->limits, MATCH_LIMIT);
     pcre2_set_heap_limit(matcher->limits, MATCH_MEMORY);
+    pcre2_set_callout(matcher->limits, look_up, evaluation->arena);
     return WEIR_OK;
 }
 
@@ -249,11 +264,16 @@ static weir_status find(struct matcher *matcher, struct weir_bytes text, size_t 
                         int *ret_groups, struct weir_error *reterr)
 {
     static const uint8_t nothing[1];
-    int found = pcre2_match(matcher->regexp.code, text.data ? text.data : nothing, text.size, from,
+    const pcre2_code *code = text.size > TEXT_SHORT ? matcher->regexp.watched
+                                                    : matcher->regexp.code;
+    WEIR_TRY(weir_arena_check(matcher->evaluation->arena, reterr));
+    int found = pcre2_match(code, text.data ? text.data : nothing, text.size, from,
                             from ? PCRE2_NO_UTF_CHECK : 0, matcher->match, matcher->limits);
     *ret_groups = found > 0 ? found : found == 0 ? GROUP_MAX : 0;
     if (found >= 0 || found == PCRE2_ERROR_NOMATCH)
         return WEIR_OK;
+    if (found == PCRE2_ERROR_CALLOUT)
+        return weir_arena_check(matcher->evaluation->arena, reterr);
     if (found == PCRE2_ERROR_NOMEMORY)
         return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a regular expression");
     return weir_evaluation_fail(

@@ -139,10 +139,12 @@ static size_t like_seek(struct weir_bytes text, size_t from, struct weir_bytes p
     return found ? (size_t)(found - text.data) : SIZE_MAX;
 }
 
-/* Greedy with one point of return: no recursion, quadratic at worst. */
-static bool like_match(struct weir_bytes text, struct weir_bytes pattern, bool blind)
+/* Greedy with one point of return: no recursion, quadratic at worst; ends with false when it is
+ * asked to stop, which the caller sees by itself. */
+static bool like_match(const struct weir_arena *arena, struct weir_bytes text,
+                       struct weir_bytes pattern, bool blind)
 {
-    size_t t = 0, p = 0, star = SIZE_MAX, mark = 0;
+    size_t t = 0, p = 0, star = SIZE_MAX, mark = 0, steps = 0;
     while (t < text.size) {
         bool escaped = p < pattern.size && pattern.data[p] == '\\' && p + 1 < pattern.size;
         size_t q = escaped ? p + 1 : p;
@@ -166,7 +168,7 @@ static bool like_match(struct weir_bytes text, struct weir_bytes pattern, bool b
             p = q + 1;
             continue;
         }
-        if (star == SIZE_MAX)
+        if (star == SIZE_MAX || (++steps % 4096 == 0 && weir_arena_check(arena, NULL) != WEIR_OK))
             return false;
         p = star + 1;
         mark += next_character(text, mark);
@@ -220,8 +222,11 @@ static weir_status evaluate_like(struct weir_evaluation *evaluation, const struc
         if (ret->validity && !weir_bit_get(ret->validity, i))
             continue;
         struct weir_bytes value = weir_lane_bytes(&text, i);
-        bool yes = shape == LIKE_ANY ? like_match(value, weir_lane_bytes(&pattern, i), blind)
-                                     : shaped_match(shape, value, core);
+        bool yes = shape == LIKE_ANY
+                       ? like_match(evaluation->arena, value, weir_lane_bytes(&pattern, i), blind)
+                       : shaped_match(shape, value, core);
+        if (i % 64 == 0 || value.size > 4096)
+            WEIR_TRY(weir_arena_check(evaluation->arena, reterr));
         if (yes != negated)
             weir_bit_set(ret->values, i);
     }

@@ -1,4 +1,5 @@
 /* Vectors of any kind: slices, flat copies, order, hashes, text. */
+#include "engine/base/limits.h"
 #include "engine/expr/function_int.h"
 
 #include <math.h>
@@ -82,21 +83,25 @@ static weir_status slice_fixed(struct weir_arena *arena, const struct weir_vecto
                                struct weir_vector *out, struct weir_error *reterr)
 {
     WEIR_TRY(weir_arena_alloc(arena, (size_t)count * width + 64, &out->values, reterr));
-    if (width == 4) {
-        const uint32_t *from = vector->values;
-        uint32_t *to = out->values;
-        for (uint32_t i = 0; i < count; i++)
-            to[i] = from[rows[i]];
-    } else if (width == 8) {
-        const uint64_t *from = vector->values;
-        uint64_t *to = out->values;
-        for (uint32_t i = 0; i < count; i++)
-            to[i] = from[rows[i]];
-    } else {
-        const uint8_t *from = vector->values;
-        uint8_t *to = out->values;
-        for (uint32_t i = 0; i < count; i++)
-            memcpy(to + (size_t)i * width, from + (size_t)rows[i] * width, width);
+    for (uint32_t first = 0, end; first < count; first = end) {
+        end = count - first < WEIR_CHECK_ROWS ? count : first + WEIR_CHECK_ROWS;
+        WEIR_TRY(weir_arena_check(arena, reterr));
+        if (width == 4) {
+            const uint32_t *from = vector->values;
+            uint32_t *to = out->values;
+            for (uint32_t i = first; i < end; i++)
+                to[i] = from[rows[i]];
+        } else if (width == 8) {
+            const uint64_t *from = vector->values;
+            uint64_t *to = out->values;
+            for (uint32_t i = first; i < end; i++)
+                to[i] = from[rows[i]];
+        } else {
+            const uint8_t *from = vector->values;
+            uint8_t *to = out->values;
+            for (uint32_t i = first; i < end; i++)
+                memcpy(to + (size_t)i * width, from + (size_t)rows[i] * width, width);
+        }
     }
     return WEIR_OK;
 }

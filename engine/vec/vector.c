@@ -1,6 +1,9 @@
 /* Making, copying and measuring vectors. */
 #include "engine/vec/vector.h"
 
+#include "engine/base/context.h"
+#include "engine/base/limits.h"
+
 #include <string.h>
 
 static size_t bitmap_size(size_t count)
@@ -114,6 +117,8 @@ static weir_status gather_bytes(struct weir_arena *arena, const struct weir_vect
     int32_t at = 0;
     for (uint32_t i = 0; i < count; i++) {
         out->offsets[i] = at;
+        if (i % 1024 == 0)
+            WEIR_TRY(weir_arena_check(arena, reterr));
         if (rows[i] == UINT32_MAX)
             continue;
         int32_t size = from->offsets[rows[i] + 1] - from->offsets[rows[i]];
@@ -145,6 +150,8 @@ static weir_status gather_list(struct weir_arena *arena, const struct weir_vecto
         out->offsets[i] = at;
         if (rows[i] == UINT32_MAX)
             continue;
+        if (from->offsets[rows[i] + 1] - from->offsets[rows[i]] > 1024)
+            WEIR_TRY(weir_arena_check(arena, reterr));
         for (int32_t e = from->offsets[rows[i]]; e < from->offsets[rows[i] + 1]; e++)
             elements[at++] = (uint32_t)e;
     }
@@ -162,13 +169,15 @@ static weir_status gather_fixed(struct weir_arena *arena, const struct weir_vect
                                 struct weir_error *reterr)
 {
     size_t width = weir_type_width(from->type);
-    WEIR_TRY(weir_arena_zero(arena, (size_t)count * width + 64, 1, &out->values, reterr));
+    WEIR_TRY(weir_arena_alloc(arena, (size_t)count * width + 64, &out->values, reterr));
     uint8_t *to = out->values;
     const uint8_t *values = from->values;
     for (uint32_t i = 0; i < count; i++) {
+        if (i % WEIR_CHECK_ROWS == 0)
+            WEIR_TRY(weir_arena_check(arena, reterr));
         if (rows[i] == UINT32_MAX)
-            continue;
-        if (width == 8)
+            memset(to + i * width, 0, width);
+        else if (width == 8)
             memcpy(to + (size_t)i * 8, values + (size_t)rows[i] * 8, 8);
         else if (width == 4)
             memcpy(to + (size_t)i * 4, values + (size_t)rows[i] * 4, 4);
@@ -225,6 +234,8 @@ weir_status weir_vector_gather(struct weir_arena *arena, const struct weir_vecto
     bool is_struct = vector->type->id ==
                      WEIR_STRUCT; /* children keep their own validity, so every row is copied */
     for (uint32_t i = 0; i < count; i++) {
+        if (i % WEIR_CHECK_ROWS == 0)
+            WEIR_TRY(weir_arena_check(arena, reterr));
         uint32_t row = source_row(vector, selection, i);
         bool valid = is_struct || !out.validity || weir_bit_get(out.validity, i);
         rows[i] = !valid                            ? UINT32_MAX

@@ -272,6 +272,7 @@ weir_status weir_query_session_new(const struct weir_query_options *options,
     WEIR_TRY(weir_alloc_zero(&options->context->memory, 1, sizeof *session, &session, reterr));
     session->options = *options;
     weir_account_init(&session->account, &options->context->memory, "query", options->memory_limit);
+    session->account.context = options->context; /* Ctrl-C ends an expression too */
     weir_arena_init(&session->arena, &session->account);
     if (options->spill_folder) {
         weir_status status = weir_spill_new(&session->account, options->spill_folder,

@@ -67,6 +67,16 @@ Test(context, check_tells_who_asked)
     atomic_store(&context.stop, SIGINT);
     cr_assert_eq(weir_context_check(&context, &error), WEIR_INTERRUPTED);
     cr_assert_eq(weir_context_check(&context, NULL), WEIR_INTERRUPTED);
+    struct weir_account account, below;
+    struct weir_arena arena;
+    weir_account_init(&account, &context.memory, "asked", 0);
+    weir_arena_init(&arena, &account);
+    cr_assert_eq(weir_arena_check(&arena, NULL), WEIR_OK); /* an account that asks nobody */
+    account.context = &context;
+    cr_assert_eq(weir_arena_check(&arena, NULL), WEIR_INTERRUPTED);
+    weir_account_init(&below, &account, "below", 0);
+    weir_arena_init(&arena, &below);
+    cr_assert_eq(weir_arena_check(&arena, &error), WEIR_INTERRUPTED);
 }
 
 Test(context, uuids_are_version_4_and_differ)
