@@ -193,6 +193,23 @@ static void gate_row_count(struct gates *gates, const struct node *node)
                         gates->table, (long long)least, (long long)most));
 }
 
+/* The newest value is told, not each row that is older. */
+static void gate_freshness(struct gates *gates, const struct node *node)
+{
+    struct reading *reading = gates->at->reading;
+    const char *column = get_text(node, "column");
+    int64_t within = get_duration_ms(node, "within", -1);
+    if (!column || within < 0)
+        return;
+    column_by_path(gates->at, node_get(node, "column"), 0, column, "expect");
+    const char *quoted = quoted_column(reading, column);
+    gate_add(gates, node, take_print(reading, "freshness(%s)", column),
+             take_print(reading,
+                        "SELECT * FROM (SELECT max(%s) AS %s FROM %s) weir_t WHERE %s IS NULL OR "
+                        "%s::timestamptz < now() - INTERVAL '%lld milliseconds'",
+                        quoted, quoted, gates->table, quoted, quoted, (long long)within));
+}
+
 static void bind_gate(struct gates *gates, const struct node *item, size_t index)
 {
     struct reading *reading = gates->at->reading;
@@ -200,7 +217,7 @@ static void bind_gate(struct gates *gates, const struct node *item, size_t index
                       *unique = node_get(item, "unique"),
                       *values = node_get(item, "accepted_values"),
                       *relation = node_get(item, "relationship"),
-                      *rows = node_get(item, "row_count");
+                      *rows = node_get(item, "row_count"), *fresh = node_get(item, "freshness");
     gates->item = item;
     if (that && expression_check(gates->at, that, "expect"))
         gate_add(gates, that, that->text,
@@ -225,10 +242,13 @@ static void bind_gate(struct gates *gates, const struct node *item, size_t index
         gate_relationship(gates, relation);
     if (rows)
         gate_row_count(gates, rows);
-    if (item->kind == NODE_MAP && !that && !not_null && !unique && !values && !relation && !rows)
+    if (fresh)
+        gate_freshness(gates, fresh);
+    if (item->kind == NODE_MAP && !that && !not_null && !unique && !values && !relation && !rows &&
+        !fresh)
         complain(reading, item, 0, NULL,
-                 "%s.expect[%zu]: expected that, not_null, unique, accepted_values, relationship "
-                 "or row_count",
+                 "%s.expect[%zu]: expected that, not_null, unique, accepted_values, relationship, "
+                 "row_count or freshness",
                  gates->at->shown, index);
 }
 

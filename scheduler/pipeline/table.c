@@ -337,7 +337,8 @@ const char *quoted_column(struct reading *reading, const char *path)
 /* Kinds of expectations that need the whole table. */
 static const struct node *expect_is_models(const struct node *item)
 {
-    static const char *const names[] = {"unique", "row_count", "accepted_values", "relationship"};
+    static const char *const names[] = {"unique", "row_count", "accepted_values", "relationship",
+                                        "freshness"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (node_get_key(item, names[i]))
             return node_get_key(item, names[i]);

@@ -1,5 +1,6 @@
 /* Gates: each a query for the rows that break it, over the candidate under the table's own name.
- * Rows themselves are never told, for they may be personal; the statement that shows them is. */
+ * A few of the rows are told, without what may be personal, and the statement that shows them all.
+ */
 #include "scheduler/promote/promote_int.h"
 #include "scheduler/query/iceberg_scan.h"
 
@@ -23,6 +24,30 @@ static weir_status run_gate(struct promotion *promotion, const struct weir_gate 
     if (status != WEIR_OK)
         weir_error_prefix(reterr, "%s: expect %s", gate->location, gate->name);
     return status;
+}
+
+static const char *verdict(const struct weir_gate *gate, uint64_t rows)
+{
+    if (rows == 0)
+        return "holds";
+    return gate->on_fail == WEIR_ON_FAIL_FAIL ? "failed" : "warned";
+}
+
+/* One gate, told in `told`. */
+static weir_status judge(struct promotion *promotion, const struct weir_gate *gate, json_t *told,
+                         uint64_t *ret_rows, struct weir_error *reterr)
+{
+    WEIR_TRY(run_gate(promotion, gate, ret_rows, reterr));
+    json_t *entry = json_pack("{s:s, s:I, s:s}", "name", gate->name, "rows", (json_int_t)*ret_rows,
+                              "verdict", verdict(gate, *ret_rows)),
+           *sample = json_array();
+    json_array_append_new(told, entry);
+    if (*ret_rows == 0) {
+        json_decref(sample);
+        return WEIR_OK;
+    }
+    json_object_set_new(entry, "sample", sample);
+    return promotion_sample(promotion, gate->bad_rows, sample, reterr);
 }
 
 static weir_status gate_failed(struct promotion *promotion, const struct weir_gate *gate,
@@ -61,13 +86,8 @@ weir_status promotion_gates(struct promotion *promotion, int64_t snapshot_id, js
     for (size_t i = 0; status == WEIR_OK && i < promotion->model->gate_count; i++) {
         const struct weir_gate *gate = &promotion->model->gates[i];
         uint64_t rows;
-        status = run_gate(promotion, gate, &rows, reterr);
+        status = judge(promotion, gate, told, &rows, reterr);
         bool fails = status == WEIR_OK && rows > 0 && gate->on_fail == WEIR_ON_FAIL_FAIL;
-        json_array_append_new(told, json_pack("{s:s, s:I, s:s}", "name", gate->name, "rows",
-                                              (json_int_t)rows, "verdict",
-                                              fails  ? "failed"
-                                              : rows ? "warned"
-                                                     : "holds"));
         if (fails && !failed)
             (void)!gate_failed(promotion, gate, rows, snapshot_id, &first);
         failed |= fails;

@@ -147,4 +147,10 @@ weir_status promotion_compute(struct promotion *promotion, bool *ret_nothing,
 weir_status promotion_gates(struct promotion *promotion, int64_t snapshot_id, json_t *outcome,
                             struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* samples.c: a few of the rows that a gate's query gives, as objects appended to the array; values
+ * that may name a person are "***". The candidate stands under the table's name. */
+#define GATE_SAMPLE_ROWS 5
+weir_status promotion_sample(struct promotion *promotion, const char *bad_rows, json_t *ret_rows,
+                             struct weir_error *reterr) WEIR_MUST_CHECK;
+
 #endif

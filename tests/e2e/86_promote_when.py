@@ -187,7 +187,32 @@ def when():
     say(ran["idle"] is False and ran["reason"].startswith("20 of 50 rows, 1 s of 1 s"), "due by age, and a changed rule is no changed definition", done.stdout)
 
 
+def gates():
+    """How fresh, and which rows: without what may be personal."""
+    folder = make("gates", device=""", expect: [{freshness: {column: at, within: 2h}}, {name: low, that: "usage < 100"}, {name: few, that: "usage < 50", on_fail: warn}]""")
+    (folder / "models" / "device.sql").write_text("SELECT device_id, record_id, at, usage, device_id || '!' AS who FROM bronze.inventory\n")
+    records(folder, 0)
+    done = weir(folder, "promote", "silver.device") if weir(folder, "run", "-s", "bronze.inventory").returncode == 0 else None
+    say(done.returncode == 3 and "freshness(at)" in done.stderr and "2025-11-01T00:00:" in done.stdout, "old rows are not fresh: exit 3, and how old the newest is", done.stderr + done.stdout)
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat()
+    (folder / "in" / "now.ndjson").write_text("".join(json.dumps({"record_id": f"now-{n}", "device_id": f"secret{n}", "at": now, "usage": 1}) + "\n" for n in range(7)))
+    done = weir(folder, "run")
+    say(done.returncode == 0, "a fresh one is enough", done.stderr)
+    (folder / "in" / "bad.ndjson").write_text("".join(json.dumps({"record_id": f"wrong-{n}", "device_id": f"secret{n}", "at": now, "usage": 500 + n}) + "\n" for n in range(7)))
+    done = weir(folder, "run", "-o", "json")
+    told = next((t for t in json.loads(done.stdout)["tables"] if t["table"] == "silver.device"), {})
+    low = {g["name"]: g for g in told.get("gates", [])}.get("low", {})
+    say(done.returncode == 3 and low.get("rows") == 7 and len(low.get("sample", [])) == 5, "a sample of the rows that broke it", done.stderr + str(told))
+    say(all(r["record_id"].startswith("wrong-") and r["usage"] >= 500 and r["device_id"] == "***" and r["who"] == "***" for r in low.get("sample", [{}])), "with personal values, and what is made of them, masked", low)
+    done = weir(folder, "promote", "silver.device")
+    say('"record_id":"wrong-' in done.stdout and "secret" not in done.stdout + done.stderr, "in words too", done.stdout + done.stderr)
+    # nowhere under the lake but in the data
+    runs = [p for p in (folder / "lake").rglob("*.json") if b"secret" in p.read_bytes()]
+    say(not runs, "nor in what is kept of the run", runs)
+
+
 holds()
 when()
+gates()
 shutil.rmtree(top, ignore_errors=True)
 sys.exit(bad != 0)

@@ -32,12 +32,12 @@ void cli_print_promotion(const json_t *outcome)
     const char *name = json_string_value(json_object_get(outcome, "table")),
                *reason = json_string_value(json_object_get(outcome, "reason")),
                *holder = json_string_value(json_object_get(outcome, "held_by"));
-    json_t *gate;
-    size_t at;
+    json_t *gate, *row;
+    size_t at, number;
     if (holder)
         printf("%s: another run is at it: %s\n", name, holder);
     else if (json_object_get(outcome, "error"))
-        return;
+        (void)name; /* told as every error is; which rows is told here */
     else if (json_object_get(outcome, "discarded"))
         printf("%s: candidate dropped\n", name);
     else if (json_is_true(json_object_get(outcome, "idle")))
@@ -54,11 +54,18 @@ void cli_print_promotion(const json_t *outcome)
                json_integer_value(json_object_get(outcome, "files_removed")), reason ? reason : "");
     json_array_foreach(json_object_get(outcome, "gates"), at, gate)
     {
-        if (strcmp(json_string_value(json_object_get(gate, "verdict")), "holds") != 0)
-            printf("  expect %s: %" JSON_INTEGER_FORMAT " rows (%s)\n",
-                   json_string_value(json_object_get(gate, "name")),
-                   json_integer_value(json_object_get(gate, "rows")),
-                   json_string_value(json_object_get(gate, "verdict")));
+        if (strcmp(json_string_value(json_object_get(gate, "verdict")), "holds") == 0)
+            continue;
+        printf("  expect %s: %" JSON_INTEGER_FORMAT " rows (%s)\n",
+               json_string_value(json_object_get(gate, "name")),
+               json_integer_value(json_object_get(gate, "rows")),
+               json_string_value(json_object_get(gate, "verdict")));
+        json_array_foreach(json_object_get(gate, "sample"), number, row)
+        {
+            printf("    ");
+            json_dumpf(row, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+            printf("\n");
+        }
     }
 }
 
