@@ -94,7 +94,16 @@ static void bind_keys(struct table_reading *at, struct weir_model_config *model)
     if (condition && expression_check(at, condition, "delete_when"))
         model->delete_when = condition->text;
     model->driven_by = get_texts(at->reading, at->node, "driven_by", &model->driven_count);
-    const struct node *change = node_get(at->node, "on_change");
+    const struct node *reprocess = node_get(at->node, "reprocess"),
+                      *change = node_get(at->node, "on_change");
+    if (reprocess && model->driven_count == 0)
+        complain(at->reading, node_get_key(at->node, "reprocess"), 0,
+                 "driven_by: [layer.table], those whose changes make it due",
+                 "%s.reprocess: it goes with driven_by", at->shown);
+    bool never = reprocess ? node_is(reprocess, "never") : model->mode == WEIR_MODEL_APPEND;
+    model->reprocess = node_is(reprocess, "all") ? WEIR_REPROCESS_ALL
+                       : never                   ? WEIR_REPROCESS_NEVER
+                                                 : WEIR_REPROCESS_TOUCHED;
     model->on_change = node_is(change, "forward")   ? WEIR_CHANGE_FORWARD
                        : node_is(change, "rebuild") ? WEIR_CHANGE_REBUILD
                                                     : WEIR_CHANGE_ASK;

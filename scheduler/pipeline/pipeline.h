@@ -104,6 +104,9 @@ enum weir_model_mode {
 };
 enum weir_on_change { WEIR_CHANGE_ASK, WEIR_CHANGE_FORWARD, WEIR_CHANGE_REBUILD };
 
+/* What a promotion does about changes of sources that do not drive it. */
+enum weir_reprocess { WEIR_REPROCESS_TOUCHED, WEIR_REPROCESS_ALL, WEIR_REPROCESS_NEVER };
+
 /* When a run promotes a model. RULE: rows or age, whichever comes first; 0 rows, negative age: that
  * one is not given. */
 enum weir_promote_when {
@@ -142,6 +145,7 @@ struct weir_model_config {
     const char *delete_when; /* merge: SQL condition over the model's columns; NULL */
     const char **driven_by;  /* sources whose changes make it due; none: all */
     size_t driven_count;
+    enum weir_reprocess reprocess;
     enum weir_on_change on_change;
     struct weir_promote_rule promote;
     const struct weir_gate *gates;

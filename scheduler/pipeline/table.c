@@ -551,8 +551,9 @@ static void bind_rules(struct table_reading *at)
 /* Keys that only models have. */
 static void refuse_model_keys(struct table_reading *at)
 {
-    static const char *const names[] = {"unique_key", "order_by",  "delete_when", "group_by",
-                                        "driven_by",  "on_change", "description", "promote"};
+    static const char *const names[] = {"unique_key",  "order_by",  "delete_when",
+                                        "group_by",    "driven_by", "on_change",
+                                        "description", "promote",   "reprocess"};
     const struct node *mode = node_get(at->node, "mode");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (node_get_key(at->node, names[i]))

@@ -102,6 +102,21 @@ static weir_status bind_table(struct checking *checking, const struct weir_model
     return bind_gates(checking, model, reterr);
 }
 
+/* A name that the SQL does not read would never make it due. */
+static weir_status check_drivers(const struct weir_model_config *model,
+                                 const struct model_sources *sources, struct weir_error *reterr)
+{
+    for (size_t i = 0; i < model->driven_count; i++) {
+        bool read = false;
+        for (size_t k = 0; k < sources->table_count; k++)
+            read |= strcmp(model->driven_by[i], sources->tables[k]) == 0;
+        if (!read)
+            return weir_fail(reterr, WEIR_USAGE, "%s: driven_by: the SQL does not read %s",
+                             model->table.location, model->driven_by[i]);
+    }
+    return WEIR_OK;
+}
+
 static weir_status check_model(struct checking *checking, const struct weir_model_config *model,
                                struct weir_error *reterr)
 {
@@ -115,6 +130,7 @@ static weir_status check_model(struct checking *checking, const struct weir_mode
                    : weir_fail(reterr, WEIR_USAGE, "%s: columns are missing",
                                model->table.location);
     WEIR_TRY(model_sources(checking->pipeline, model, &checking->arena, &sources, reterr));
+    WEIR_TRY(check_drivers(model, &sources, reterr));
     weir_query_names_set(checking->session, checking->names, checking->count);
     WEIR_TRY(model_failed(
         model,

@@ -128,43 +128,68 @@ bool due_by_cron(const struct weir_promote_rule *rule, int64_t promoted_ms, int6
     return due;
 }
 
-weir_status promotion_due(struct promotion *promotion, bool *ret_due, struct weir_error *reterr)
+/* Changes of a source that does not drive wait for one that does, or for a person. */
+static bool has_changed(const struct promotion *promotion)
+{
+    bool changed = promotion->first;
+    for (size_t i = 0; i < promotion->source_count; i++)
+        changed |= promotion->sources[i].changed &&
+                   (promotion->sources[i].drives || promotion->options->by_hand);
+    return changed;
+}
+
+/* What the rule says; *ret_why "": it has nothing to add. */
+static bool ask_rule(const struct promotion *promotion, char *ret_why, size_t size)
 {
     const struct weir_promote_rule *rule = &promotion->model->promote;
-    int64_t now_ms = weir_now_ms(promotion->lake->context);
+    int64_t now_ms = weir_now_ms(promotion->lake->context), promoted_ms = 0;
     struct gained gained = {0};
-    bool changed = promotion->first, due = true;
-    char why[300] = "", *copy;
+    *ret_why = 0;
+    if (promotion->options->by_hand || promotion->options->rebuild ||
+        rule->when == WEIR_WHEN_ADVANCED)
+        return true;
+    if (rule->when == WEIR_WHEN_MANUAL) {
+        snprintf(ret_why, size, "not due: promote: manual; weir promote %s does it",
+                 promotion->model->table.name);
+        return false;
+    }
+    if (rule->when == WEIR_WHEN_CRON) {
+        if (promotion->table)
+            promoted_ms = due_promoted_ms(promotion->table->metadata, promotion->head);
+        return due_by_cron(rule, promoted_ms, now_ms, ret_why, size);
+    }
     for (size_t i = 0; i < promotion->source_count; i++)
-        changed |= promotion->sources[i].changed;
+        if (promotion->sources[i].drives)
+            due_gained(promotion->sources[i].table->metadata, promotion->sources[i].from,
+                       promotion->sources[i].to, &gained);
+    return due_by_rule(rule, &gained, now_ms, ret_why, size);
+}
+
+/* reprocess: all */
+static void ask_all(struct promotion *promotion)
+{
+    for (size_t i = 0; i < promotion->source_count; i++)
+        if (promotion->model->reprocess == WEIR_REPROCESS_ALL && promotion->sources[i].changed &&
+            !promotion->sources[i].drives && !promotion->first) {
+            promotion->first = true;
+            promotion->why = "a source that does not drive it has changed (reprocess: all)";
+        }
+}
+
+weir_status promotion_due(struct promotion *promotion, bool *ret_due, struct weir_error *reterr)
+{
+    char why[300], *copy;
     *ret_due = false;
-    if (!changed)
+    if (!has_changed(promotion))
         return WEIR_OK;
     if (!promotion->first)
         promotion->why = "a source has moved on";
-    *ret_due = true;
-    if (promotion->options->by_hand || promotion->options->rebuild)
-        return WEIR_OK;
-    if (rule->when == WEIR_WHEN_MANUAL) {
-        due = false;
-        snprintf(why, sizeof why, "not due: promote: manual; weir promote %s does it",
-                 promotion->model->table.name);
-    } else if (rule->when == WEIR_WHEN_CRON) {
-        due = due_by_cron(
-            rule,
-            promotion->table ? due_promoted_ms(promotion->table->metadata, promotion->head) : 0,
-            now_ms, why, sizeof why);
-    } else if (rule->when == WEIR_WHEN_RULE) {
-        for (size_t i = 0; i < promotion->source_count; i++)
-            if (promotion->sources[i].drives)
-                due_gained(promotion->sources[i].table->metadata, promotion->sources[i].from,
-                           promotion->sources[i].to, &gained);
-        due = due_by_rule(rule, &gained, now_ms, why, sizeof why);
+    *ret_due = ask_rule(promotion, why, sizeof why);
+    if (*why) {
+        WEIR_TRY(weir_arena_copy(&promotion->arena, why, strlen(why), &copy, reterr));
+        promotion->why = copy;
     }
-    *ret_due = due;
-    if (!*why)
-        return WEIR_OK;
-    WEIR_TRY(weir_arena_copy(&promotion->arena, why, strlen(why), &copy, reterr));
-    promotion->why = copy;
+    if (*ret_due)
+        ask_all(promotion);
     return WEIR_OK;
 }

@@ -178,7 +178,9 @@ static weir_status ask_sources(struct promotion *promotion, struct weir_error *r
                               strcmp(source->from_files, source->to_files) != 0;
         } else {
             source->from = json_integer_value(to);
-            source->changed = source->drives && source->from != source->to;
+            source->changed = source->from != source->to &&
+                              (source->drives ||
+                               promotion->model->reprocess != WEIR_REPROCESS_NEVER);
         }
         known += to != NULL;
     }

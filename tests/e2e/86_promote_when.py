@@ -193,7 +193,7 @@ def gates():
     (folder / "models" / "device.sql").write_text("SELECT device_id, record_id, at, usage, device_id || '!' AS who FROM bronze.inventory\n")
     records(folder, 0)
     done = weir(folder, "promote", "silver.device") if weir(folder, "run", "-s", "bronze.inventory").returncode == 0 else None
-    say(done.returncode == 3 and "freshness(at)" in done.stderr and "2025-11-01T00:00:" in done.stdout, "old rows are not fresh: exit 3, and how old the newest is", done.stderr + done.stdout)
+    say(done.returncode == 3 and "freshness(at)" in done.stderr and "2025-11-01 00:00:" in done.stdout, "old rows are not fresh: exit 3, and how old the newest is", done.stderr + done.stdout)
     now = datetime.datetime.now(datetime.timezone.utc).isoformat()
     (folder / "in" / "now.ndjson").write_text("".join(json.dumps({"record_id": f"now-{n}", "device_id": f"secret{n}", "at": now, "usage": 1}) + "\n" for n in range(7)))
     done = weir(folder, "run")
@@ -211,8 +211,44 @@ def gates():
     say(not runs, "nor in what is kept of the run", runs)
 
 
+def rules():
+    """A table of rules that does not drive: what its changes do."""
+    folder = make("rules")
+    (folder / "models" / "worst.sql").write_text("SELECT i.device_id, p.most, max(i.usage) AS usage FROM bronze.inventory i JOIN bronze.policy p ON p.device_id = i.device_id GROUP BY 1, 2\n")
+    text = PIPELINE[:PIPELINE.index("  silver.device:")].replace("sources:\n", "sources:\n  policy: {files: policies.csv, format: csv}\n")
+    text += "  bronze.policy: {source: policy, mode: full, columns: {device_id: string, most: int}}\n"
+    for how in ("touched", "all", "never"):
+        text += f"  gold.{how}: {{sql: models/worst.sql, mode: recompute, group_by: [device_id], driven_by: [bronze.inventory], reprocess: {how}}}\n"
+    (folder / "weir.yaml").write_text(text)
+
+    def policies(most):
+        (folder / "policies.csv").write_text("device_id,most\n" + "".join(f"d{n},{most if n < 2 else 1}\n" for n in range(15)))
+
+    def all_of(how):
+        return {r["device_id"]: r["most"] for r in table(folder, f"gold.{how}").scan().to_arrow().to_pylist()}
+
+    policies(1)
+    records(folder, 0, 60)
+    first = weir(folder, "run")
+    before = all_of("touched")
+    policies(2)
+    done = weir(folder, "run")
+    say(first.returncode == 0 and done.returncode == 0 and all(all_of(how) == before for how in ("touched", "all", "never")), "a change of rules alone makes nothing due", first.stderr + done.stderr)
+    (folder / "in" / "0001.ndjson").write_text(json.dumps({"record_id": "x", "device_id": "d9", "at": "2025-11-02T00:00:00Z", "usage": 99}) + "\n")
+    done = weir(folder, "run", "-o", "json")
+    reasons = {t["table"]: (t.get("reason", ""), t.get("rows_written")) for t in json.loads(done.stdout)["tables"]}
+    wanted = {device: 2 if device in ("d0", "d1") else 1 for device in before}
+    say(all_of("touched") == wanted and all_of("all") == wanted, "with the next record what it touches is computed anew, or everything", f"{all_of('touched')} {all_of('all')} {wanted}")
+    say("reprocess: all" in reasons["gold.all"][0] and "moved on" in reasons["gold.touched"][0], "and the outcome says which", reasons)
+    say(all_of("never") == before, "never: what is there stays", all_of("never"))
+    (folder / "weir.yaml").write_text(text.replace("driven_by: [bronze.inventory]", "driven_by: [bronze.inventry]"))
+    wrong = weir(folder, "validate")
+    say(wrong.returncode == 2 and "does not read bronze.inventry" in wrong.stderr, "driven_by names what is read", wrong.stderr)
+
+
 holds()
 when()
+rules()
 gates()
 shutil.rmtree(top, ignore_errors=True)
 sys.exit(bad != 0)
