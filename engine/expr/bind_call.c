@@ -1,5 +1,6 @@
 /* Operators, functions and lambdas of the parse tree. */
 #include "engine/expr/bind_int.h"
+#include "engine/expr/function_int.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -132,7 +133,7 @@ static weir_status in_items(struct weir_binder *binder, struct weir_node *left,
         memcpy(node->arguments, all, (count + 1) * sizeof *all);
         node->type = (struct weir_type){.id = WEIR_BOOLEAN};
         *ret = node;
-        return WEIR_OK;
+        return in_set_prepare(binder->arena, node, reterr);
     }
     WEIR_TRY(weir_node_new(binder->arena, WEIR_NODE_OR, count, location, &node, reterr));
     node->type = (struct weir_type){.id = WEIR_BOOLEAN};

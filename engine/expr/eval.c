@@ -513,7 +513,9 @@ static weir_status eval_in(struct weir_evaluation *evaluation, const struct weir
     WEIR_TRY(weir_node_evaluate(evaluation, node->arguments[0], &value, reterr));
     value.count = evaluation->count;
     WEIR_TRY(expr_bitmap(evaluation->arena, evaluation->count, false, &bits, reterr));
-    for (uint32_t i = 1; i < node->argument_count; i++) {
+    if (node->prepared)
+        WEIR_TRY(in_set_bits(evaluation, node, &value, bits, &null_item, reterr));
+    for (uint32_t i = 1; !node->prepared && i < node->argument_count; i++) {
         struct weir_vector equal = {.type = &boolean}, item = node->arguments[i]->value;
         item.count = evaluation->count;
         if (!weir_vector_valid(&item, 0)) {

@@ -57,6 +57,14 @@ weir_status eval_compare(struct weir_evaluation *evaluation, enum weir_compare c
 /* Validity of both: NULL = all valid. Either may be CONSTANT. */
 weir_status expr_merge_validity(struct weir_evaluation *evaluation, const struct weir_vector *a,
                                 uint8_t **validity, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* in_set.c: node->prepared of an IN of many constants, once bound; stays NULL for few. */
+weir_status in_set_prepare(struct weir_arena *arena, struct weir_node *node,
+                           struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Bits of the rows whose value is in the set; *ret_null_item: there is a null among the constants.
+ */
+weir_status in_set_bits(struct weir_evaluation *evaluation, const struct weir_node *node,
+                        const struct weir_vector *value, uint8_t *bits, bool *ret_null_item,
+                        struct weir_error *reterr) WEIR_MUST_CHECK;
 bool text_interval(const char *text, size_t size, struct weir_interval *ret);
 weir_status bytes_to_binary(struct weir_evaluation *evaluation, const struct weir_vector *from,
                             struct weir_vector *ret, struct weir_error *reterr) WEIR_MUST_CHECK;

@@ -561,6 +561,108 @@ static weir_status correlated_in(struct query *query, const PgQuery__SubLink *li
     return WEIR_OK;
 }
 
+/* ---- x < ANY (subquery), x >= ALL (subquery) and their like ---- */
+
+enum { ANY_LEAST, ANY_MOST, ANY_ROWS, ANY_VALUES, ANY_CALLS };
+
+/* One row of the subquery's least and largest value, its rows, and those that are not null. */
+static weir_status any_summary(struct query *query, const PgQuery__SubLink *link,
+                               struct weir_node *ret_nodes[ANY_CALLS], struct weir_error *reterr)
+{
+    static const char *const names[ANY_CALLS] = {"min", "max", "count", "count"};
+    struct sql *sql = query->sql;
+    struct logical *plan, *aggregate;
+    struct numbers columns = {0};
+    struct weir_aggregate_call *calls;
+    WEIR_TRY(subplan(query, link, &plan, &columns, reterr));
+    if (columns.count != 1)
+        return weir_bind_wrong(&sql->binder, link->location, reterr,
+                               "ANY (subquery) and ALL (subquery) take one column, not %u",
+                               columns.count);
+    WEIR_TRY(logical_new(sql, LOGICAL_AGGREGATE, plan, NULL, &aggregate, reterr));
+    WEIR_TRY(weir_arena_zero(sql->arena, ANY_CALLS, sizeof *calls, &calls, reterr));
+    for (int i = 0; i < ANY_CALLS; i++) {
+        struct weir_aggregate_call *call = &calls[i];
+        uint32_t column;
+        WEIR_TRY(weir_arena_zero(sql->arena, 2, sizeof *call->arguments, &call->arguments, reterr));
+        call->function = weir_aggregate_find(names[i]);
+        call->argument_count = i != ANY_ROWS;
+        call->location = link->location;
+        WEIR_TRY(
+            sql_column_node(sql, columns.items[0], link->location, &call->arguments[0], reterr));
+        WEIR_TRY(weir_bind_at(&sql->binder, link->location,
+                              call->function->bind(sql->arena, call, reterr)));
+        WEIR_TRY(sql_column_new(sql, names[i], &call->type, &column, reterr));
+        WEIR_TRY(numbers_add(sql, &aggregate->columns, column, reterr));
+        WEIR_TRY(sql_column_node(sql, column, link->location, &ret_nodes[i], reterr));
+    }
+    aggregate->calls = calls;
+    aggregate->call_count = ANY_CALLS;
+    return pending_add(query, aggregate, WEIR_JOIN_SINGLE, NULL, reterr);
+}
+
+static weir_status any_compare(struct query *query, const PgQuery__SubLink *link,
+                               enum weir_compare compare, struct weir_node *with,
+                               struct weir_node **ret, struct weir_error *reterr)
+{
+    struct weir_node *left;
+    WEIR_TRY(query_bind(query, link->testexpr, &left, reterr));
+    return weir_bind_at(
+        &query->sql->binder, link->location,
+        weir_node_compare(query->sql->arena, compare, left, with, link->location, ret, reterr));
+}
+
+/* False of no rows, true if the value that is easiest to pass is passed, else unknown if there are
+ * nulls. Another than x is there if the least or the largest is another. */
+static weir_status bind_any_compare(struct query *query, const PgQuery__SubLink *link,
+                                    enum weir_compare compare, struct weir_node **ret,
+                                    struct weir_error *reterr)
+{
+    static const struct weir_type boolean = {.id = WEIR_BOOLEAN};
+    struct weir_arena *arena = query->sql->arena;
+    struct weir_node *summary[ANY_CALLS], *passed, *other, *node, *zero;
+    bool least = compare == WEIR_GT || compare == WEIR_GE;
+    WEIR_TRY(any_summary(query, link, summary, reterr));
+    WEIR_TRY(
+        any_compare(query, link, compare, summary[least ? ANY_LEAST : ANY_MOST], &passed, reterr));
+    if (compare == WEIR_NE) {
+        WEIR_TRY(any_compare(query, link, compare, summary[ANY_LEAST], &other, reterr));
+        WEIR_TRY(weir_node_new(arena, WEIR_NODE_OR, 2, link->location, &node, reterr));
+        node->type = boolean;
+        node->arguments[0] = passed;
+        node->arguments[1] = other;
+        passed = node;
+    }
+    WEIR_TRY(weir_node_new(arena, WEIR_NODE_CASE, 7, link->location, &node, reterr));
+    node->type = boolean;
+    WEIR_TRY(weir_node_long(arena, 0, &zero, reterr));
+    WEIR_TRY(weir_node_compare(arena, WEIR_EQ, summary[ANY_ROWS], zero, link->location,
+                               &node->arguments[0], reterr));
+    WEIR_TRY(weir_node_boolean(arena, false, &node->arguments[1], reterr));
+    node->arguments[2] = passed;
+    WEIR_TRY(weir_node_boolean(arena, true, &node->arguments[3], reterr));
+    WEIR_TRY(weir_node_compare(arena, WEIR_NE, summary[ANY_ROWS], summary[ANY_VALUES],
+                               link->location, &node->arguments[4], reterr));
+    WEIR_TRY(weir_node_null(arena, &boolean, &node->arguments[5], reterr));
+    node->arguments[6] = passed;
+    *ret = node;
+    return WEIR_OK;
+}
+
+static bool link_compare(const PgQuery__SubLink *link, enum weir_compare *ret)
+{
+    static const char *const names[] = {[WEIR_EQ] = "=",  [WEIR_NE] = "<>", [WEIR_LT] = "<",
+                                        [WEIR_LE] = "<=", [WEIR_GT] = ">",  [WEIR_GE] = ">="};
+    const char *name = link->n_oper_name ? weir_bind_string(link->oper_name[link->n_oper_name - 1])
+                                         : "=";
+    for (int i = WEIR_EQ; i <= WEIR_GE; i++)
+        if (strcmp(name, names[i]) == 0) {
+            *ret = (enum weir_compare)i;
+            return true;
+        }
+    return false;
+}
+
 static weir_status bind_in_subquery(struct query *query, const PgQuery__SubLink *link,
                                     struct weir_node **ret, struct weir_error *reterr)
 {
@@ -568,11 +670,6 @@ static weir_status bind_in_subquery(struct query *query, const PgQuery__SubLink 
     struct numbers columns = {0};
     struct nodes conditions = {0};
     struct columns free;
-    if (link->n_oper_name && strcmp(weir_bind_string(link->oper_name[0]), "=") != 0)
-        return weir_bind_wrong(&query->sql->binder, link->location, reterr,
-                               "of subqueries there are IN, = ANY, EXISTS; compare with min or max "
-                               "instead of %s ANY",
-                               weir_bind_string(link->oper_name[0]));
     WEIR_TRY(subplan(query, link, &plan, &columns, reterr));
     WEIR_TRY(columns_free(query->sql, plan, &free, reterr));
     if (!columns_empty(&free))
@@ -651,27 +748,39 @@ static weir_status bind_exists(struct query *query, const PgQuery__SubLink *link
     return one_node(query, WEIR_NODE_IS_TRUE, *ret, ret, reterr);
 }
 
+/* x op ANY (subquery); x op ALL (subquery) is that no value is there for which op is false. */
+static weir_status bind_any_or_all(struct query *query, const PgQuery__SubLink *link,
+                                   struct weir_node **ret, struct weir_error *reterr)
+{
+    static const enum weir_compare opposite[] = {
+        [WEIR_EQ] = WEIR_NE, [WEIR_NE] = WEIR_EQ, [WEIR_LT] = WEIR_GE,
+        [WEIR_LE] = WEIR_GT, [WEIR_GT] = WEIR_LE, [WEIR_GE] = WEIR_LT};
+    bool all = link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__ALL_SUBLINK;
+    enum weir_compare compare;
+    if (!link_compare(link, &compare))
+        return weir_bind_wrong(&query->sql->binder, link->location, reterr,
+                               "before ANY and ALL there may be = <> < <= > >=");
+    if (all)
+        compare = opposite[compare];
+    WEIR_TRY(compare == WEIR_EQ ? bind_in_subquery(query, link, ret, reterr)
+                                : bind_any_compare(query, link, compare, ret, reterr));
+    return all ? one_node(query, WEIR_NODE_NOT, *ret, ret, reterr) : WEIR_OK;
+}
+
 static weir_status bind_subquery(struct query *query, const PgQuery__SubLink *link,
                                  struct weir_node **ret, struct weir_error *reterr)
 {
     switch (link->sub_link_type) {
     case PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK: return bind_exists(query, link, ret, reterr);
-    case PG_QUERY__SUB_LINK_TYPE__ANY_SUBLINK: return bind_in_subquery(query, link, ret, reterr);
+    case PG_QUERY__SUB_LINK_TYPE__ANY_SUBLINK:
+    case PG_QUERY__SUB_LINK_TYPE__ALL_SUBLINK: return bind_any_or_all(query, link, ret, reterr);
     case PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK: return bind_scalar(query, link, ret, reterr);
     case PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK: return bind_array(query, link, ret, reterr);
-    case PG_QUERY__SUB_LINK_TYPE__ALL_SUBLINK: {
-        if (strcmp(link->n_oper_name ? weir_bind_string(link->oper_name[0]) : "", "<>") != 0)
-            break;
-        PgQuery__SubLink as_in = *link;
-        as_in.n_oper_name = 0;
-        WEIR_TRY(bind_in_subquery(query, &as_in, ret, reterr));
-        return one_node(query, WEIR_NODE_NOT, *ret, ret, reterr);
-    }
     default: break;
     }
     return weir_bind_wrong(&query->sql->binder, link->location, reterr,
                            "this form of subquery is not supported: there are EXISTS, IN, "
-                           "(SELECT ...) as a value, ARRAY(...), = ANY, <> ALL");
+                           "(SELECT ...) as a value, ARRAY(...), ANY, ALL");
 }
 
 /* ---- GROUPING ---- */
