@@ -299,6 +299,8 @@ static weir_status project(struct query *query, const struct targets *targets,
 {
     struct sql *sql = query->sql;
     struct logical *node;
+    struct columns own;
+    WEIR_TRY(columns_of_output(sql, *plan, &own, reterr));
     WEIR_TRY(logical_new(sql, LOGICAL_PROJECT, *plan, NULL, &node, reterr));
     for (uint32_t i = 0; i < targets->count + sort_count; i++) {
         bool extra = i >= targets->count;
@@ -313,7 +315,9 @@ static weir_status project(struct query *query, const struct targets *targets,
             if (extra && distinct)
                 return weir_bind_wrong(&sql->binder, value->location, reterr,
                                        "with DISTINCT, ORDER BY takes what is in the list");
-            if (value->kind != WEIR_NODE_COLUMN || again) {
+            /* a column of the query around this one is there under its number already */
+            bool outer = value->kind == WEIR_NODE_COLUMN && !columns_have(&own, column);
+            if (value->kind != WEIR_NODE_COLUMN || again || outer) {
                 WEIR_TRY(sql_column_new(sql, extra ? "sort" : targets->names[i], &value->type,
                                         &column, reterr));
                 sql->columns[column].null = value->kind == WEIR_NODE_CONSTANT &&
