@@ -60,7 +60,13 @@ weir_status weir_parquet_file_open(struct weir_account *account, struct weir_par
     self->source = source;
     self->footer.account = account;
     weir_arena_init(&self->arena, account);
+    self->source.name = NULL;
     weir_status status = read_footer(self, reterr);
+    if (status == WEIR_OK && source.name) {
+        char *name;
+        status = weir_arena_copy(&self->arena, source.name, strlen(source.name), &name, reterr);
+        self->source.name = status == WEIR_OK ? name : NULL;
+    }
     if (status != WEIR_OK)
         weir_parquet_file_free(self);
     else

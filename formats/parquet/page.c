@@ -113,6 +113,18 @@ bool parquet_codec_of(int32_t codec, enum weir_codec *ret_codec, bool *ret_hadoo
  * -------------------------------------------------------------------------------------------------
  */
 
+/* Room for what comes of a page, which is in memory whole. */
+static weir_status page_room(struct parquet_leaf_reader *leaf, struct weir_buffer *buffer,
+                             size_t size)
+{
+    weir_status status = weir_buffer_reserve(buffer, size + PADDING, leaf->reterr);
+    if (status == WEIR_NO_MEMORY)
+        weir_error_prefix(leaf->reterr,
+                          "a page of %zu bytes at byte %llu does not fit under the memory limit",
+                          size, (unsigned long long)leaf->page_offset);
+    return status;
+}
+
 /* Bytes [at, at + size) of the chunk, which has them. */
 static weir_status chunk_bytes(struct parquet_leaf_reader *leaf, uint64_t at, uint64_t size,
                                const uint8_t **ret_bytes)
@@ -122,7 +134,7 @@ static weir_status chunk_bytes(struct parquet_leaf_reader *leaf, uint64_t at, ui
         want = want > leaf->size - at ? leaf->size - at : want;
         weir_buffer_clear(&leaf->window_buffer);
         leaf->window_size = 0;
-        WEIR_TRY(weir_buffer_reserve(&leaf->window_buffer, want + PADDING, leaf->reterr));
+        WEIR_TRY(page_room(leaf, &leaf->window_buffer, want));
         WEIR_TRY(parquet_read_exactly(leaf->source, leaf->start + at, want, &leaf->window_buffer,
                                       leaf->reterr));
         if (leaf->counters)
@@ -205,7 +217,7 @@ static weir_status unpack(struct parquet_leaf_reader *leaf, bool packed, const u
         return WEIR_OK;
     }
     weir_buffer_clear(&leaf->page);
-    WEIR_TRY(weir_buffer_reserve(&leaf->page, plain_size + PADDING, leaf->reterr));
+    WEIR_TRY(page_room(leaf, &leaf->page, plain_size));
     weir_status status = leaf->hadoop && packed
                              ? unpack_hadoop(leaf, data, size, leaf->page.data, plain_size)
                              : weir_decompress(leaf->decompressor,

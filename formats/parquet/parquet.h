@@ -89,6 +89,8 @@ struct weir_parquet_source {
                         struct weir_error *reterr);
     void *self;
     uint64_t size;
+    const char
+        *name; /* for errors of a table's files; NULL = none; files that are opened copy it */
 };
 struct weir_parquet_reader;
 /* wanted: STRUCT with ids; a column the file lacks reads as null. */

@@ -213,7 +213,10 @@ static size_t scan_morsels(const struct weir_scan *scan)
 static weir_status name_file(const struct weir_scan *scan, size_t file, weir_status status,
                              struct weir_error *reterr)
 {
-    if (status != WEIR_OK && scan->table->file_count > 1)
+    const char *name = scan->table->files[file]->source.name;
+    if (status != WEIR_OK && name)
+        weir_error_prefix(reterr, "%.300s", name);
+    else if (status != WEIR_OK && scan->table->file_count > 1)
         weir_error_prefix(reterr, "file %zu", file);
     return status;
 }
@@ -274,7 +277,10 @@ static weir_status morsel_next(struct weir_morsel *morsel, struct weir_arena *ar
                                struct weir_batch *ret_batch, bool *ret_end,
                                struct weir_error *reterr)
 {
-    return weir_parquet_cursor_next(morsel->cursor, arena, ret_batch, ret_end, reterr);
+    weir_status status = weir_parquet_cursor_next(morsel->cursor, arena, ret_batch, ret_end,
+                                                  reterr);
+    bool files = status == WEIR_CORRUPT || status == WEIR_NO_MEMORY || status == WEIR_IO;
+    return files ? name_file(morsel->scan, morsel->file, status, reterr) : status;
 }
 
 static const struct weir_scan_counters *scan_counters(const struct weir_scan *scan)

@@ -103,7 +103,8 @@ static weir_status open_parquet(struct weir_context *context, struct weir_accoun
     WEIR_TRY(weir_alloc_zero(account, count + 1, sizeof *parsed, &parsed, reterr));
     for (; done < count; done++) {
         struct weir_parquet_source source = {read_range, opened->files[done],
-                                             weir_file_size(opened->files[done])};
+                                             weir_file_size(opened->files[done]),
+                                             entries[done].path};
         status = weir_parquet_file_open(account, source, &parsed[done], reterr);
         if (status != WEIR_OK) {
             weir_error_prefix(reterr, "%s", entries[done].path);

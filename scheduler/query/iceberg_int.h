@@ -183,6 +183,7 @@ struct weir_scan {
     size_t delete_count, delete_capacity;
     struct iceberg_equality *equalities;
     size_t morsel_count;
+    struct weir_parquet_pool *pool; /* of the cursors of all its files */
     struct weir_scan_counters counters;
 };
 

@@ -81,6 +81,7 @@ static void scan_close(struct weir_scan *scan)
         pthread_mutex_destroy(&scan->files[i].lock);
     iceberg_deletes_done(scan);
     weir_free(scan->files);
+    weir_parquet_pool_free(scan->pool);
     weir_arena_done(&scan->arena);
     weir_free(scan);
 }
@@ -97,6 +98,8 @@ static weir_status scan_open(void *self, struct weir_context *context, struct we
     scan->request = *request;
     weir_arena_init(&scan->arena, account);
     weir_status status = iceberg_plan(scan, reterr);
+    if (status == WEIR_OK)
+        status = weir_parquet_pool_new(account, &scan->pool, reterr);
     if (status != WEIR_OK) {
         scan_close(scan);
         return status;
@@ -269,6 +272,7 @@ static void morsel_set_up(struct weir_morsel *morsel, size_t index)
         .rows = open->deleted.set_count ? &open->rows : NULL,
         .batch_rows = scan->request.batch_rows,
         .counters = &scan->counters,
+        .pool = scan->pool,
     };
 }
 
