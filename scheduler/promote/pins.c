@@ -4,9 +4,10 @@
  *
  * Which tags may go. After the commit: those of this consumer that were there when the source was
  * loaded, but for the one that was used. Another promotion of the same table whose tag was there by
- * then had read the table before that, so it loses the race for the commit and tags anew; a tag
- * made later is not touched. After a candidate was dropped: the tag of the run that made it, unless
- * it is at what the table has reached. So tags that a killed run left go with the next commit. */
+ * then had loaded the table before that, and lands on that head only: it loses the race for the
+ * commit and tags anew. A tag made later is not touched. After a candidate was dropped: the tag of
+ * the run that made it, unless it is at what the table has reached. So tags that a killed run left
+ * go with the next commit. */
 #include "scheduler/promote/promote_int.h"
 
 #include <stdio.h>

@@ -351,8 +351,9 @@ static weir_status land(struct promotion *promotion, const char *branch,
         .removed = promotion->removed,
         .removed_count = promotion->removed_count,
         .replace_all = promotion->replace_all,
-        .base = promotion->model->mode == WEIR_MODEL_APPEND && !promotion->first ? 0
-                                                                                 : promotion->head,
+        /* for an append too: what another promotion has reached may be the same again after a
+         * rollback of the source, and this one's pin be gone (pins.c) */
+        .base = promotion->head,
         .branch = branch,
         .receipt = receipt,
         .schema = promotion->shape.changed ? &promotion->shape.schema : NULL,

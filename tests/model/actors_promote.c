@@ -11,7 +11,8 @@ enum {
     PROMOTE_CANDIDATE,
     PROMOTE_PUBLISH,
     PROMOTE_VERDICT,
-    PROMOTE_UNTAG
+    PROMOTE_UNTAG,
+    PROMOTE_UNTAG_MORE
 };
 
 static void promote_stop(struct world *world, struct actor *actor, const char *why)
@@ -20,10 +21,21 @@ static void promote_stop(struct world *world, struct actor *actor, const char *w
     actor->phase = PHASE_DONE;
 }
 
+static uint64_t promote_tags(const struct world *world)
+{
+    const struct table *bronze = &world->tables[BRONZE];
+    uint64_t tags = 0;
+    for (int r = 0; r < bronze->ref_count; r++)
+        if (bronze->refs[r].kind == REF_TAG)
+            tags |= 1ull << r;
+    return tags;
+}
+
 static void promote_tag(struct world *world, struct actor *actor)
 {
     int head = catalog_head(world, BRONZE, MAIN);
     struct state bronze;
+    actor->base = catalog_head(world, SILVER, MAIN);
     if (!catalog_truth(world, SILVER, catalog_head(world, SILVER, MAIN), &actor->seen) ||
         !catalog_truth(world, BRONZE, head, &bronze)) {
         promote_stop(world, actor, "ancestry is cut (exit 4)");
@@ -38,6 +50,7 @@ static void promote_tag(struct world *world, struct actor *actor)
         return;
     }
     actor->other = NONE;
+    actor->seen_tags = promote_tags(world);
     actor->stage = PROMOTE_TAGGED;
     if (mutant_is(world, MUTANT_PROMOTE_UNTAGGED))
         return;
@@ -95,8 +108,15 @@ static void promote_build(struct world *world, struct actor *actor)
     if (actor->tries++ > 3 || !catalog_truth(world, SILVER, head, &base) ||
         base.epoch != actor->epoch)
         return;
-    if (base.source_to != actor->seen.source_to && !mutant_is(world, MUTANT_PROMOTE_UNCOMPARED))
+    /* Not what it has reached, which may be the same again after a rollback: the very head. What
+     * was tagged for the old one may be gone by now. */
+    bool moved = mutant_is(world, MUTANT_PROMOTE_ABA) ? base.source_to != actor->seen.source_to
+                                                      : head != actor->base;
+    if (moved && !mutant_is(world, MUTANT_PROMOTE_UNCOMPARED)) {
+        actor->phase = PHASE_CUSTOM;
+        actor->stage = PROMOTE_TAG;
         return;
+    }
     for (int s = 0; s < SLOT_COUNT; s++) /* what the base passed over stays passed over */
         if (actor->kind == PROMOTE && base.horizon[s] > actor->to[s] &&
             !mutant_is(world, MUTANT_TEXT_HORIZON_OWN))
@@ -172,16 +192,25 @@ static void promote_verdict(struct world *world, struct actor *actor)
         actor->phase = PHASE_DONE;
 }
 
-/* The tag of the time before, and only that one, goes after the commit. */
+/* After the commit the tags go that were there when the source was loaded: the one of the time
+ * before, those of killed promotions, and those of promotions under way, which have read silver
+ * before this one and lose. One at a time; a tag made since is not touched. */
 static void promote_untag(struct world *world, struct actor *actor)
 {
+    const struct table *bronze = &world->tables[BRONZE];
+    uint64_t tags = actor->seen_tags & promote_tags(world);
     actor->phase = PHASE_DONE;
-    world->landed[actor->kind]++;
-    int tag = actor->seen.source_tag;
-    if (tag == NONE || world->tables[BRONZE].refs[tag].kind != REF_TAG)
+    if (actor->stage == PROMOTE_UNTAG)
+        world->landed[actor->kind]++;
+    actor->stage = PROMOTE_UNTAG_MORE;
+    if (!tags)
         return;
+    int tag = __builtin_ctzll(tags);
+    actor->seen_tags &= ~(1ull << tag);
+    if (tags & (tags - 1))
+        actor->phase = PHASE_CUSTOM;
     request_init(&actor->request, BRONZE);
-    request_assert(&actor->request, tag, world->tables[BRONZE].refs[tag].head);
+    request_assert(&actor->request, tag, bronze->refs[tag].head);
     request_set(&actor->request, tag, NONE, REF_FREE);
     (void)catalog_send(world, actor, &actor->request);
 }

@@ -154,6 +154,7 @@ struct actor {
     struct files files, letters, uploaded, picked_files;
     struct request request;
     int16_t sync_head, sync_table_head;
+    uint64_t seen_tags; /* promotions: those of the source, as it was loaded */
     struct state seen;
 };
 
