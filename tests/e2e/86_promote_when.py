@@ -60,7 +60,8 @@ def records(folder, window, count=20, **fixed):
     base = datetime.datetime(2025, 11, 1, tzinfo=datetime.timezone.utc) + datetime.timedelta(minutes=30 * window)
     with (folder / "in" / f"{window:04}.ndjson").open("w") as out:
         for number in range(count):
-            out.write(json.dumps({"record_id": f"{window}-{number}", "device_id": f"d{dice.randrange(15)}", "at": (base + datetime.timedelta(seconds=number)).isoformat(),
+            device = number if count > 20 and number < 15 else dice.randrange(15)  # a long window has every device
+            out.write(json.dumps({"record_id": f"{window}-{number}", "device_id": f"d{device}", "at": (base + datetime.timedelta(seconds=number)).isoformat(),
                                   "usage": dice.randrange(100), **fixed}) + "\n")
 
 
