@@ -8,7 +8,7 @@ static const struct weir_function *const families[] = {
     functions_arithmetic,  functions_number, functions_string, functions_regexp,
     functions_calendar,    functions_format, functions_printf, functions_time,
     functions_time_window, functions_list,   functions_lambda, functions_list_make,
-    functions_map,         functions_json,   functions_other,
+    functions_map,         functions_json,   functions_other,  functions_trade,
 };
 #define FAMILY_COUNT (sizeof families / sizeof *families)
 

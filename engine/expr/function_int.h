@@ -78,6 +78,10 @@ weir_status bind_wrong(const struct weir_node *call, struct weir_error *reterr) 
 bool type_is_number(const struct weir_type *type);
 bool type_is_integer(const struct weir_type *type);
 
+/* ---- functions_other.c ---- */
+/* SHA-256 of the 64 bytes of `block` (NULL: none) and of data behind them; data may lie in ret. */
+void expr_sha256(const uint8_t *block, struct weir_bytes data, uint8_t ret[32]);
+
 /* ---- families: tables of functions, ended by a NULL name ---- */
 extern const struct weir_function functions_arithmetic[];
 extern const struct weir_function functions_number[];
@@ -91,5 +95,6 @@ extern const struct weir_function functions_calendar[];
 extern const struct weir_function functions_list[];
 extern const struct weir_function functions_json[];
 extern const struct weir_function functions_other[];
+extern const struct weir_function functions_trade[];
 
 #endif

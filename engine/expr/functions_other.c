@@ -381,12 +381,13 @@ static void sha256_block(uint32_t state[8], const uint8_t *block)
         state[i] += s[i];
 }
 
-/* All blocks and the padding: 0x80, zeros, the length in bits. */
-static void digest(uint32_t *state, struct weir_bytes data, bool sha)
+/* All blocks and the padding: 0x80, zeros, the length in bits, of which `before` bytes are in the
+ * state. */
+static void digest(uint32_t *state, struct weir_bytes data, size_t before, bool sha)
 {
     uint8_t last[128] = {0};
     size_t whole = data.size / 64 * 64, rest = data.size - whole, end = rest < 56 ? 64 : 128;
-    uint64_t bits = (uint64_t)data.size * 8;
+    uint64_t bits = ((uint64_t)data.size + before) * 8;
     if (rest)
         memcpy(last, data.data + whole, rest);
     last[rest] = 0x80;
@@ -398,22 +399,32 @@ static void digest(uint32_t *state, struct weir_bytes data, bool sha)
         sha ? sha256_block(state, last + at) : md5_block(state, last + at);
 }
 
+void expr_sha256(const uint8_t *block, struct weir_bytes data, uint8_t ret[32])
+{
+    uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                         0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+    if (block)
+        sha256_block(state, block);
+    digest(state, data, block ? 64 : 0, true);
+    for (int i = 0; i < 32; i++)
+        ret[i] = (uint8_t)(state[i / 4] >> (24 - 8 * (i % 4)));
+}
+
 static weir_status make_digest(struct weir_buffer *out, const struct weir_node *call,
                                const struct weir_lane *lanes, uint32_t row, const char **failed,
                                struct weir_error *reterr)
 {
     bool sha = call->function->name[0] == 's';
-    uint32_t state[8] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476};
-    static const uint32_t start[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                                      0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+    uint32_t state[4] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476};
     uint8_t bytes[32];
-    if (sha)
-        memcpy(state, start, sizeof start);
-    digest(state, weir_lane_bytes(&lanes[0], row), sha);
-    for (int i = 0; i < 8; i++)
-        for (int k = 0; k < 4; k++)
-            bytes[4 * i + k] = (uint8_t)(state[i] >> (sha ? 24 - 8 * k : 8 * k));
     size_t size = sha ? 32 : 16;
+    if (sha) {
+        expr_sha256(NULL, weir_lane_bytes(&lanes[0], row), bytes);
+    } else {
+        digest(state, weir_lane_bytes(&lanes[0], row), 0, false);
+        for (int i = 0; i < 16; i++)
+            bytes[i] = (uint8_t)(state[i / 4] >> (8 * (i % 4)));
+    }
     WEIR_TRY(weir_buffer_reserve(out, size * 2 + 1, reterr));
     weir_print_hex((char *)out->data + out->size, bytes, size);
     out->size += size * 2;
