@@ -118,6 +118,55 @@ static void match(struct matches *matches, const char *name)
     matches->common[same] = 0;
 }
 
+static weir_status match_columns(void *self, const struct weir_type *type,
+                                 struct weir_error *reterr)
+{
+    (void)reterr;
+    for (uint32_t i = 0; i < type->child_count; i++)
+        match(self, type->children[i].name);
+    return WEIR_OK;
+}
+static weir_status no_rows(void *self, const struct weir_batch *batch, struct weir_error *reterr)
+{
+    (void)self;
+    (void)batch;
+    (void)reterr;
+    return WEIR_OK;
+}
+
+static bool is_name(int c)
+{
+    return isalnum(c) || c == '_' || c == '.';
+}
+
+static bool mentions(const char *text, size_t size, const char *name)
+{
+    size_t length = strlen(name);
+    for (size_t i = 0; i + length <= size; i++)
+        if (strncasecmp(text + i, name, length) == 0 &&
+            (i == 0 || !is_name((unsigned char)text[i - 1])) &&
+            (i + length == size || !is_name((unsigned char)text[i + length])))
+            return true;
+    return false;
+}
+
+/* Columns of the tables that the statement names so far; a table that cannot be read has none. */
+static void match_tables(struct prompt *prompt, const LineInfo *info, struct matches *matches)
+{
+    const struct weir_query_result result = {match_columns, no_rows, matches};
+    for (size_t i = 0; i < prompt->name_count; i++) {
+        struct weir_query_statistics statistics;
+        const char *name = prompt->names[i];
+        char statement[600];
+        if (!strchr(name, '.') ||
+            (!mentions(info->buffer, (size_t)(info->lastchar - info->buffer), name) &&
+             !mentions((const char *)prompt->text.data, prompt->text.size, name)))
+            continue;
+        snprintf(statement, sizeof statement, "SELECT * FROM %s LIMIT 0", name);
+        (void)!weir_query_run(prompt->session, statement, &result, &statistics, NULL, NULL);
+    }
+}
+
 static unsigned char complete(EditLine *line, int key)
 {
     struct prompt *prompt;
@@ -132,6 +181,12 @@ static unsigned char complete(EditLine *line, int key)
         match(&matches, prompt->names[i]);
     for (size_t i = 0; i < WORD_COUNT && !memchr(start, '.', matches.size); i++)
         match(&matches, words[i]);
+    const char *dot = matches.count ? NULL : memrchr(start, '.', matches.size);
+    if (dot) { /* behind a table's name or alias there are columns */
+        matches.typed = dot + 1;
+        matches.size = (size_t)(info->cursor - dot - 1);
+    }
+    match_tables(prompt, info, &matches);
     if (matches.count == 0 || strlen(matches.common) <= matches.size)
         return CC_REFRESH_BEEP;
     el_insertstr(line, matches.common + matches.size);
