@@ -4,6 +4,7 @@
 #ifndef WEIR_SCHEDULER_PIPELINE_PIPELINE_H
 #define WEIR_SCHEDULER_PIPELINE_PIPELINE_H
 
+#include "connectors/sink/sink.h"
 #include "engine/base/context.h"
 #include "engine/vec/type.h"
 #include "scheduler/pipeline/cron.h"
@@ -153,6 +154,28 @@ struct weir_model_config {
     const char *description;
 };
 
+/* Who is told of a table's changes. */
+enum weir_sink_kind { WEIR_SINK_OPENSEARCH, WEIR_SINK_WEBHOOK, WEIR_SINK_KAFKA };
+struct weir_sink_config {
+    const char *name, *location;
+    const struct weir_table_config *from; /* of pipeline->tables, or a model's */
+    bool sends[3];                        /* by enum weir_change_kind */
+    const char *where, *where_location;   /* NULL: every row */
+    const char **columns;                 /* NULL: all */
+    size_t column_count;
+    const char **keys; /* as given, else the table's; none: a bronze table, by where its records
+                          came from */
+    size_t key_count;
+    int64_t max_age_ms; /* 0: any */
+    bool from_latest;   /* a new one begins behind what is there */
+    int tries;
+    enum weir_sink_kind kind;
+    struct weir_opensearch_options opensearch;
+    struct weir_webhook_options webhook;
+    struct weir_kafka_sink_options kafka;
+    const char *digest; /* hex of what decides which changes are sent, and in which order */
+};
+
 struct weir_pipeline {
     struct weir_arena arena;
     const char *name, *owner, *file, *directory;
@@ -179,6 +202,8 @@ struct weir_pipeline {
     size_t table_count; /* filled from a source */
     const struct weir_model_config *models;
     size_t model_count;
+    const struct weir_sink_config *sinks;
+    size_t sink_count;
     const char *digest;
     const struct weir_pipeline_node *tree; /* the merged file; for weir_pipeline_print */
 };

@@ -213,6 +213,14 @@ void when_bind(struct table_reading *at, struct weir_model_config *model,
 void lifecycle_check(struct reading *reading, const struct weir_pipeline *pipeline,
                      const struct node *lifecycle);
 
+/* sinks.c */
+void sinks_bind(struct reading *reading, struct weir_pipeline *pipeline, const struct node *root);
+
+/* read.c: a map of texts; librdkafka's properties, each checked at its place. */
+const struct weir_key_value *get_pairs(struct reading *reading, const struct node *map,
+                                       size_t *ret_count);
+void check_properties(struct reading *reading, const struct node *properties, const char *shown);
+
 /* avsc.c: columns from an Avro schema. `at` is the node that names the file. */
 bool avsc_read(struct reading *reading, const struct node *at, const char *path,
                struct weir_type *ret_columns);

@@ -30,8 +30,8 @@ const char *get_path(struct reading *reading, const char *text)
                       strcmp(reading->directory, "/") == 0 ? "" : reading->directory, text);
 }
 
-static const struct weir_key_value *get_pairs(struct reading *reading, const struct node *map,
-                                              size_t *ret_count)
+const struct weir_key_value *get_pairs(struct reading *reading, const struct node *map,
+                                       size_t *ret_count)
 {
     size_t count = 0;
     struct weir_key_value *pairs = take(reading, map ? map->count + 1 : 1, sizeof *pairs);
@@ -344,8 +344,7 @@ static const char *const common_properties[] = {
 #define COMMON_PROPERTIES (sizeof common_properties / sizeof *common_properties)
 
 /* Each property by itself, so that every wrong one is found, at its own place. */
-static void check_properties(struct reading *reading, const struct node *properties,
-                             const char *shown)
+void check_properties(struct reading *reading, const struct node *properties, const char *shown)
 {
     bool servers = false, complete = properties && properties->kind == NODE_MAP;
     const char *topic = "any";
@@ -499,6 +498,7 @@ static void bind(struct reading *reading, struct weir_pipeline *pipeline, struct
     bind_run(reading, pipeline, root);
     bind_sources(reading, pipeline, root);
     tables_bind(reading, pipeline, node_get(root, "tables"), node_get(root, "lifecycle"));
+    sinks_bind(reading, pipeline, root);
     check_policies(reading, pipeline, root);
     pipeline_digest(reading, pipeline);
 }
