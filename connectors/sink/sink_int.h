@@ -1,0 +1,12 @@
+/* What the sinks over HTTP share. */
+#ifndef WEIR_CONNECTORS_SINK_SINK_INT_H
+#define WEIR_CONNECTORS_SINK_SINK_INT_H
+
+#include "connectors/http/http.h"
+#include "connectors/sink/sink.h"
+
+/* How long the answer's Retry-After asks to wait: seconds, or a date (now_ms: our wall clock); 0
+ * without one, at most an hour, as nobody is to be put to sleep for ever by a header. */
+int64_t sink_retry_after_ms(const struct weir_http_response *response, int64_t now_ms);
+
+#endif
