@@ -1,6 +1,7 @@
 /* Text -> plan: the stages in order, and errors brought back to the user's text. */
 #include "engine/sql/sql.h"
 
+#include "engine/sql/lineage_int.h"
 #include "engine/sql/rewrite_int.h"
 
 #include <pthread.h>
@@ -155,6 +156,35 @@ weir_status weir_sql_plan(struct weir_arena *arena, const char *text,
     weir_status status = sql_parse(&statement.sql, text, &statement.parsed, reterr);
     if (status == WEIR_OK)
         status = plan_statement(&statement, ret_plan, reterr);
+    int location = statement_done(&statement);
+    if (ret_location)
+        *ret_location = location;
+    return status;
+}
+
+/* ---- where columns come from ---- */
+
+static weir_status trace_statement(struct statement *statement, struct weir_lineage *ret,
+                                   struct weir_error *reterr)
+{
+    const PgQuery__SelectStmt *select;
+    struct logical *plan;
+    struct numbers columns = {0};
+    const char **names;
+    WEIR_TRY(parsed_select(&statement->parsed, NULL, &select, reterr));
+    WEIR_TRY(sql_bind_query(&statement->sql, select, &plan, &columns, &names, reterr));
+    return lineage_trace(&statement->sql, plan, &columns, names, ret, reterr);
+}
+
+weir_status weir_sql_lineage(struct weir_arena *arena, const char *text,
+                             const struct weir_sql_options *options, struct weir_lineage *ret,
+                             int *ret_location, struct weir_error *reterr)
+{
+    struct statement statement;
+    statement_init(&statement, arena, text, options);
+    weir_status status = sql_parse(&statement.sql, text, &statement.parsed, reterr);
+    if (status == WEIR_OK)
+        status = trace_statement(&statement, ret, reterr);
     int location = statement_done(&statement);
     if (ret_location)
         *ret_location = location;

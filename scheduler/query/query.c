@@ -376,20 +376,31 @@ static weir_status execute(struct weir_query_session *session, struct weir_sql_p
     return give_lines(session, &text, result, reterr);
 }
 
+static struct weir_sql_catalog catalog_of(struct weir_query_session *session)
+{
+    return (struct weir_sql_catalog){.table = find_table,
+                                     .view = find_view,
+                                     .refused = refused_column,
+                                     .nearest = near_table,
+                                     .self = session};
+}
+
+static struct weir_sql_options options_of(struct weir_query_session *session,
+                                          const struct weir_sql_catalog *catalog)
+{
+    return (struct weir_sql_options){
+        .catalog = catalog,
+        .now_micros = session->options.now_micros ? session->options.now_micros
+                                                  : weir_now_ms(session->options.context) * 1000,
+        .unoptimized = session->options.unoptimized};
+}
+
 static weir_status plan_text(struct weir_query_session *session, struct weir_arena *arena,
                              const char *text, struct weir_sql_plan *ret_plan, int *ret_location,
                              struct weir_error *reterr)
 {
-    struct weir_sql_catalog catalog = {.table = find_table,
-                                       .view = find_view,
-                                       .refused = refused_column,
-                                       .nearest = near_table,
-                                       .self = session};
-    struct weir_sql_options options = {
-        .catalog = &catalog,
-        .now_micros = session->options.now_micros ? session->options.now_micros
-                                                  : weir_now_ms(session->options.context) * 1000,
-        .unoptimized = session->options.unoptimized};
+    struct weir_sql_catalog catalog = catalog_of(session);
+    struct weir_sql_options options = options_of(session, &catalog);
     return weir_sql_plan(arena, text, &options, ret_plan, ret_location, reterr);
 }
 
@@ -436,6 +447,17 @@ weir_status weir_query_plan(struct weir_query_session *session, struct weir_aren
         return weir_fail(reterr, WEIR_USAGE, "EXPLAIN is no query here");
     *ret_root = plan.root;
     return WEIR_OK;
+}
+
+weir_status weir_query_lineage(struct weir_query_session *session, struct weir_arena *arena,
+                               const char *text, struct weir_lineage *ret_lineage,
+                               struct weir_error *reterr)
+{
+    struct weir_sql_catalog catalog = catalog_of(session);
+    struct weir_sql_options options = options_of(session, &catalog);
+    int location = -1;
+    weir_status status = weir_sql_lineage(arena, text, &options, ret_lineage, &location, reterr);
+    return status == WEIR_OK ? status : placed(text, location, status, NULL, reterr);
 }
 
 weir_status weir_query_execute(struct weir_query_session *session, struct weir_operator *root,

@@ -6,7 +6,7 @@
 #define WEIR_SCHEDULER_QUERY_QUERY_H
 
 #include "engine/base/io.h"
-#include "engine/sql/sql.h"
+#include "engine/sql/lineage.h"
 #include "formats/iceberg/catalog.h"
 
 struct weir_query_options {
@@ -72,6 +72,11 @@ weir_status weir_query_plan(struct weir_query_session *session, struct weir_aren
                             const char *text, struct weir_operator **ret_root,
                             struct weir_buffer *ret_excerpt,
                             struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Where a statement's columns come from (engine/sql/lineage.h); the arena keeps it, the session the
+ * sources. */
+weir_status weir_query_lineage(struct weir_query_session *session, struct weir_arena *arena,
+                               const char *text, struct weir_lineage *ret_lineage,
+                               struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Runs a plan of weir_query_plan once. */
 weir_status weir_query_execute(struct weir_query_session *session, struct weir_operator *root,
                                const struct weir_query_result *result,

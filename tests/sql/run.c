@@ -232,6 +232,18 @@ static void compare(struct runner *runner, struct sql_case *test, struct answer 
         differ(runner, test, got, count);
 }
 
+/* What runs also tells where its columns come from. */
+static weir_status trace(struct runner *runner, const struct sql_case *test,
+                         struct weir_error *error)
+{
+    struct weir_lineage lineage;
+    WEIR_AUTO(weir_arena) arena;
+    weir_arena_init(&arena, &runner->context.memory);
+    return strncasecmp(test->statement, "explain", 7) == 0
+               ? WEIR_OK
+               : weir_query_lineage(runner->session, &arena, test->statement, &lineage, error);
+}
+
 static void case_run(struct runner *runner, struct sql_case *test)
 {
     struct weir_error error = {0};
@@ -241,6 +253,8 @@ static void case_run(struct runner *runner, struct sql_case *test)
     runner->context.deadline_steady_ms = weir_steady_ms(&runner->context) + STATEMENT_MS;
     weir_status status = weir_query_run(runner->session, test->statement, &result, NULL, NULL,
                                         &error);
+    if (status == WEIR_OK)
+        status = trace(runner, test, &error);
     bool refused = test->wanted_count == 1 && strncmp(test->wanted[0], "error: ", 7) == 0;
     if (status == WEIR_OK && !refused) {
         compare(runner, test, &answer);
