@@ -78,6 +78,11 @@ weir_status weir_tag_head(struct weir_lake *lake, struct weir_table **table, con
                           int64_t snapshot_id, bool *ret_moved,
                           struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* Sets a tag at a snapshot that is there, wherever main is; a tag of that name moves. NOT_FOUND:
+ * the snapshot is gone. */
+weir_status weir_tag_snapshot(struct weir_lake *lake, struct weir_table **table, const char *tag,
+                              int64_t snapshot_id, struct weir_error *reterr) WEIR_MUST_CHECK;
+
 /* A table to be born with an empty snapshot that holds its start offsets, in one request. */
 struct weir_birth {
     const char *name;

@@ -140,13 +140,14 @@ weir_status weir_drop_ref(struct weir_lake *lake, struct weir_table **table, con
     return weir_fail(reterr, WEIR_UNAVAILABLE, "%s: %s could not be dropped", (*table)->name, ref);
 }
 
-static weir_status tag_commit(const struct weir_metadata *metadata, const char *tag,
+static weir_status tag_commit(const struct weir_metadata *metadata, const char *tag, bool is_head,
                               int64_t snapshot_id, struct weir_commit *commit,
                               struct weir_error *reterr)
 {
     int64_t at;
     WEIR_TRY(weir_commit_require_uuid(commit, weir_metadata_uuid(metadata), reterr));
-    WEIR_TRY(weir_commit_require_ref(commit, "main", snapshot_id, reterr));
+    if (is_head)
+        WEIR_TRY(weir_commit_require_ref(commit, "main", snapshot_id, reterr));
     WEIR_TRY(weir_commit_require_ref(commit, tag, weir_metadata_ref(metadata, tag, &at) ? at : -1,
                                      reterr));
     return weir_commit_update(commit,
@@ -173,7 +174,33 @@ weir_status weir_tag_head(struct weir_lake *lake, struct weir_table **table, con
             return WEIR_OK;
         }
         WEIR_TRY(weir_commit_init(&commit, reterr));
-        weir_status status = tag_commit(now, tag, snapshot_id, &commit, reterr);
+        weir_status status = tag_commit(now, tag, true, snapshot_id, &commit, reterr);
+        if (status == WEIR_OK)
+            status = send_once(lake, table, &commit, &sent, reterr);
+        weir_commit_done(&commit);
+        WEIR_TRY(status);
+        if (!sent)
+            WEIR_TRY(wait_a_little(lake, resend, reterr));
+    }
+    return weir_fail(reterr, WEIR_UNAVAILABLE, "%s: tag %s could not be set", (*table)->name, tag);
+}
+
+weir_status weir_tag_snapshot(struct weir_lake *lake, struct weir_table **table, const char *tag,
+                              int64_t snapshot_id, struct weir_error *reterr)
+{
+    int64_t at;
+    struct weir_snapshot snapshot;
+    for (int resend = 0; resend < RESENDS_MAX; resend++) {
+        const struct weir_metadata *now = (*table)->metadata;
+        struct weir_commit commit;
+        bool sent;
+        if (weir_metadata_ref(now, tag, &at) && at == snapshot_id)
+            return WEIR_OK;
+        if (!weir_metadata_snapshot(now, snapshot_id, &snapshot))
+            return weir_fail(reterr, WEIR_NOT_FOUND, "%s: snapshot %lld is gone", (*table)->name,
+                             (long long)snapshot_id);
+        WEIR_TRY(weir_commit_init(&commit, reterr));
+        weir_status status = tag_commit(now, tag, false, snapshot_id, &commit, reterr);
         if (status == WEIR_OK)
             status = send_once(lake, table, &commit, &sent, reterr);
         weir_commit_done(&commit);

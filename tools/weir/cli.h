@@ -4,6 +4,7 @@
 #define WEIR_TOOLS_WEIR_CLI_H
 
 #include "scheduler/promote/promote.h"
+#include "scheduler/sink/sink.h"
 #include "scheduler/window/window.h"
 
 enum output_format {
@@ -86,6 +87,17 @@ weir_status cli_promote(struct cli *cli, struct weir_lake *lake,
                         json_t **ret_outcome, struct weir_error *reterr) WEIR_MUST_CHECK;
 void cli_print_promotion(const json_t *outcome);
 
+/* What the chosen sinks have not been told yet; outcomes are appended to the record's "sinks". The
+ * last failure is returned, after the others have been served. */
+weir_status cli_deliver(struct cli *cli, struct weir_lake *lake,
+                        const struct weir_pipeline *pipeline, json_t *record,
+                        struct weir_error *reterr) WEIR_MUST_CHECK;
+void cli_print_delivery(const json_t *outcome);
+/* One row a sink, of those chosen: where it stands. New reference. */
+weir_status cli_sink_states(struct cli *cli, struct weir_lake *lake,
+                            const struct weir_pipeline *pipeline, json_t **ret_states,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
+
 weir_status verb_init(struct cli *cli, struct weir_error *reterr);
 weir_status verb_validate(struct cli *cli, struct weir_error *reterr);
 weir_status verb_config(struct cli *cli, struct weir_error *reterr);
@@ -99,6 +111,7 @@ weir_status verb_runs(struct cli *cli, struct weir_error *reterr);
 weir_status verb_verify(struct cli *cli, struct weir_error *reterr);
 weir_status verb_offsets(struct cli *cli, struct weir_error *reterr);
 weir_status verb_quarantine(struct cli *cli, struct weir_error *reterr);
+weir_status verb_sinks(struct cli *cli, struct weir_error *reterr);
 weir_status verb_doctor(struct cli *cli, struct weir_error *reterr);
 weir_status verb_dev(struct cli *cli, struct weir_error *reterr);
 weir_status verb_completion(struct cli *cli, struct weir_error *reterr);

@@ -118,6 +118,7 @@ static void print_outcome(const struct cli *cli, const json_t *record)
                    json_integer_value(json_object_get(table, "windows")),
                    json_integer_value(json_object_get(table, "files")));
     }
+    json_array_foreach(json_object_get(record, "sinks"), at, table) cli_print_delivery(table);
 }
 
 static weir_status plan_only(struct cli *cli, struct weir_lake *lake,
@@ -163,6 +164,11 @@ static weir_status promote_all(struct cli *cli, struct weir_lake *lake,
     return *worst;
 }
 
+static bool is_stop(weir_status status)
+{
+    return status == WEIR_STOPPED || status == WEIR_INTERRUPTED;
+}
+
 static weir_status run_all(struct cli *cli, struct weir_lake *lake,
                            const struct weir_pipeline *pipeline, json_t *record,
                            struct weir_error *reterr)
@@ -184,10 +190,21 @@ static weir_status run_all(struct cli *cli, struct weir_lake *lake,
         if (atomic_load(&cli->context->stop))
             return worst;
     }
-    /* shards own parts of a source; what models read is whole */
-    return pipeline->model_count && cli->shard_index == 0
-               ? promote_all(cli, lake, pipeline, record, &worst, reterr)
-               : worst;
+    /* shards own parts of a source; what models and sinks read is whole */
+    if (cli->shard_index != 0)
+        return worst;
+    if (pipeline->model_count)
+        worst = promote_all(cli, lake, pipeline, record, &worst, reterr);
+    if (pipeline->sink_count == 0 || atomic_load(&cli->context->stop))
+        return worst;
+    struct weir_error error = {0};
+    weir_status status = cli_deliver(cli, lake, pipeline, record, &error);
+    if (status == WEIR_OK || is_stop(worst))
+        return worst;
+    if (worst != WEIR_OK)
+        fprintf(stderr, "weir: %s\n", reterr->text);
+    *reterr = error;
+    return status;
 }
 
 weir_status verb_run(struct cli *cli, struct weir_error *reterr)
@@ -206,8 +223,8 @@ weir_status verb_run(struct cli *cli, struct weir_error *reterr)
         status = plan_only(cli, &lake, pipeline, reterr);
     } else {
         int64_t steady = weir_steady_ms(cli->context);
-        json_t *record = json_pack("{s:s, s:I, s:[]}", "run", lake.run_id, "started_ms",
-                                   (json_int_t)weir_now_ms(cli->context), "tables");
+        json_t *record = json_pack("{s:s, s:I, s:[], s:[]}", "run", lake.run_id, "started_ms",
+                                   (json_int_t)weir_now_ms(cli->context), "tables", "sinks");
         status = run_all(cli, &lake, pipeline, record, reterr);
         json_object_set_new(record, "seconds",
                             json_real((double)(weir_steady_ms(cli->context) - steady) / 1000));
@@ -276,7 +293,25 @@ static weir_status plan_rows(struct cli *cli, struct weir_lake *lake,
         WEIR_TRY(weir_windows_plan(&options, &plan, reterr));
         json_array_append_new(rows, plan);
     }
-    return plan_models(cli, lake, pipeline, rows, reterr);
+    WEIR_TRY(plan_models(cli, lake, pipeline, rows, reterr));
+    json_t *states;
+    WEIR_TRY(cli_sink_states(cli, lake, pipeline, &states, reterr));
+    json_array_extend(rows, states);
+    json_decref(states);
+    return WEIR_OK;
+}
+
+/* What a sink waits for now; what this run's promotions will bring it is not known yet. */
+static void sink_row(json_t *rows, const json_t *state)
+{
+    char name[300];
+    const char *problem = json_string_value(json_object_get(state, "problem"));
+    snprintf(name, sizeof name, "sink %s", json_string_value(json_object_get(state, "sink")));
+    json_array_append_new(rows, json_pack("{s:s, s:O, s:O, s:O, s:s}", "table", name, "source",
+                                          json_object_get(state, "table"), "from",
+                                          json_object_get(state, "reached"), "lag",
+                                          json_object_get(state, "waiting"), "change",
+                                          problem ? problem : "commits to send"));
 }
 
 /* What a run would do to the table itself. */
@@ -307,6 +342,10 @@ static weir_status print_plans(struct cli *cli, const json_t *plans, struct weir
     json_array_foreach(plans, at, plan)
     {
         json_t *name = json_object_get(plan, "table");
+        if (json_object_get(plan, "sink")) {
+            sink_row(rows, plan);
+            continue;
+        }
         if (json_object_get(plan, "mode")) {
             model_rows(rows, plan);
             continue;

@@ -65,6 +65,17 @@ const struct verb verbs[] = {
      "masked\nretry    decode again after a mend and land what is good now\ndiscard  take them out "
      "of force (needs --reason)\n--why CODE restricts to one reason code.",
      verb_quarantine},
+    {"sinks", "Repair", "[list|dead|retry|discard|reset] [NAME] [earliest|latest]",
+     "who is told of changes, how far, and what was refused", "posyr",
+     "list     each sink: its table, commits that wait, what was sent (the default)\n"
+     "dead     changes that the receiver refused `tries` times\n"
+     "retry    send these again; those that are taken are gone. One may come behind a newer change "
+     "of its row: its version tells\n"
+     "discard  drop them\n"
+     "reset    earliest: everything that is in the table is sent again, as inserts; latest: go on "
+     "behind what is there\n"
+     "discard and reset ask, or --yes. `weir run` sends what is due: docs/sinks.md.",
+     verb_sinks},
     {"doctor", "Trust", "", "reach and probe each service the pipeline names", "po",
      "Kafka, store, catalog: reached, what they guarantee, clock skew. Exit 1 if something would "
      "not work.",
