@@ -4,17 +4,26 @@ JSON is read here by Python's parser with numbers kept as their text says, then 
 """
 
 import base64
+import concurrent.futures
 import csv
 import datetime
 import decimal
+import gc
 import json
+import multiprocessing
+import os
 import uuid
 from dataclasses import dataclass
 
 import pyarrow as pa
 from pyiceberg import types
+from pyiceberg.schema import Schema
 
 from canonical import arrow_type
+
+
+BLOCK = 4096  # records that are read by the same process
+PROCESS_BYTES = 16 << 20  # of values, for which it is worth to start a process
 
 
 @dataclass
@@ -27,12 +36,17 @@ class Landed:
     from_kafka: bool
 
 
-def read_source(manifest, values, source):
-    """`source` is the topic, or the path of the file that `values` is when the manifest has no partitions."""
+def read_source(manifest, values, source, share=0, shares=1):
+    """`source` is the topic, or the path of the file that `values` is when the manifest has no partitions.
+
+    Of the records, the blocks that fall to `share` of `shares`.
+    """
     rows, refused, from_kafka = [], {}, False
     with open(manifest, newline="") as listing, open(values, "rb") as lines:
-        for entry in csv.DictReader(listing):
+        for number, entry in enumerate(csv.DictReader(listing)):
             line = lines.readline()
+            if number // BLOCK % shares != share:
+                continue
             kafka = entry["partition"] != ""
             from_kafka |= kafka
             partition = int(entry["partition"]) if kafka else None
@@ -64,6 +78,44 @@ def expected_table(sources, schema, metadata_column):
         fields.append(pa.field(field.name, wanted))
         columns.append(column)
     return pa.table(columns, schema=pa.schema(fields))
+
+
+class Expectation:
+    """What sources must have become. Much of it is worked out by other processes while this one asks the engines."""
+
+    def __init__(self, sources, schema, metadata_column):
+        size = sum(os.path.getsize(values) for _, values, _ in sources)
+        shares = min(8, os.cpu_count() or 1, size // PROCESS_BYTES)
+        self.what = sources, schema.model_dump_json(), metadata_column
+        self.pool, self.found = None, None
+        if shares > 1:
+            # Not forked: the engines' libraries have threads by now.
+            context = multiprocessing.get_context("spawn")
+            self.pool = concurrent.futures.ProcessPoolExecutor(shares, mp_context=context)
+            self.parts = [
+                self.pool.submit(expected_part, *self.what, share, shares) for share in range(shares)
+            ]
+
+    def parts_found(self):
+        if self.found is None:
+            self.found = (
+                [part.result() for part in self.parts] if self.pool else [expected_part(*self.what)]
+            )
+        return self.found
+
+    def table(self):
+        return pa.concat_tables(table for table, _ in self.parts_found()).combine_chunks()
+
+    def refused(self):
+        return {place: fault for _, refused in self.parts_found() for place, fault in refused.items()}
+
+
+def expected_part(sources, schema, metadata_column, share=0, shares=1):
+    """One process's share: the good rows as a table, and the refused records by place."""
+    gc.disable()  # millions of values and not one cycle
+    landed = [read_source(*source, share, shares) for source in sources]
+    refused = {place: fault for each in landed for place, fault in each.refused.items()}
+    return expected_table(landed, Schema.model_validate_json(schema), metadata_column), refused
 
 
 def metadata_struct(sources, wanted):

@@ -150,18 +150,15 @@ def table_of(table, keys):
     return canonical.pa.table({key: canonical.identity_column(table, key) for key in keys})
 
 
-def judge_expectation(checks, name, table, reference, keys, metadata_column, sources):
+def judge_expectation(checks, name, reference, keys, expected):
     with checks.of(f"{name} holds exactly what was produced") as detail:
-        wanted = expectation.expected_table(sources, table.schema(), metadata_column)
+        wanted = expected.table()
         detail.append(f"{wanted.num_rows} good records")
         compare(reference, canonical.sort_rows(wanted, keys), keys, "the table", "produced")
 
 
-def judge_quarantine(checks, name, found, metadata_column, sources):
+def judge_quarantine(checks, name, found, metadata_column, refused):
     """Every bad record once, with its bytes and a reason that its fault allows; nothing else."""
-    refused = {}
-    for landed in sources:
-        refused.update(landed.refused)
     with checks.of(f"{name} holds exactly the bad records") as detail:
         detail.append(f"{len(refused)} bad records")
         seen = set()
@@ -279,20 +276,37 @@ def readers(options, place, name, table, spark):
     return answers
 
 
+def expectation_of(options, tables):
+    """What the one table must hold; None when nobody says, or it could not be opened."""
+    table = tables.get(options.tables[0])
+    if not options.expect or table is None:
+        return None
+    sources = [each.split(",", 2) for each in options.expect]
+    try:
+        _, metadata_column = identity_keys(table.schema(), options.key)
+    except Mismatch:  # the judgement of the table will say it
+        return None
+    return expectation.Expectation(sources, table.schema(), metadata_column)
+
+
+def open_quarantine(checks, place, name, tables, expected):
+    if not name:
+        return
+    try:
+        tables[name] = engines.load_table(place, name)
+    except Exception as error:
+        if expected is None or expected.refused():  # else it need not exist
+            checks.fail(f"{name} opened by pyiceberg", error)
+
+
 def main():
     options = parse()
     checks = Checks(options.verbose)
     place = engines.Place(catalog=options.catalog, endpoint=options.s3)
-    sources = [expectation.read_source(*each.split(",", 2)) for each in options.expect]
     tables = load_all(checks, place, options.tables)
+    expected = expectation_of(options, tables)
     quarantine = quarantine_name(place, options)
-    bad = sum(len(landed.refused) for landed in sources)
-    if quarantine:
-        try:
-            tables[quarantine] = engines.load_table(place, quarantine)
-        except Exception as error:
-            if bad:  # else it need not exist
-                checks.fail(f"{quarantine} opened by pyiceberg", error)
+    open_quarantine(checks, place, quarantine, tables, expected)
     spark = spark_answers(checks, place, tables) if options.spark else {}
     for name, table in tables.items():
         settings = argparse.Namespace(
@@ -306,10 +320,10 @@ def main():
         except Mismatch as error:
             checks.fail(f"{name} judged", error)
             continue
-        if sources and reference is not None and name == options.tables[0]:
-            judge_expectation(checks, name, table, reference, keys, metadata_column, sources)
-        if name == quarantine and reference is not None:
-            judge_quarantine(checks, name, reference, metadata_column, sources)
+        if expected and reference is not None and name == options.tables[0]:
+            judge_expectation(checks, name, reference, keys, expected)
+        if expected and name == quarantine and reference is not None:
+            judge_quarantine(checks, name, reference, metadata_column, expected.refused())
     return 1 if checks.failures else 0
 
 
