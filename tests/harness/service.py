@@ -14,7 +14,7 @@ HELP = """
 Servers live in $WEIR_SERVICES (default /tmp/weir-services-UID); tests/harness/lib.sh sets it for a shell test and
 ends them with the script. Examples:
   service start kafka                     prints the address; --name B --port 19092 --set log.retention.ms=1000 --secure
-  service start s3proxy --persist         also s3proxy-old, versitygw [--tls], moto
+  service start s3proxy --persist         also s3proxy-old, versitygw [--tls], moto, opensearch
   service crash kafka; service resume kafka; service pause kafka; service proceed kafka
   service get kafka address               also log, folder, ca, cluster, secure_address
   service bucket s3proxy lake

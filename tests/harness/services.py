@@ -564,12 +564,41 @@ class Moto:
         return answers(facts["address"])
 
 
+class OpenSearch:
+    """OpenSearch, one node without logins, which keeps its data when it is stopped. Options: port."""
+
+    @staticmethod
+    def prepare(folder, options):
+        port = options.pop("port", None)
+        ports = free_ports(2) if port is None else [int(port), int(port) + 100]
+        launcher = pathlib.Path(__file__).resolve().parent / "OpenSearchNode.java"
+        command = java(
+            "opensearch",
+            "400m",
+            "-Djava.security.manager=allow",
+            str(launcher),
+            str(folder / "node"),
+            *map(str, ports),
+        )
+        return {"address": f"http://127.0.0.1:{ports[0]}", "command": command}
+
+    @staticmethod
+    def ready(facts):
+        query = "/_cluster/health?wait_for_status=yellow&timeout=2s"
+        try:
+            urllib.request.urlopen(facts["address"] + query, timeout=4).close()
+            return True
+        except OSError:  # also an answer that says no
+            return False
+
+
 KINDS = {
     "kafka": Kafka,
     "s3proxy": S3Proxy,
     "s3proxy-old": S3ProxyOld,
     "versitygw": VersityGateway,
     "moto": Moto,
+    "opensearch": OpenSearch,
 }
 
 
