@@ -71,6 +71,8 @@ struct weir_table_config {
         const char *path;
         const char *class_name, *subject, *unit;
         bool bounds;
+        bool class_given, bounds_given; /* false: the default of `class` and `bounds` */
+        const char *class_location;     /* file:line:column of the class, or of the column */
     } * column_configs;
     size_t column_config_count;
     const struct weir_expectation *expectations;
@@ -176,6 +178,21 @@ struct weir_sink_config {
     const char *digest; /* hex of what decides which changes are sent, and in which order */
 };
 
+/* What lakes of a class must keep to. */
+struct weir_policy_config {
+    const char *name, *location;
+    bool applies; /* lake.classification names it */
+    bool has_regions; /* false: any */
+    const char **regions;
+    size_t region_count;
+    bool has_sinks;      /* personal.sinks is given: only those may receive personal values */
+    const char **sinks;
+    size_t sink_count;
+    bool has_unmask; /* personal.unmask_with is given: only those functions lift a class */
+    const char **unmask_with;
+    size_t unmask_count;
+};
+
 struct weir_pipeline {
     struct weir_arena arena;
     const char *name, *owner, *file, *directory;
@@ -204,6 +221,8 @@ struct weir_pipeline {
     size_t model_count;
     const struct weir_sink_config *sinks;
     size_t sink_count;
+    const struct weir_policy_config *policies;
+    size_t policy_count;
     const char *digest;
     const struct weir_pipeline_node *tree; /* the merged file; for weir_pipeline_print */
 };

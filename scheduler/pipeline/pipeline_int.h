@@ -216,6 +216,10 @@ void lifecycle_check(struct reading *reading, const struct weir_pipeline *pipeli
 /* sinks.c */
 void sinks_bind(struct reading *reading, struct weir_pipeline *pipeline, const struct node *root);
 
+/* policies.c */
+void policies_bind(struct reading *reading, struct weir_pipeline *pipeline,
+                   const struct node *root);
+
 /* read.c: a map of texts; librdkafka's properties, each checked at its place. */
 const struct weir_key_value *get_pairs(struct reading *reading, const struct node *map,
                                        size_t *ret_count);

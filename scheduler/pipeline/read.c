@@ -155,52 +155,6 @@ static void bind_lake(struct reading *reading, struct weir_pipeline *pipeline,
     bind_warehouse(reading, pipeline, lake);
 }
 
-/* Each class of the lake names a policy, and the lake lies in one of its regions. */
-static void check_policies(struct reading *reading, const struct weir_pipeline *pipeline,
-                           const struct node *root)
-{
-    const struct node *lake = node_get(root, "lake"), *policies = node_get(root, "policies"),
-                      *classes = node_get(lake, "classification");
-    for (size_t i = 0; i < list_size(classes); i++) {
-        const struct node *name = list_item(classes, i);
-        const struct node *policy = name->kind == NODE_SCALAR ? node_get(policies, name->text)
-                                                              : NULL;
-        if (name->kind != NODE_SCALAR || (node_get_key(policies, name->text) && !policy))
-            continue;
-        if (!policy) {
-            const char *known[64];
-            size_t count = 0;
-            for (size_t j = 0; policies && j < policies->count && count < 64; j++)
-                known[count++] = policies->entries[j].key->text;
-            const char *hint = suggest(reading, name->text, known, count);
-            complain(reading, name, 0, hint ? hint : "policies: {NAME: {regions: [...]}}",
-                     "lake.classification: no policy %s", node_quote(reading, name));
-            continue;
-        }
-        const struct node *regions = node_get(policy, "regions");
-        bool allowed = !regions;
-        const char *words = NULL;
-        for (size_t j = 0; j < list_size(regions); j++) {
-            const struct node *region = list_item(regions, j);
-            if (region->kind != NODE_SCALAR)
-                continue;
-            allowed |= pipeline->region && strcmp(pipeline->region, region->text) == 0;
-            words = take_print(reading, "%s%s%s", words ? words : "", words ? ", " : "",
-                               region->text);
-        }
-        if (allowed)
-            continue;
-        const struct node *at = node_get(lake, "region") ? node_get(lake, "region") : name;
-        if (pipeline->region)
-            complain(reading, at, 0, NULL,
-                     "lake.region: %s is not among the regions of policy %s (%s)", pipeline->region,
-                     name->text, words ? words : "none");
-        else
-            complain(reading, at, 0, NULL, "lake.region is not set, and policy %s allows only %s",
-                     name->text, words ? words : "none");
-    }
-}
-
 /* ---- run
  * ------------------------------------------------------------------------------------------------------
  */
@@ -499,7 +453,7 @@ static void bind(struct reading *reading, struct weir_pipeline *pipeline, struct
     bind_sources(reading, pipeline, root);
     tables_bind(reading, pipeline, node_get(root, "tables"), node_get(root, "lifecycle"));
     sinks_bind(reading, pipeline, root);
-    check_policies(reading, pipeline, root);
+    policies_bind(reading, pipeline, root);
     pipeline_digest(reading, pipeline);
 }
 

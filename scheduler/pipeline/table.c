@@ -94,7 +94,10 @@ static bool bind_column(struct table_reading *at, const struct node *key, const 
                         struct weir_field *field, struct weir_column_config *config)
 {
     *field = (struct weir_field){.name = key->text};
-    *config = (struct weir_column_config){.path = key->text, .class_name = "none", .bounds = true};
+    *config = (struct weir_column_config){.path = key->text,
+                                          .class_name = "none",
+                                          .bounds = true,
+                                          .class_location = node_location(at->reading, key)};
     if (!column_name_check(at, key) || value->kind == NODE_NULL)
         return false;
     if (value->kind == NODE_SCALAR)
@@ -105,6 +108,10 @@ static bool bind_column(struct table_reading *at, const struct node *key, const 
         return false;
     field->required |= get_boolean(value, "required", false);
     config->class_name = class_node ? class_node->text : "none";
+    config->class_given = class_node != NULL;
+    if (class_node)
+        config->class_location = node_location(at->reading, class_node);
+    config->bounds_given = node_get(value, "bounds") != NULL;
     config->subject = get_text(value, "subject");
     config->bounds = get_boolean(value, "bounds", strcmp(config->class_name, "personal") != 0);
     column_unit(at, value, field, config);

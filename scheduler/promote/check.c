@@ -1,18 +1,13 @@
 /* Models checked offline: each is bound over empty tables of the declared types, and its gates over
- * an empty table of its own. */
-#include "scheduler/promote/model_int.h"
-#include "scheduler/query/rows_source.h"
+ * an empty table of its own; classes of columns, and what sinks may receive, by lineage. */
+#include "scheduler/promote/graph_int.h"
+#include "scheduler/sink/sink.h"
 
 #include <string.h>
 
 struct checking {
-    struct weir_context *context;
     const struct weir_pipeline *pipeline;
-    struct weir_arena arena;
-    struct weir_query_session *session;
-    struct weir_query_name *names; /* tables known so far */
-    struct weir_table_source *sources;
-    size_t count;
+    struct weir_graph *graph;
     void (*report)(void *argument, const struct weir_error *error);
     void *argument;
     size_t problems;
@@ -26,29 +21,12 @@ static void tell(struct checking *checking, weir_status status, const struct wei
     checking->report(checking->argument, error);
 }
 
-static weir_status add_table(struct checking *checking, const char *name,
-                             const struct weir_type *type, struct weir_error *reterr)
-{
-    struct weir_table_source *source = &checking->sources[checking->count];
-    WEIR_TRY(query_rows_new(&checking->context->memory, type, source, reterr));
-    checking->names[checking->count++] = (struct weir_query_name){.name = name, .source = source};
-    return WEIR_OK;
-}
-
-static weir_status ingested(struct checking *checking, const struct weir_table_config *table,
-                            struct weir_error *reterr)
-{
-    struct weir_shape shape;
-    WEIR_TRY(weir_shape_make(&checking->arena, table, NULL, &shape, reterr));
-    return add_table(checking, table->name, &shape.write, reterr);
-}
-
 static weir_status bind_gates(struct checking *checking, const struct weir_model_config *model,
                               struct weir_error *reterr)
 {
     for (size_t i = 0; i < model->gate_count; i++) {
         struct weir_operator *root;
-        weir_status status = weir_query_plan(checking->session, &checking->arena,
+        weir_status status = weir_query_plan(checking->graph->session, &checking->graph->arena,
                                              model->gates[i].bad_rows, &root, NULL, reterr);
         if (status != WEIR_OK) {
             weir_error_prefix(reterr, "%s: expect %s", model->gates[i].location,
@@ -67,12 +45,12 @@ static weir_status bind_terms(struct checking *checking, const struct weir_model
     char *text;
     for (size_t i = 0; i < model->order_count + (model->delete_when != NULL); i++) {
         bool order = i < model->order_count;
-        WEIR_TRY(weir_arena_print(&checking->arena, &text, reterr,
+        WEIR_TRY(weir_arena_print(&checking->graph->arena, &text, reterr,
                                   "SELECT 1 FROM \"%s\".\"%s\" %s %s", model->table.layer,
                                   model->table.short_name, order ? "ORDER BY" : "WHERE",
                                   order ? model->order_by[i] : model->delete_when));
-        weir_status status = weir_query_plan(checking->session, &checking->arena, text, &root, NULL,
-                                             reterr);
+        weir_status status = weir_query_plan(checking->graph->session, &checking->graph->arena,
+                                             text, &root, NULL, reterr);
         if (status != WEIR_OK) {
             weir_error_prefix(reterr, "%s: %s", model->table.location,
                               order ? "order_by" : "delete_when");
@@ -89,15 +67,19 @@ static weir_status bind_table(struct checking *checking, const struct weir_model
     struct weir_shape shape;
     uint32_t *keys;
     struct weir_table_config table = model->table;
-    WEIR_TRY(model_columns(model, &root->type, &checking->arena, &columns, reterr));
-    WEIR_TRY(model_keys(model, &columns, &checking->arena, &keys, reterr));
+    WEIR_TRY(model_columns(model, &root->type, &checking->graph->arena, &columns, reterr));
+    WEIR_TRY(model_keys(model, &columns, &checking->graph->arena, &keys, reterr));
     table.columns = columns;
-    WEIR_TRY(weir_shape_make(&checking->arena, &table, NULL, &shape, reterr));
-    for (size_t i = 0; i < checking->count; i++)
-        WEIR_TRY(model_mode_fits(model, root, checking->names[i].source, checking->names[i].name,
-                                 reterr));
-    WEIR_TRY(add_table(checking, model->table.name, &columns, reterr));
-    weir_query_names_set(checking->session, checking->names, checking->count);
+    WEIR_TRY(weir_shape_make(&checking->graph->arena, &table, NULL, &shape, reterr));
+    for (size_t i = 0; i < checking->graph->name_count; i++)
+        WEIR_TRY(model_mode_fits(model, root, checking->graph->names[i].source,
+                                 checking->graph->names[i].name, reterr));
+    weir_status status = graph_add(checking->graph, model, &columns, reterr);
+    if (status != WEIR_OK) { /* others that read it are checked all the same */
+        (void)!graph_name(checking->graph, model->table.name, &columns, NULL);
+        return status;
+    }
+    WEIR_TRY(graph_name(checking->graph, model->table.name, &columns, reterr));
     WEIR_TRY(bind_terms(checking, model, reterr));
     return bind_gates(checking, model, reterr);
 }
@@ -117,70 +99,82 @@ static weir_status check_drivers(const struct weir_model_config *model,
     return WEIR_OK;
 }
 
+/* The files may not be here: what is declared must do. */
+static weir_status check_files(struct checking *checking, const struct weir_model_config *model,
+                               struct weir_error *reterr)
+{
+    if (model->table.columns.child_count == 0)
+        return weir_fail(reterr, WEIR_USAGE, "%s: columns are missing", model->table.location);
+    WEIR_TRY(graph_add(checking->graph, model, &model->table.columns, reterr));
+    return graph_name(checking->graph, model->table.name, &model->table.columns, reterr);
+}
+
 static weir_status check_model(struct checking *checking, const struct weir_model_config *model,
                                struct weir_error *reterr)
 {
+    struct weir_graph *graph = checking->graph;
     struct weir_operator *root;
     struct model_sources sources;
     if (!model->sql)
         return WEIR_OK; /* told already */
-    if (model->files)   /* the files may not be here: what is declared must do */
-        return model->table.columns.child_count
-                   ? add_table(checking, model->table.name, &model->table.columns, reterr)
-                   : weir_fail(reterr, WEIR_USAGE, "%s: columns are missing",
-                               model->table.location);
-    WEIR_TRY(model_sources(checking->pipeline, model, &checking->arena, &sources, reterr));
+    if (model->files)
+        return check_files(checking, model, reterr);
+    WEIR_TRY(model_sources(checking->pipeline, model, &graph->arena, &sources, reterr));
     WEIR_TRY(check_drivers(model, &sources, reterr));
-    weir_query_names_set(checking->session, checking->names, checking->count);
+    graph_names(graph);
     WEIR_TRY(model_failed(
-        model,
-        weir_query_plan(checking->session, &checking->arena, model->sql, &root, NULL, reterr),
+        model, weir_query_plan(graph->session, &graph->arena, model->sql, &root, NULL, reterr),
         reterr));
-    if (model->mode == WEIR_MODEL_VIEW) {
-        checking->names[checking->count++] = (struct weir_query_name){.name = model->table.name,
-                                                                      .sql = model->sql};
-        return WEIR_OK;
+    if (model->mode != WEIR_MODEL_VIEW)
+        return bind_table(checking, model, root, reterr);
+    WEIR_TRY(graph_add(graph, model, &root->type, reterr));
+    graph->names[graph->name_count++] = (struct weir_query_name){.name = model->table.name,
+                                                                 .sql = model->sql};
+    return WEIR_OK;
+}
+
+/* What sinks say of tables' columns, and what of these they may receive. */
+static void check_sinks(struct checking *checking)
+{
+    const struct weir_pipeline *pipeline = checking->pipeline;
+    graph_names(checking->graph);
+    for (size_t i = 0; i < pipeline->sink_count; i++) {
+        struct weir_error error = {0};
+        const struct weir_sink_config *sink = &pipeline->sinks[i];
+        if (sink->from && weir_graph_find(checking->graph, sink->from->name))
+            tell(checking,
+                 weir_sink_bind(sink, checking->graph->session, &checking->graph->arena, NULL,
+                                &error),
+                 &error);
     }
-    return bind_table(checking, model, root, reterr);
+    checking->problems += weir_graph_check_sinks(checking->graph, pipeline, checking->report,
+                                                 checking->argument);
 }
 
 static weir_status check_all(struct checking *checking, struct weir_error *reterr)
 {
     const struct weir_pipeline *pipeline = checking->pipeline;
-    size_t room = pipeline->table_count + pipeline->model_count + 1, *order;
-    struct weir_query_options options = {.context = checking->context};
-    WEIR_TRY(
-        weir_arena_zero(&checking->arena, room, sizeof *checking->names, &checking->names, reterr));
-    WEIR_TRY(weir_arena_zero(&checking->arena, room, sizeof *checking->sources, &checking->sources,
-                             reterr));
-    WEIR_TRY(weir_query_session_new(&options, &checking->session, reterr));
-    for (size_t i = 0; i < pipeline->table_count; i++)
-        if (ingested(checking, &pipeline->tables[i], reterr) != WEIR_OK)
-            return WEIR_OK; /* told by the check of tables */
-    WEIR_TRY(weir_models_order(pipeline, &checking->arena, &order, reterr));
+    size_t *order;
+    WEIR_TRY(weir_models_order(pipeline, &checking->graph->arena, &order, reterr));
     for (size_t i = 0; i < pipeline->model_count; i++) {
         struct weir_error error = {0};
         weir_status status = check_model(checking, &pipeline->models[order[i]], &error);
         tell(checking, status, &error);
     }
+    check_sinks(checking);
     return WEIR_OK;
 }
 
 size_t weir_models_check(struct weir_context *context, const struct weir_pipeline *pipeline,
                          void (*report)(void *argument, const struct weir_error *error),
-                         void *argument)
+                         void *argument, struct weir_graph **ret_graph)
 {
-    struct checking checking = {
-        .context = context, .pipeline = pipeline, .report = report, .argument = argument};
+    struct checking checking = {.pipeline = pipeline, .report = report, .argument = argument};
     struct weir_error error = {0};
-    if (pipeline->model_count == 0)
-        return 0;
-    weir_arena_init(&checking.arena, &context->memory);
+    *ret_graph = NULL;
+    if (graph_begin(context, pipeline, &checking.graph, &error) != WEIR_OK)
+        return 0; /* told by the check of tables */
     tell(&checking, check_all(&checking, &error), &error);
-    weir_query_session_free(checking.session);
-    for (size_t i = 0; i < checking.count; i++)
-        if (checking.names[i].source)
-            checking.sources[i].operations->free(checking.sources[i].self);
-    weir_arena_done(&checking.arena);
+    *ret_graph = checking.graph;
     return checking.problems;
 }

@@ -10,6 +10,7 @@
 #ifndef WEIR_SCHEDULER_PROMOTE_PROMOTE_H
 #define WEIR_SCHEDULER_PROMOTE_PROMOTE_H
 
+#include "scheduler/promote/graph.h"
 #include "scheduler/query/query.h"
 #include "scheduler/window/window.h"
 
@@ -44,10 +45,27 @@ weir_status weir_promote_plan(const struct weir_promote_options *options, json_t
 weir_status weir_models_order(const struct weir_pipeline *pipeline, struct weir_arena *arena,
                               size_t **ret_order, struct weir_error *reterr) WEIR_MUST_CHECK;
 /* What can be checked of models without any service: the graph, types, keys, gates, declared
- * columns. Returns the number of problems, each given to report. */
+ * columns, classes, what sinks may receive. Returns the number of problems, each given to report.
+ * *ret_graph: what could be bound, to be freed; NULL when the tables themselves are wrong. */
 size_t weir_models_check(struct weir_context *context, const struct weir_pipeline *pipeline,
                          void (*report)(void *argument, const struct weir_error *error),
-                         void *argument);
+                         void *argument, struct weir_graph **ret_graph);
+/* A table of the pipeline and its columns, all of them optional; in the order of the tables, then of
+ * the models, each behind those it reads. */
+struct weir_models_table {
+    const struct weir_table_config *config;
+    const struct weir_model_config *model; /* NULL: filled from a source */
+    struct weir_type type;                 /* STRUCT with ids */
+};
+/* In the arena. USAGE: SQL that does not bind. */
+weir_status weir_models_types(struct weir_context *context, const struct weir_pipeline *pipeline,
+                              struct weir_arena *arena, struct weir_models_table **ret_tables,
+                              size_t *ret_count, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Names of the tables that a model reads, views looked through; in the arena. */
+weir_status weir_models_reads(const struct weir_pipeline *pipeline,
+                              const struct weir_model_config *model, struct weir_arena *arena,
+                              const char *const **ret_names, size_t *ret_count,
+                              struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Names of the pipeline's views for a session; in the arena. */
 weir_status weir_models_views(const struct weir_pipeline *pipeline, struct weir_arena *arena,
                               struct weir_query_name **ret_names, size_t *ret_count,

@@ -22,6 +22,52 @@ static void print_problem(void *argument, const struct weir_error *error)
         fprintf(stderr, "  %s\n", error->hint);
 }
 
+/* Columns that have a class, and how they came to it. */
+static weir_status list_classes(struct cli *cli, const struct weir_graph *graph, json_t *rows,
+                                struct weir_error *reterr)
+{
+    for (size_t i = 0; graph && i < weir_graph_count(graph); i++) {
+        const struct weir_graph_table *table = weir_graph_at(graph, i);
+        for (uint32_t c = 0; c < table->column_count; c++) {
+            const struct weir_graph_column *column = &table->columns[c];
+            WEIR_AUTO(weir_buffer) path = {.account = &cli->context->memory};
+            if (column->class_ == WEIR_CLASS_NONE)
+                continue;
+            WEIR_TRY(weir_graph_path(table, c, &path, reterr));
+            json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s, s:s%}", "table",
+                                                  table->name, "column", column->name, "class",
+                                                  weir_class_name(column->class_), "subject",
+                                                  column->subject ? column->subject : "", "lineage",
+                                                  (const char *)path.data, path.size));
+        }
+    }
+    return WEIR_OK;
+}
+
+static weir_status print_good(struct cli *cli, const struct weir_pipeline *pipeline,
+                              const struct weir_graph *graph, struct weir_error *reterr)
+{
+    static const char *const columns[] = {"table", "column", "class", "subject", "lineage", NULL};
+    size_t tables = pipeline->table_count + pipeline->model_count;
+    json_t *rows = json_array();
+    weir_status status = list_classes(cli, graph, rows, reterr);
+    if (status == WEIR_OK && cli->output == OUTPUT_TABLE) {
+        printf("%s: good (%zu sources, %zu tables)\n", pipeline->file, pipeline->source_count,
+               tables);
+        if (json_array_size(rows))
+            status = cli_rows(cli, rows, columns, reterr);
+    } else if (status == WEIR_OK) {
+        json_t *told = json_pack("{s:s, s:I, s:I, s:b, s:O}", "file", pipeline->file, "sources",
+                                 (json_int_t)pipeline->source_count, "tables", (json_int_t)tables,
+                                 "valid", 1, "classes", rows);
+        json_dumpf(told, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+        printf("\n");
+        json_decref(told);
+    }
+    json_decref(rows);
+    return status;
+}
+
 weir_status verb_validate(struct cli *cli, struct weir_error *reterr)
 {
     WEIR_AUTO(weir_buffer) out = {.account = &cli->context->memory};
@@ -31,21 +77,16 @@ weir_status verb_validate(struct cli *cli, struct weir_error *reterr)
         return WEIR_OK;
     }
     struct weir_pipeline *pipeline;
+    struct weir_graph *graph;
     WEIR_TRY(cli_pipeline(cli, &pipeline, reterr));
     size_t problems = weir_pipeline_check(cli->context, pipeline, print_problem, NULL) +
-                      weir_models_check(cli->context, pipeline, print_problem, NULL),
-           tables = pipeline->table_count + pipeline->model_count, sources = pipeline->source_count;
-    char file[PATH_MAX];
-    snprintf(file, sizeof file, "%s", pipeline->file);
+                      weir_models_check(cli->context, pipeline, print_problem, NULL, &graph);
+    weir_status status = problems ? weir_fail(reterr, WEIR_USAGE, "%s: %zu problems",
+                                              pipeline->file, problems)
+                                  : print_good(cli, pipeline, graph, reterr);
+    weir_graph_free(graph);
     weir_pipeline_free(pipeline);
-    if (problems)
-        return weir_fail(reterr, WEIR_USAGE, "%s: %zu problems", file, problems);
-    if (cli->output == OUTPUT_TABLE)
-        printf("%s: good (%zu sources, %zu tables)\n", file, sources, tables);
-    else
-        printf("{\"file\":\"%s\",\"sources\":%zu,\"tables\":%zu,\"valid\":true}\n", file, sources,
-               tables);
-    return WEIR_OK;
+    return status;
 }
 
 weir_status verb_config(struct cli *cli, struct weir_error *reterr)
