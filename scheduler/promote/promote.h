@@ -50,8 +50,8 @@ weir_status weir_models_order(const struct weir_pipeline *pipeline, struct weir_
 size_t weir_models_check(struct weir_context *context, const struct weir_pipeline *pipeline,
                          void (*report)(void *argument, const struct weir_error *error),
                          void *argument, struct weir_graph **ret_graph);
-/* A table of the pipeline and its columns, all of them optional; in the order of the tables, then of
- * the models, each behind those it reads. */
+/* A table of the pipeline and its columns, all of them optional; in the order of the tables, then
+ * of the models, each behind those it reads. */
 struct weir_models_table {
     const struct weir_table_config *config;
     const struct weir_model_config *model; /* NULL: filled from a source */

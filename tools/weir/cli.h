@@ -104,6 +104,7 @@ weir_status verb_config(struct cli *cli, struct weir_error *reterr);
 weir_status verb_plan(struct cli *cli, struct weir_error *reterr);
 weir_status verb_run(struct cli *cli, struct weir_error *reterr);
 weir_status verb_promote(struct cli *cli, struct weir_error *reterr);
+weir_status verb_test(struct cli *cli, struct weir_error *reterr);
 weir_status verb_status(struct cli *cli, struct weir_error *reterr);
 weir_status verb_query(struct cli *cli, struct weir_error *reterr);
 weir_status verb_history(struct cli *cli, struct weir_error *reterr);

@@ -16,6 +16,11 @@ const struct verb verbs[] = {
      "2 when something is wrong.\n--schema prints the JSON Schema of the pipeline file for "
      "editors.",
      verb_validate},
+    {"test", "Author", "[FILE...]", "tests of models: rows given, rows expected; no service", "pso",
+     "Runs tests/*.yaml beside the pipeline file, or the files named, each in a lake of its own in "
+     "a temporary folder.\nExit 1 when one fails, 2 when a file is wrong. The form: "
+     "docs/models.md, \"Tests\".",
+     verb_test},
     {"plan", "Author", "", "what would be done: lag and windows per table, schema changes", "pso",
      "Looks at Kafka, files and the lake; writes nothing.", verb_plan},
     {"config", "Author", "", "the merged pipeline file, secrets masked", "po",
