@@ -33,7 +33,8 @@ weir_status deliver_room(struct delivery *delivery, struct weir_error *reterr)
     return WEIR_OK;
 }
 
-/* Of this very change: sink, table, snapshot, kind, key, and which one of that key. */
+/* Of this very change: sink, table, version, kind, key, and which one of that key. Not the
+ * snapshot: after a rollback it may be reached again, and what it brings is news again. */
 static weir_status change_id(struct delivery *delivery, const struct change *change,
                              char ret_id[33], struct weir_error *reterr)
 {
@@ -47,7 +48,7 @@ static weir_status change_id(struct delivery *delivery, const struct change *cha
     WEIR_TRY(weir_buffer_append(last, change->key_json.data, change->key_json.size, reterr));
     WEIR_AUTO(weir_buffer) text = {.account = &delivery->lake->context->memory};
     WEIR_TRY(weir_buffer_print(&text, reterr, "%s %s %lld %c %lld ", delivery->config->name,
-                               delivery->cursor.uuid, (long long)delivery->step.to, kind,
+                               delivery->cursor.uuid, (long long)delivery->step.version, kind,
                                (long long)delivery->last_repeat));
     WEIR_TRY(weir_buffer_append(&text, change->key_json.data, change->key_json.size, reterr));
     weir_digest(text.data, text.size, ret_id);

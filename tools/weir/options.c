@@ -21,7 +21,7 @@ struct option_row {
 static const struct option_row options[] = {
     {'p', "pipeline", 'p', "FILE",
      "pipeline file, default weir.yaml; repeatable, later wins key by key"},
-    {'s', "select", 's', "SELECT", "tables: names, globs, layer:NAME; separated by commas"},
+    {'s', "select", 's', "SELECT", "tables and sinks: names, globs, layer:NAME; separated by commas"},
     {'o', "output", 'o', "FORM", "table, json, ndjson, csv or markdown"},
     {'d', "dry-run", 0, NULL, "say what would be done, write nothing"},
     {'y', "yes", 'y', NULL, "do not ask"},
@@ -336,6 +336,9 @@ weir_status cli_check_selection(const struct cli *cli, const struct weir_pipelin
             return WEIR_OK;
     for (size_t i = 0; i < pipeline->model_count; i++)
         if (cli_selected(cli, pipeline->models[i].table.name))
+            return WEIR_OK;
+    for (size_t i = 0; i < pipeline->sink_count; i++)
+        if (cli_selected(cli, pipeline->sinks[i].name))
             return WEIR_OK;
     return weir_fail(reterr, WEIR_USAGE, "-s %s chooses none of the %zu tables of %s",
                      cli->select ? cli->select : "", pipeline->table_count + pipeline->model_count,
