@@ -239,7 +239,7 @@ weir_status weir_pipeline_template(const char *template_name, const char *name,
                                    struct weir_buffer *out, struct weir_error *reterr)
 {
     if (strcmp(template_name, "inventory") != 0) {
-        weir_status status = weir_fail(reterr, WEIR_NOT_FOUND, "no template %.100s", template_name);
+        weir_status status = weir_fail(reterr, WEIR_USAGE, "no template %.100s", template_name);
         weir_error_hint(reterr, "there is: inventory");
         return status;
     }

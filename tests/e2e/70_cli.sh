@@ -15,6 +15,12 @@ says "a misspelt option" "did you mean --select" "$WEIR" run --selcet x
 says "no pipeline file" "weir init" "$WEIR" run
 check "init --template" "$WEIR" init --template inventory .
 says "init does not overwrite" "--yes" "$WEIR" init --template inventory .
+says "init with a template that is not" "there is: inventory" "$WEIR" init --template nothing made
+printf '{"a":1}\n   \n{"a":2}\n  ' >blank.ndjson; mkdir blank
+check "init --from a sample with blank lines" "$WEIR" init --from blank.ndjson blank
+echo nonsense >bad.ndjson
+says "init --from what is no JSON names the file" "bad.ndjson: record 1" "$WEIR" init --from bad.ndjson made
+[ ! -e made ] && pass "init that fails leaves no folder" || fail "init that fails leaves no folder"
 check "validate the template" "$WEIR" validate
 sed 's/partition_by/partiton_by/' weir.yaml >typo.yaml
 says "a misspelt key" "partition_by" "$WEIR" validate -p typo.yaml
@@ -57,6 +63,21 @@ for signal in INT:130 TERM:75; do
 done
 check "the run goes on after signals" "$WEIR" run -p small.yaml
 check "verify after signals" "$WEIR" verify -p small.yaml
+
+# --- a signal between two tables: what was not begun is not done, and the exit code says so
+mkdir many; echo '{"id": 1}' >many/one.ndjson
+{
+  printf 'version: 1\nname: many\nlake: {warehouse: ./lake3}\nsources:\n  s: {files: many/*.ndjson, format: json}\ntables:\n'
+  for i in $(seq 60); do echo "  bronze.t$i: {source: s, columns: {id: long}}"; done
+} >many.yaml
+"$WEIR" run -q -p many.yaml >many.out 2>&1 & process=$!
+for i in $(seq 500); do [ -e lake3/bronze/t3 ] && break; sleep 0.02; done
+kill -TERM $process; code=0; wait $process || code=$?
+done_tables=$(grep -c landed many.out)
+[ $code = 75 ] && [ "$done_tables" -lt 60 ] && pass "a signal between tables ends with 75" || fail "a signal between tables ends with 75" "exit $code, $done_tables tables"
+check "and the next run does the rest" "$WEIR" run -q -p many.yaml
+equal "every table has its row" "$("$WEIR" status -p many.yaml -o csv | grep -c '^bronze.t[0-9]*,1,')" 60
+"$WEIR" runs -p many.yaml -o csv | grep -qE '[0-9]\.[0-9]{7}' && fail "runs prints seconds as they are written" || pass "runs prints seconds as they are written"
 
 # --- secrets never show
 printf 'hunter2secret' >secret.txt

@@ -18,6 +18,7 @@ enum output_format {
 
 #define CLI_FILES_MAX     16
 #define CLI_ARGUMENTS_MAX 64
+#define CLI_REAL          JSON_REAL_PRECISION(15) /* 0.056 and not 0.056000000000000001 */
 
 struct cli {
     struct weir_context *context;

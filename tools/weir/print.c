@@ -16,7 +16,8 @@ static char *cell(const json_t *value)
         return strdup("");
     if (json_is_string(value))
         return strdup(json_string_value(value));
-    char *text = weir_json_text(value);
+    char *text = json_is_real(value) ? json_dumps(value, JSON_ENCODE_ANY | CLI_REAL)
+                                     : weir_json_text(value);
     return text ? text : strdup("?");
 }
 
@@ -133,13 +134,13 @@ weir_status cli_rows(const struct cli *cli, const json_t *rows, const char *cons
     json_t *row;
     switch (cli->output) {
     case OUTPUT_JSON:
-        json_dumpf(rows, stdout, JSON_INDENT(2));
+        json_dumpf(rows, stdout, JSON_INDENT(2) | CLI_REAL);
         printf("\n");
         break;
     case OUTPUT_NDJSON:
         json_array_foreach(rows, at, row)
         {
-            json_dumpf(row, stdout, JSON_COMPACT);
+            json_dumpf(row, stdout, JSON_COMPACT | CLI_REAL);
             printf("\n");
         }
         break;

@@ -122,6 +122,14 @@ static weir_status read_sample(struct cli *cli, const char *path, struct weir_bu
     return status;
 }
 
+static bool is_blank(const uint8_t *line, size_t size)
+{
+    size_t at = 0;
+    while (at < size && memchr(" \t\r\n", line[at], 4))
+        at++;
+    return at == size;
+}
+
 static weir_status split_lines(struct weir_arena *arena, const struct weir_buffer *text,
                                struct weir_bytes **ret_records, size_t *ret_count,
                                struct weir_error *reterr)
@@ -134,7 +142,7 @@ static weir_status split_lines(struct weir_arena *arena, const struct weir_buffe
         if (!end && text->size >= SAMPLE_SIZE)
             break; /* cut in the middle by the sample's size */
         size_t size = end ? (size_t)(end - line) : text->size - at;
-        if (size && strspn((const char *)line, " \t\r\n") < size)
+        if (!is_blank(line, size))
             records[count++] = (struct weir_bytes){line, size};
         at += size + 1;
     }
@@ -156,7 +164,11 @@ static weir_status infer(struct cli *cli, struct weir_arena *arena, const char *
     WEIR_TRY(split_lines(arena, &text, &records, &count, reterr));
     if (count == 0)
         return weir_fail(reterr, WEIR_USAGE, "%s holds no records", cli->from);
-    WEIR_TRY(weir_json_infer(arena, records, count, &schema, reterr));
+    weir_status status = weir_json_infer(arena, records, count, &schema, reterr);
+    if (status != WEIR_OK) {
+        weir_error_prefix(reterr, "%s", cli->from);
+        return status;
+    }
     snprintf(table, sizeof table, "bronze.%s", name);
     bool is_file = strcmp(cli->from, "-") != 0 && realpath(cli->from, path);
     char comment[200];
@@ -237,11 +249,14 @@ weir_status verb_init(struct cli *cli, struct weir_error *reterr)
 {
     const char *directory = cli->argument_count ? cli->arguments[0] : ".";
     char absolute[PATH_MAX], name[200], path[PATH_MAX + 16];
+    bool made = false;
     if (cli->argument_count > 1)
         return weir_fail(reterr, WEIR_USAGE, "weir init takes one folder");
     if (cli->from && cli->template_name)
         return weir_fail(reterr, WEIR_USAGE, "give --from or --template, not both");
-    if (mkdir(directory, 0755) != 0 && errno != EEXIST)
+    if (mkdir(directory, 0755) == 0)
+        made = true;
+    else if (errno != EEXIST)
         return weir_fail(reterr, WEIR_IO, "%s: %s", directory, strerror(errno));
     if (!realpath(directory, absolute))
         return weir_fail(reterr, WEIR_IO, "%s: %s", directory, strerror(errno));
@@ -263,5 +278,7 @@ weir_status verb_init(struct cli *cli, struct weir_error *reterr)
         status = write_template(cli, directory, reterr);
     if (status == WEIR_OK)
         printf("%s written; next: weir validate -p %s, weir plan, weir run\n", path, path);
+    else if (made)
+        rmdir(directory); /* only when nothing is in it */
     return status;
 }

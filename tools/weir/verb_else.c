@@ -146,7 +146,7 @@ weir_status verb_version(struct cli *cli, struct weir_error *reterr)
         printf("{\"version\":\"%s\",\"table_format\":1,\"compiler\":\"%s\"}\n", WEIR_VERSION,
                __VERSION__);
     else
-        printf("weir %s (weir.format 1, %s)\n", WEIR_VERSION, __VERSION__);
+        printf("weir %s (weir.format 1, made with %s)\n", WEIR_VERSION, __VERSION__);
     return WEIR_OK;
 }
 

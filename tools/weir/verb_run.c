@@ -76,7 +76,7 @@ static void keep_record(struct cli *cli, struct weir_lake *lake,
     snprintf(name, sizeof name, "_weir/runs/%013lld-%s.json", (long long)started, lake->run_id);
     json_object_set_new(record, "started", json_string(time));
     json_object_set_new(record, "pipeline", json_string(pipeline->name ? pipeline->name : ""));
-    char *text = json_dumps(record, JSON_INDENT(1));
+    char *text = json_dumps(record, JSON_INDENT(1) | CLI_REAL);
     struct weir_error error = {0};
     if (text &&
         lake->store.operations->put(lake->store.self, name, text, strlen(text), WEIR_PUT_IF_ABSENT,
@@ -89,7 +89,7 @@ static void keep_record(struct cli *cli, struct weir_lake *lake,
 static void print_outcome(const struct cli *cli, const json_t *record)
 {
     if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_NDJSON) {
-        json_dumpf(record, stdout, JSON_COMPACT);
+        json_dumpf(record, stdout, JSON_COMPACT | CLI_REAL);
         printf("\n");
         return;
     }
@@ -226,6 +226,9 @@ weir_status verb_run(struct cli *cli, struct weir_error *reterr)
         json_t *record = json_pack("{s:s, s:I, s:[], s:[]}", "run", lake.run_id, "started_ms",
                                    (json_int_t)weir_now_ms(cli->context), "tables", "sinks");
         status = run_all(cli, &lake, pipeline, record, reterr);
+        /* stopped between two tables: each was done or not begun, and the whole may not be done */
+        if (status == WEIR_OK && atomic_load(&cli->context->stop))
+            status = weir_context_check(cli->context, reterr);
         json_object_set_new(record, "seconds",
                             json_real((double)(weir_steady_ms(cli->context) - steady) / 1000));
         json_object_set_new(record, "status", json_string(weir_status_name(status)));

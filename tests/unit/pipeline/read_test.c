@@ -365,7 +365,7 @@ Test(read, templates)
     cr_expect_eq(p->model_count, 4u);
     cr_expect_eq(p->tables[0].columns.child_count, 14u);
     weir_pipeline_free(p);
-    cr_assert_eq(weir_pipeline_template("nope", "x", &out, &last_error), WEIR_NOT_FOUND);
+    cr_assert_eq(weir_pipeline_template("nope", "x", &out, &last_error), WEIR_USAGE);
     cr_assert_str_eq(last_error.hint, "there is: inventory");
 }
 
