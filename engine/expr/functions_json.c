@@ -578,6 +578,36 @@ static weir_status put_quoted(struct weir_buffer *out, struct weir_bytes text,
 static weir_status put_json(struct weir_buffer *out, const struct weir_vector *vector, uint32_t row,
                             struct weir_error *reterr);
 
+/* A value as the text of a JSON string: as our own reader and writer of JSON have it, times in ISO
+ * 8601 and bytes in base64; what a cast to text gives otherwise. */
+static weir_status put_text(struct weir_buffer *out, const struct weir_vector *vector, uint32_t row,
+                            struct weir_error *reterr)
+{
+    struct weir_lane lane = weir_lane_of(vector);
+    uint32_t at = weir_lane(&lane, row);
+    const int64_t *micros = lane.flat->values;
+    const uint8_t *bytes = lane.flat->values;
+    size_t size = vector->type->length;
+    switch (vector->type->id) {
+    case WEIR_TIMESTAMP:
+    case WEIR_TIMESTAMPTZ:
+        WEIR_TRY(weir_buffer_reserve(out, 41, reterr));
+        out->size += vector->type->id == WEIR_TIMESTAMP
+                         ? weir_print_timestamp((char *)out->data + out->size, micros[at])
+                         : weir_print_timestamptz((char *)out->data + out->size, micros[at]);
+        return WEIR_OK;
+    case WEIR_FIXED: bytes += at * size; break;
+    case WEIR_BINARY:
+        size = (size_t)(lane.flat->offsets[at + 1] - lane.flat->offsets[at]);
+        bytes = size ? bytes + lane.flat->offsets[at] : bytes;
+        break;
+    default: return weir_value_print(vector, row, out, reterr);
+    }
+    WEIR_TRY(weir_buffer_reserve(out, weir_base64_size(size) + 1, reterr));
+    out->size += weir_base64_encode((char *)out->data + out->size, bytes, size);
+    return WEIR_OK;
+}
+
 static weir_status put_nested(struct weir_buffer *out, const struct weir_vector *flat, uint32_t at,
                               struct weir_error *reterr)
 {
@@ -590,7 +620,7 @@ static weir_status put_nested(struct weir_buffer *out, const struct weir_vector 
             WEIR_TRY(weir_buffer_append(out, ",", 1, reterr));
         if (map) {
             WEIR_AUTO(weir_buffer) key = {.account = out->account};
-            WEIR_TRY(weir_value_print(&flat->children[0], i, &key, reterr));
+            WEIR_TRY(put_text(&key, &flat->children[0], i, reterr));
             WEIR_TRY(put_quoted(out, (struct weir_bytes){key.data, key.size}, reterr));
         } else if (!list) {
             const char *name = flat->type->children[i].name;
@@ -624,7 +654,7 @@ static weir_status put_json(struct weir_buffer *out, const struct weir_vector *v
     if (type->id == WEIR_BOOLEAN || type_is_number(type))
         return weir_value_print(vector, row, out, reterr);
     WEIR_AUTO(weir_buffer) text = {.account = out->account};
-    WEIR_TRY(weir_value_print(vector, row, &text, reterr));
+    WEIR_TRY(put_text(&text, vector, row, reterr));
     return put_quoted(out, (struct weir_bytes){text.data, text.size}, reterr);
 }
 
