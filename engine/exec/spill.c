@@ -33,11 +33,26 @@ struct weir_spill_file {
 
 /* ---- the folder ---- */
 
+/* A folder made below one that is for all users, as /tmp is, is for all users too: the next one to
+ * run here has the same default. What lies in it has no name and is its owner's alone. */
+static void folder_share(const char *folder)
+{
+    char above[SPILL_FOLDER_SIZE];
+    struct stat info;
+    const char *slash = strrchr(folder, '/');
+    int size = !slash ? 0 : slash == folder ? 1 : (int)(slash - folder);
+    snprintf(above, sizeof above, "%.*s", size ? size : 1, size ? folder : ".");
+    if (stat(above, &info) == 0 && (info.st_mode & 01007) == 01007)
+        (void)chmod(folder, 01777); /* else it stays its maker's */
+}
+
 static weir_status folder_make_one(const char *folder, struct weir_error *reterr)
 {
     struct stat info;
-    if (mkdir(folder, 0700) == 0)
+    if (mkdir(folder, 0700) == 0) {
+        folder_share(folder);
         return WEIR_OK;
+    }
     int reason = errno;
     if (stat(folder, &info) == 0 && S_ISDIR(info.st_mode))
         return WEIR_OK;
@@ -98,9 +113,13 @@ static weir_status file_open(const struct weir_spill *spill, int *ret_file,
         if (file >= 0)
             unlink(path);
     }
-    if (file < 0)
-        return weir_fail(reterr, errno == ENOSPC || errno == EDQUOT ? WEIR_NO_SPACE : WEIR_IO,
-                         "run.spill: a file in %s: %s", spill->folder, strerror(errno));
+    if (file < 0) {
+        weir_status status = weir_fail(
+            reterr, errno == ENOSPC || errno == EDQUOT ? WEIR_NO_SPACE : WEIR_IO,
+            "run.spill: a file in %s: %s", spill->folder, strerror(errno));
+        weir_error_hint(reterr, "let run.spill name a folder in which this user may write");
+        return status;
+    }
     *ret_file = file;
     return WEIR_OK;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct weir_account account;
@@ -121,6 +122,27 @@ Test(spill, places_that_are_no_folders)
     cr_expect_eq(weir_spill_new(&account, "", 0, &spill, &error), WEIR_USAGE);
     cr_expect_null(spill);
     unlink(path);
+}
+
+/* The default lies in /tmp: whoever runs first must not lock the others out. */
+Test(spill, a_folder_below_one_for_all_is_for_all)
+{
+    struct weir_spill *spill;
+    struct stat info;
+    char path[128];
+    snprintf(path, sizeof path, "%s/own", folder);
+    cr_assert_eq(weir_spill_new(&account, path, 0, &spill, NULL), WEIR_OK);
+    weir_spill_free(spill);
+    cr_assert_eq(stat(path, &info), 0);
+    cr_expect_eq(info.st_mode & 07777, 0700);
+    rmdir(path);
+    cr_assert_eq(chmod(folder, 01777), 0);
+    snprintf(path, sizeof path, "%s/shared", folder);
+    cr_assert_eq(weir_spill_new(&account, path, 0, &spill, NULL), WEIR_OK);
+    weir_spill_free(spill);
+    cr_assert_eq(stat(path, &info), 0);
+    cr_expect_eq(info.st_mode & 07777, 01777);
+    rmdir(path);
 }
 
 Test(spill, memory_for_buffers_is_accounted)
