@@ -1,6 +1,7 @@
 /* Types of columns and types of an index's fields: which mapping we make, and whether one that is
  * there takes our rows. What is in a row is kept exactly in `_source`, whatever the mapping; the
- * mapping decides what a search can do with it. README.md has the table and the reasons. */
+ * mapping decides what a search can do with it. docs/sinks.md has the table
+ * and the reasons. */
 #include "connectors/sink/opensearch_int.h"
 
 #include <stdio.h>
