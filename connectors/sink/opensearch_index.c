@@ -30,8 +30,7 @@ static bool is_ok(const struct opensearch_answer *answer)
 /* The one index behind the name. A change goes to one index by its key: were there several, a row's
  * last version could be in another one than its first. */
 static weir_status one_index(const struct opensearch *self, const json_t *answer,
-                             const char **ret_name, const json_t **ret_index,
-                             struct weir_error *reterr)
+                             const json_t **ret_index, struct weir_error *reterr)
 {
     void *at = json_object_iter((json_t *)answer);
     if (!at)
@@ -49,7 +48,6 @@ static weir_status one_index(const struct opensearch *self, const json_t *answer
                          "\"%s\" is an alias of %zu indexes, so that the versions of a row would "
                          "lie in several; name an index, or an alias of one",
                          self->index, json_object_size(answer));
-    *ret_name = name;
     *ret_index = index;
     return WEIR_OK;
 }
@@ -83,16 +81,15 @@ static weir_status index_check(struct opensearch *self, const json_t *answer,
                                struct weir_error *reterr)
 {
     const json_t *index;
-    const char *name;
-    WEIR_TRY(one_index(self, answer, &name, &index, reterr));
+    WEIR_TRY(one_index(self, answer, &index, reterr));
     const json_t *mappings = json_object_get(index, "mappings");
     const json_t *properties = json_object_get(mappings, "properties");
     const json_t *typed = json_object_get(mappings, "_doc");
     if (!json_is_object(mappings) || (!properties && json_object_get(typed, "properties")))
         return weir_fail(reterr, WEIR_REFUSED,
-                         "index \"%.255s\" has no mapping as OpenSearch, or Elasticsearch since 7, "
-                         "has one",
-                         name);
+                         "index \"%s\" has no mapping as OpenSearch, or Elasticsearch since 7, has "
+                         "one",
+                         self->index);
     WEIR_TRY(opensearch_mapping_check(&self->row, mappings, self->index, reterr));
     return fields_add(self, mappings, reterr);
 }

@@ -352,6 +352,117 @@ Test(opensearch, an_index_that_others_make_at_the_same_time)
     }
 }
 
+/* ---- at random ------------------------------------------------------------------------------- */
+
+static uint64_t dice = 20261123;
+
+static size_t roll(size_t sides)
+{
+    dice = dice * 6364136223846793005u + 1442695040888963407u;
+    return (size_t)(dice >> 33) % sides;
+}
+
+static json_t *something(void)
+{
+    static const char *const values[] = {"null",
+                                         "true",
+                                         "7",
+                                         "-1",
+                                         "9223372036854775807",
+                                         "0.5",
+                                         "\"\"",
+                                         "\"a\"",
+                                         "[]",
+                                         "{}",
+                                         "[null]",
+                                         "\"failed to parse field [\"",
+                                         "\"[v] of type [\"",
+                                         "\"of type [] [v.x.y] [s.\"",
+                                         "\"object\"",
+                                         "\"nested\"",
+                                         "\"strict\"",
+                                         "\"long\"",
+                                         "\"date\"",
+                                         "\"||epoch_||\"",
+                                         "\"\\u0000\"",
+                                         "{\"type\":{}}",
+                                         "{\"properties\":{\"v\":{}}}"};
+    return json_loads(values[roll(sizeof values / sizeof *values)],
+                      JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+}
+
+/* Replaces, drops or adds something at a random place. */
+static void damage(json_t *at)
+{
+    size_t count = json_is_object(at) ? json_object_size(at) : json_array_size(at);
+    void *member = json_is_object(at) ? json_object_iter(at) : NULL;
+    if (count == 0)
+        return;
+    size_t which = roll(count);
+    for (size_t i = 0; i < which && member; i++)
+        member = json_object_iter_next(at, member);
+    json_t *inner = member ? json_object_iter_value(member) : json_array_get(at, which);
+    if (roll(3) && (json_is_object(inner) || json_is_array(inner)))
+        damage(inner);
+    else if (!member && roll(2))
+        json_array_remove(at, which);
+    else if (!member)
+        json_array_set_new(at, which, something());
+    else if (roll(4) == 0)
+        json_object_del(at, json_object_iter_key(member));
+    else
+        json_object_iter_set_new(at, member, something());
+}
+
+Test(opensearch, damaged_answers_and_mappings)
+{
+    static const char bulk[] =
+        "{\"errors\":true,\"items\":[{\"index\":{\"_id\":\"a\",\"status\":400,\"error\":{\"type\":"
+        "\"mapper_parsing_exception\",\"reason\":\"failed to parse field [s.x] of type [long] in "
+        "document. Preview of field's value: 'secret'\",\"caused_by\":{\"type\":\"x\"}}}},"
+        "{\"index\":{\"_id\":\"b\",\"status\":201}}]}";
+    static const char mapping[] =
+        "{\"dynamic\":\"strict\",\"properties\":{\"v\":{\"type\":\"date\",\"format\":\"epoch_"
+        "millis\"},"
+        "\"s\":{\"type\":\"nested\",\"properties\":{\"x\":{\"type\":\"long\"}}},\"m\":{\"enabled\":"
+        "false},\"l\":{\"properties\":{\"y\":{\"type\":\"keyword\"}}}}}";
+    struct opensearch self = {.context = &context, .index = "x"};
+    const struct weir_sink_change changes[] = {change(WEIR_CHANGE_INSERT, "a", "{}"),
+                                               change(WEIR_CHANGE_INSERT, "b", "{}")};
+    size_t taken = 0, fit = 0, none = 0;
+    self.row = type_of("struct<v:timestamp, s:struct<x:long>, m:map<string,int>, "
+                       "l:list<struct<y:string, z:int>>>");
+    for (int turn = 0; turn < 20000; turn++) {
+        json_t *answer = json_loads(bulk, 0, NULL), *there = json_loads(mapping, 0, NULL);
+        WEIR_AUTO(weir_buffer) out = {.account = &context.memory};
+        size_t count;
+        for (size_t i = roll(3) + 1; i > 0; i--) {
+            damage(answer);
+            damage(there);
+        }
+        weir_status status = opensearch_results_read(&self, answer, changes, 2, results, &error);
+        cr_assert(status == WEIR_OK || status == WEIR_UNAVAILABLE, "%s", error.text);
+        for (size_t i = 0; i < 2 && status == WEIR_OK; i++) {
+            taken += results[i].answer == WEIR_SINK_TAKEN;
+            cr_assert(!strstr(results[i].reason, "secret"), "%s", results[i].reason);
+        }
+        none += status == WEIR_UNAVAILABLE;
+        status = opensearch_mapping_check(&self.row, there, "x", &error);
+        cr_assert(status == WEIR_OK || status == WEIR_REFUSED, "%s", error.text);
+        fit += status == WEIR_OK;
+        cr_assert_eq(opensearch_mapping_print(&self.row, json_object_get(there, "properties"), &out,
+                                              &count, NULL),
+                     WEIR_OK);
+        json_t *printed = json_loadb((char *)out.data, out.size, 0, NULL);
+        cr_assert(printed && json_object_size(printed) <= 4, "%.*s", (int)out.size,
+                  (char *)out.data);
+        json_decref(printed);
+        json_decref(answer);
+        json_decref(there);
+    }
+    cr_expect(taken > 1000 && none > 1000 && fit > 1000, "%zu %zu %zu", taken, none, fit);
+}
+
 /* ---- login and settings ---------------------------------------------------------------------- */
 
 #define TAKEN                                                                                      \
