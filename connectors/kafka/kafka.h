@@ -48,6 +48,16 @@ weir_status weir_kafka_source_new(struct weir_context *context,
                                   struct weir_log_source *ret_source,
                                   struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* A producer's configuration for a sink: the user's properties, and idempotence with acks=all,
+ * which cannot be set. The caller's: give it to rd_kafka_new or destroy it. USAGE names the
+ * property. */
+struct rd_kafka_conf_s;
+weir_status weir_kafka_producer_conf(const struct weir_kafka_property *properties, size_t count,
+                                     int64_t timeout_ms, struct rd_kafka_conf_s **ret_conf,
+                                     struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status weir_kafka_producer_check(const struct weir_kafka_property *properties, size_t count,
+                                      struct weir_error *reterr) WEIR_MUST_CHECK;
+
 struct weir_kafka_dev_broker_options {
     int broker_count; /* 0 = 1 */
     /* Called once, when the brokers listen on 127.0.0.1, with "host:port[,host:port]". */

@@ -204,6 +204,71 @@ weir_status kafka_conf_new(const struct weir_kafka_options *options, bool commit
     return WEIR_OK;
 }
 
+/* ---- producers ---- */
+
+static weir_status producer_property_check(const struct weir_kafka_property *property,
+                                           struct weir_error *reterr)
+{
+    static const char *const own[] = {"enable.idempotence", "acks", "request.required.acks",
+                                      "message.timeout.ms", "delivery.timeout.ms"};
+    WEIR_TRY(property_check(property, reterr));
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (strcasecmp(property->key, own[i]) == 0)
+            return weir_fail(
+                reterr, WEIR_USAGE,
+                "kafka: property %s cannot be set: each change is waited for until all "
+                "in-sync replicas have it",
+                property->key);
+    return WEIR_OK;
+}
+
+static weir_status producer_fill(rd_kafka_conf_t *conf,
+                                 const struct weir_kafka_property *properties, size_t count,
+                                 int64_t timeout_ms, struct weir_error *reterr)
+{
+    char timeout[24];
+    snprintf(timeout, sizeof timeout, "%lld", (long long)timeout_ms);
+    const struct weir_kafka_property before[] = {{"client.id", "weir"},
+                                                 {"reconnect.backoff.max.ms", "2000"},
+                                                 {"linger.ms", "5"}},
+                                     behind[] = {{"enable.idempotence", "true"},
+                                                 {"acks", "all"},
+                                                 {"message.timeout.ms", timeout}};
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++)
+        WEIR_TRY(property_set(conf, &before[i], reterr));
+    for (size_t i = 0; i < count; i++) {
+        WEIR_TRY(producer_property_check(&properties[i], reterr));
+        WEIR_TRY(property_set(conf, &properties[i], reterr));
+    }
+    for (size_t i = 0; i < sizeof behind / sizeof *behind; i++)
+        WEIR_TRY(property_set(conf, &behind[i], reterr));
+    return WEIR_OK;
+}
+
+weir_status weir_kafka_producer_conf(const struct weir_kafka_property *properties, size_t count,
+                                     int64_t timeout_ms, rd_kafka_conf_t **ret_conf,
+                                     struct weir_error *reterr)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    weir_status status = producer_fill(conf, properties, count, timeout_ms, reterr);
+    if (status != WEIR_OK) {
+        rd_kafka_conf_destroy(conf);
+        return status;
+    }
+    *ret_conf = conf;
+    return WEIR_OK;
+}
+
+/* Names and values one by one are checked elsewhere, each at its place. */
+weir_status weir_kafka_producer_check(const struct weir_kafka_property *properties, size_t count,
+                                      struct weir_error *reterr)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!weir_kafka_property_refused(properties[i].key))
+            WEIR_TRY(producer_property_check(&properties[i], reterr));
+    return WEIR_OK;
+}
+
 /* Kafka's own rule for topic names; anything else would only come back as an unclear refusal. */
 static bool topic_name_valid(const char *name)
 {

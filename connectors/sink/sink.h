@@ -106,15 +106,16 @@ weir_status weir_opensearch_sink_new(struct weir_context *context,
                                      struct weir_sink *ret_sink,
                                      struct weir_error *reterr) WEIR_MUST_CHECK;
 
+struct weir_kafka_property;
 /* A topic: key = the key's text (one column) or key_json, value = the row, or null for DELETE;
  * headers weir-id, weir-change, weir-version. Idempotent producer, acks=all; a change is taken when
- * its delivery report says so. Too large a message, an invalid one: REFUSED. */
+ * its delivery report says so. Too large a message, an invalid one: REFUSED. prepare makes no
+ * topic, but a broker that makes topics by itself may. */
 struct weir_kafka_sink_options {
     const char *topic;
     bool key_is_json; /* several key columns */
-    const struct weir_key_text {
-        const char *key, *value;
-    } * properties; /* librdkafka's; bootstrap.servers must be among them */
+    /* librdkafka's (connectors/kafka/kafka.h); bootstrap.servers must be among them */
+    const struct weir_kafka_property *properties;
     size_t property_count;
     size_t batch;       /* 0: 10000 */
     int64_t timeout_ms; /* 0: 30 s */

@@ -1,5 +1,6 @@
 /* Sinks of the pipeline file: which table, which of its changes, and who receives them. Columns can
  * only be looked at when the models are bound: scheduler/sink does. */
+#include "connectors/kafka/kafka.h"
 #include "engine/base/limits.h"
 #include "engine/base/text.h"
 #include "scheduler/pipeline/pipeline_int.h"
@@ -223,9 +224,9 @@ static void bind_kafka(struct sink_reading *at)
     const struct node *properties = node_get(at->to, "properties");
     size_t count;
     const struct weir_key_value *pairs = get_pairs(at->reading, properties, &count);
-    struct weir_key_text *copies = take(at->reading, count + 1, sizeof *copies);
+    struct weir_kafka_property *copies = take(at->reading, count + 1, sizeof *copies);
     for (size_t i = 0; copies && i < count; i++)
-        copies[i] = (struct weir_key_text){pairs[i].key, pairs[i].value};
+        copies[i] = (struct weir_kafka_property){pairs[i].key, pairs[i].value};
     *options = (struct weir_kafka_sink_options){
         .topic = get_text(at->to, "topic"),
         .key_is_json = at->sink->key_count != 1,
@@ -234,8 +235,13 @@ static void bind_kafka(struct sink_reading *at)
         .batch = (size_t)get_whole(at->to, "batch", 10000),
         .timeout_ms = get_duration_ms(at->to, "timeout", 30000)};
     const char *shown = take_print(at->reading, "%s.kafka", at->shown);
-    if (shown)
-        check_properties(at->reading, properties, shown);
+    struct weir_error error = {0};
+    if (!shown)
+        return;
+    check_properties(at->reading, properties, shown);
+    if (properties && weir_kafka_producer_check(copies, count, &error) != WEIR_OK)
+        complain(at->reading, properties, 0, *error.hint ? error.hint : NULL, "%s.properties: %s",
+                 shown, error.text);
 }
 
 /* ---- all ---- */

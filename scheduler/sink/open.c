@@ -8,9 +8,10 @@ weir_status sink_open(struct weir_context *context, const struct weir_sink_confi
     case WEIR_SINK_OPENSEARCH:
         return weir_opensearch_sink_new(context, &config->opensearch, ret_sink, reterr);
     case WEIR_SINK_WEBHOOK:
+        return weir_webhook_sink_new(context, &config->webhook, ret_sink, reterr);
     case WEIR_SINK_KAFKA: break;
     }
-    return weir_fail(reterr, WEIR_UNSUPPORTED, "a sink of this kind is not in this version yet");
+    return weir_kafka_sink_new(context, &config->kafka, ret_sink, reterr);
 }
 
 const char *sink_kind(const struct weir_sink_config *config)
