@@ -364,3 +364,29 @@ weir_status promotion_compute(struct promotion *promotion, bool *ret_nothing,
         WEIR_TRY(weir_table_writer_finish(promotion->writer, &promotion->files, reterr));
     return WEIR_OK;
 }
+
+/* ---- for whatif.c ---- */
+
+weir_status compute_keys(struct promotion *promotion, bool *ret_everything,
+                         struct weir_error *reterr)
+{
+    bool candidates;
+    WEIR_TRY(ask_reach(promotion, ret_everything, &candidates, reterr));
+    return *ret_everything ? WEIR_OK : touched_keys(promotion, reterr);
+}
+
+weir_status compute_touched(struct promotion *promotion, const char *alias, char **ret_condition,
+                            struct weir_error *reterr)
+{
+    return touched(promotion, alias, ret_condition, reterr);
+}
+
+weir_status compute_rows(struct promotion *promotion, const char *condition, char **ret_text,
+                         struct weir_error *reterr)
+{
+    char *text;
+    WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr,
+                              "SELECT %s FROM (SELECT %s FROM weir.model m) m WHERE %s",
+                              promotion->column_list, promotion->model_list, condition));
+    return winners(promotion, text, ret_text, reterr);
+}

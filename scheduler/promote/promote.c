@@ -12,7 +12,7 @@
 #define ROUNDS_MAX  5
 #define GATE_PREFIX "weir-gate-"
 
-static const char *mode_name(enum weir_model_mode mode)
+const char *promotion_mode(enum weir_model_mode mode)
 {
     static const char *const names[] = {"append", "merge", "recompute", "full", "view"};
     return names[mode];
@@ -55,7 +55,7 @@ static weir_status make_lists(struct promotion *promotion, const struct weir_typ
     return WEIR_OK;
 }
 
-static weir_status load_table(struct promotion *promotion, struct weir_error *reterr)
+weir_status promotion_load(struct promotion *promotion, struct weir_error *reterr)
 {
     struct weir_catalog *catalog = &promotion->lake->catalog;
     const char *name = promotion->model->table.name;
@@ -82,7 +82,7 @@ static weir_status load_table(struct promotion *promotion, struct weir_error *re
 }
 
 /* Binds the query over the sources as they are; the table's columns follow. */
-static weir_status bind_query(struct promotion *promotion, struct weir_error *reterr)
+weir_status promotion_bind(struct promotion *promotion, struct weir_error *reterr)
 {
     struct weir_operator *root;
     const struct weir_model_config *model = promotion->model;
@@ -200,7 +200,7 @@ static weir_status prepare(struct promotion *promotion, const struct weir_promot
     *promotion = (struct promotion){
         .options = options, .model = options->model, .lake = options->lake};
     weir_arena_init(&promotion->arena, &options->lake->context->memory);
-    WEIR_TRY(load_table(promotion, reterr));
+    WEIR_TRY(promotion_load(promotion, reterr));
     WEIR_TRY(promotion_open(promotion, reterr));
     return ask_sources(promotion, reterr);
 }
@@ -268,7 +268,7 @@ static json_t *receipt_json(const struct promotion *promotion)
     for (size_t i = 0; i < promotion->removed_count; i++)
         json_array_append_new(removed, json_string(promotion->removed[i]));
     return json_pack("{s:s, s:s, s:o, s:I, s:s, s:o, s:o, s:s}", "mode",
-                     mode_name(promotion->model->mode), "why", promotion->why, "sources",
+                     promotion_mode(promotion->model->mode), "why", promotion->why, "sources",
                      reached_json(promotion), "rows", (json_int_t)added->rows, "row_hash", hash,
                      "files", files, "removed", removed, "version", "0.1.0");
 }
@@ -281,7 +281,7 @@ static weir_status birth(struct promotion *promotion, struct weir_error *reterr)
            *properties = json_pack(
                "{s:s, s:s, s:s, s:s}", "weir.pipeline", pipeline->name ? pipeline->name : "",
                "weir.definition", config->digest ? config->digest : "", "weir.model",
-               mode_name(promotion->model->mode), "write.format.default", "parquet"),
+               promotion_mode(promotion->model->mode), "write.format.default", "parquet"),
            *order = weir_shape_sort_order(config, &promotion->shape);
     if (pipeline->owner)
         json_object_set_new(properties, "owner", json_string(pipeline->owner));
@@ -406,7 +406,7 @@ static weir_status promote_due(struct promotion *promotion, json_t *outcome,
     WEIR_TRY(pins_set(promotion, &moved, reterr));
     if (moved)
         return WEIR_OK;
-    WEIR_TRY(bind_query(promotion, reterr));
+    WEIR_TRY(promotion_bind(promotion, reterr));
     if (!promotion->table)
         WEIR_TRY(birth(promotion, reterr));
     if (!promotion->first)
@@ -445,7 +445,7 @@ static weir_status promote_once(const struct weir_promote_options *options, json
 static json_t *outcome_new(const struct weir_promote_options *options)
 {
     return json_pack("{s:s, s:s, s:b}", "table", options->model->table.name, "mode",
-                     mode_name(options->model->mode), "idle", 1);
+                     promotion_mode(options->model->mode), "idle", 1);
 }
 
 weir_status weir_promote(const struct weir_promote_options *options, json_t **ret_outcome,
@@ -476,7 +476,7 @@ static weir_status find_candidate(struct promotion *promotion, char **ret_branch
 {
     const char *name;
     json_t *ref;
-    WEIR_TRY(load_table(promotion, reterr));
+    WEIR_TRY(promotion_load(promotion, reterr));
     if (promotion->table)
         json_object_foreach(
             json_object_get(weir_metadata_document(promotion->table->metadata), "refs"), name, ref)
@@ -567,7 +567,7 @@ weir_status weir_promote_plan(const struct weir_promote_options *options, json_t
     struct promotion promotion;
     struct weir_error error;
     json_t *plan = json_pack("{s:s, s:s, s:b, s:[]}", "table", options->model->table.name, "mode",
-                             mode_name(options->model->mode), "due", 0, "sources");
+                             promotion_mode(options->model->mode), "due", 0, "sources");
     if (options->model->mode == WEIR_MODEL_VIEW) {
         *ret_plan = plan;
         return WEIR_OK;

@@ -40,6 +40,27 @@ weir_status weir_promote_discard(const struct weir_promote_options *options, jso
 weir_status weir_promote_plan(const struct weir_promote_options *options, json_t **ret_plan,
                               struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* What a promotion would lead to, writing nothing: the SQL over the sources as they are against the
+ * rows of the table, as if it were made anew. */
+struct weir_whatif_options {
+    struct weir_lake *lake;
+    const struct weir_pipeline *pipeline; /* with the SQL to be tried in the model */
+    const struct weir_model_config *model;
+    const struct weir_pipeline *standing; /* with the SQL that made the table; NULL: the same */
+    int64_t since_ms; /* only keys that commits of the sources touched so recently; 0: all */
+};
+/* New reference, on failure too:
+ * {"table", "mode", "rows": {"before", "after"}, "added", "removed", "changed",
+ *  "samples": {"added": [row], "removed": [row], "changed": [{"before", "after"}]},
+ *  "columns_added": [name], "columns_removed": [name],
+ *  "since": {"from", "keys", "sources": [{"table", "snapshot", "committed", "cut"}]},
+ *  "gates": [{"name", "rows", "verdict", "sample"}],
+ *  "sinks": [{"sink", "insert", "update", "delete"}]}
+ * Rows that have a key count as changed when that key is there before and after. GATE: a check with
+ * on_fail: fail would say no. */
+weir_status weir_promote_whatif(const struct weir_whatif_options *options, json_t **ret_report,
+                                struct weir_error *reterr) WEIR_MUST_CHECK;
+
 /* Models in an order in which each comes behind those it reads; numbers into pipeline->models, in
  * the arena. USAGE: a cycle, or an unknown table, with the SQL's place. */
 weir_status weir_models_order(const struct weir_pipeline *pipeline, struct weir_arena *arena,

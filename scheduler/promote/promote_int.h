@@ -143,6 +143,22 @@ weir_status statement_texts(struct promotion *promotion, const char *text, struc
 weir_status promotion_compute(struct promotion *promotion, bool *ret_nothing,
                               struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* For whatif.c. Keys that the changed sources touch, as weir.keys, unless only everything will do;
+ * a condition that a row `alias` has such a key; SQL for what the table must hold of the rows for
+ * which a condition over `m` holds. */
+weir_status compute_keys(struct promotion *promotion, bool *ret_everything,
+                         struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status compute_touched(struct promotion *promotion, const char *alias, char **ret_condition,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status compute_rows(struct promotion *promotion, const char *condition, char **ret_text,
+                         struct weir_error *reterr) WEIR_MUST_CHECK;
+
+/* promote.c, for whatif.c: the table and its truth, if it is there; the query bound over the
+ * sources, the table's columns and shape. */
+weir_status promotion_load(struct promotion *promotion, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status promotion_bind(struct promotion *promotion, struct weir_error *reterr) WEIR_MUST_CHECK;
+const char *promotion_mode(enum weir_model_mode mode);
+
 /* gates.c: over the snapshot; appends to the outcome's "gates". GATE: one with on_fail: fail. */
 weir_status promotion_gates(struct promotion *promotion, int64_t snapshot_id, json_t *outcome,
                             struct weir_error *reterr) WEIR_MUST_CHECK;

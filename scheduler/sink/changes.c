@@ -273,6 +273,15 @@ static weir_status step_text(const struct texts *texts, bool added, bool removed
                             sends[1] ? "1" : "-1", sends[2] ? "2" : "-1", texts->key_names);
 }
 
+weir_status weir_sink_changes_sql(const struct weir_sink_config *sink,
+                                  const struct weir_type *table, struct weir_arena *arena,
+                                  char **ret_text, struct weir_error *reterr)
+{
+    struct texts texts;
+    WEIR_TRY(texts_make(arena, sink, table, &texts, reterr));
+    return step_text(&texts, true, true, ret_text, reterr);
+}
+
 struct paths {
     const char **paths; /* sorted */
     size_t count;

@@ -58,4 +58,11 @@ weir_status weir_sink_bind(const struct weir_sink_config *sink, struct weir_quer
                            struct weir_arena *arena, struct weir_type *ret_row,
                            struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* SQL for the changes that make the rows of weir.removed those of weir.added, both with the columns
+ * of `table`, as the sink would be told of them: weir_kind (0 insert, 1 update, 2 delete), then key
+ * and row. In the arena. */
+weir_status weir_sink_changes_sql(const struct weir_sink_config *sink,
+                                  const struct weir_type *table, struct weir_arena *arena,
+                                  char **ret_text, struct weir_error *reterr) WEIR_MUST_CHECK;
+
 #endif

@@ -32,6 +32,9 @@ struct cli {
     const char *reason, *from, *template_name, *why, *at;
     int64_t for_ms;
     int shard_index, shard_count;
+    bool what_if;
+    const char *model_file; /* --model */
+    int64_t since_ms;
     const char *sql_file;
     int64_t statement_start_ms; /* of query's progress bar */
     bool bar_shown;
@@ -87,6 +90,9 @@ weir_status cli_promote(struct cli *cli, struct weir_lake *lake,
                         const struct weir_pipeline *pipeline, const struct weir_model_config *model,
                         json_t **ret_outcome, struct weir_error *reterr) WEIR_MUST_CHECK;
 void cli_print_promotion(const json_t *outcome);
+/* promote --what-if of one model. */
+weir_status cli_what_if(struct cli *cli, const struct weir_pipeline *pipeline, size_t model,
+                        struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* What the chosen sinks have not been told yet; outcomes are appended to the record's "sinks". The
  * last failure is returned, after the others have been served. */

@@ -21,7 +21,8 @@ struct option_row {
 static const struct option_row options[] = {
     {'p', "pipeline", 'p', "FILE",
      "pipeline file, default weir.yaml; repeatable, later wins key by key"},
-    {'s', "select", 's', "SELECT", "tables and sinks: names, globs, layer:NAME; separated by commas"},
+    {'s', "select", 's', "SELECT",
+     "tables and sinks: names, globs, layer:NAME; separated by commas"},
     {'o', "output", 'o', "FORM", "table, json, ndjson, csv or markdown"},
     {'d', "dry-run", 0, NULL, "say what would be done, write nothing"},
     {'y', "yes", 'y', NULL, "do not ask"},
@@ -39,6 +40,11 @@ static const struct option_row options[] = {
     {'b', "rebuild", 0, NULL, "make the table anew from its sources"},
     {'A', "accept", 0, NULL, "publish the candidate that a gate held back"},
     {'D', "discard", 0, NULL, "drop the candidate that a gate held back"},
+    {'W', "what-if", 0, NULL,
+     "say what a promotion would change, gates and sinks too; write nothing"},
+    {'M', "model", 0, "FILE", "with --what-if: this SQL instead of the model's"},
+    {'S', "since", 0, "DURATION",
+     "with --what-if: only keys that commits of the sources touched since, e.g. 7d"},
     {'T', "threads", 0, "N", "threads, default one a core"},
 };
 #define OPTION_COUNT (sizeof options / sizeof *options)
@@ -117,6 +123,13 @@ static weir_status option_set(struct cli *cli, const struct option_row *row, con
     case 'b': cli->rebuild = true; break;
     case 'A': cli->accept = true; break;
     case 'D': cli->discard = true; break;
+    case 'W': cli->what_if = true; break;
+    case 'M': cli->model_file = value; break;
+    case 'S':
+        if (!weir_text_duration_ms(value, strlen(value), &cli->since_ms) || cli->since_ms <= 0)
+            return weir_fail(reterr, WEIR_USAGE, "--since %s: give a duration such as 7d, 12h",
+                             value);
+        break;
     case 'i': cli->sql_file = value; break;
     case 'l':
         if (!weir_text_size(value, strlen(value), &cli->memory_limit) || !cli->memory_limit)

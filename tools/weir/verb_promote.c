@@ -105,6 +105,12 @@ static weir_status check_options(const struct cli *cli, struct weir_error *reter
 {
     if (cli->accept + cli->discard + cli->rebuild > 1)
         return weir_fail(reterr, WEIR_USAGE, "--accept, --discard and --rebuild: one of them");
+    if (cli->what_if && (cli->accept || cli->discard || cli->rebuild || cli->dry_run))
+        return weir_fail(reterr, WEIR_USAGE,
+                         "--what-if changes nothing: not with --accept, --discard, --rebuild, "
+                         "--dry-run");
+    if (!cli->what_if && (cli->model_file || cli->since_ms))
+        return weir_fail(reterr, WEIR_USAGE, "--model and --since go with --what-if");
     if (cli->accept && !cli->reason)
         return weir_fail(reterr, WEIR_USAGE,
                          "--accept needs --reason TEXT: the table keeps it (weir.accepted)");
@@ -119,6 +125,8 @@ static weir_status promote_named(struct cli *cli, const struct weir_pipeline *pi
     const struct weir_model_config *model = find_model(pipeline, cli->arguments[0]);
     if (!model)
         return no_such_model(pipeline, cli->arguments[0], reterr);
+    if (cli->what_if)
+        return cli_what_if(cli, pipeline, (size_t)(model - pipeline->models), reterr);
     WEIR_TRY(weir_lake_open(cli->context, pipeline, !cli->dry_run, &lake, reterr));
     lake.reason = cli->reason;
     weir_status status = cli_promote(cli, &lake, pipeline, model, &outcome, reterr);

@@ -33,11 +33,13 @@ const struct verb verbs[] = {
      "Exit: 0 done or nothing to do, 3 max_invalid or an expectation said no, 4 a person must "
      "decide, 75 try again.",
      verb_run},
-    {"promote", "Operate", "TABLE", "bring a model up to date with its sources", "podbADrq",
+    {"promote", "Operate", "TABLE", "bring a model up to date with its sources", "podbADrqWMS",
      "Reads what changed in the sources since the last promotion, and commits what that changes, "
      "with how far it got, in one commit. `weir run` does it for every model that is due.\n"
      "With expect: the result is a candidate first; readers see it only if every check holds "
-     "(exit 3 if not).",
+     "(exit 3 if not).\n"
+     "--dry-run tells what is due and why; --what-if computes what would become of it: rows that "
+     "come, go and change, checks that would fail (exit 3), what sinks would be told.",
      verb_promote},
     {"status", "Look", "", "each table: rows, lag, last commit, refused rows", "pso",
      "One row per table.", verb_status},
