@@ -2,7 +2,6 @@
 #include "scheduler/sink/sink_int.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct visit {
@@ -23,7 +22,7 @@ static weir_status read_letter(void *argument, const struct weir_object_info *in
     WEIR_TRY(status);
     json_t *letter = json_loadb((const char *)text.data, text.size, 0, NULL);
     if (!letter || !json_is_string(json_object_get(letter, "id")) ||
-        !json_is_object(json_object_get(letter, "key"))) {
+        !json_is_string(json_object_get(letter, "key"))) {
         json_decref(letter);
         return weir_fail(visit->reterr, WEIR_CORRUPT, "%s is no dead letter", info->name);
     }
@@ -57,20 +56,21 @@ static weir_status remove_letter(struct delivery *delivery, const struct weir_si
     return store->operations->remove(store->self, name, reterr);
 }
 
-static weir_status to_bytes(struct weir_arena *arena, const json_t *json,
-                            struct weir_bytes *ret_bytes, struct weir_error *reterr)
+/* The text of the letter's own, which outlives the sending. */
+static weir_status to_bytes(const json_t *letter, const char *name, struct weir_bytes *ret_bytes,
+                            struct weir_error *reterr)
 {
-    char *copy, *text = json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    if (!text)
-        return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a dead letter");
-    weir_status status = weir_arena_copy(arena, text, strlen(text), &copy, reterr);
-    *ret_bytes = (struct weir_bytes){(const uint8_t *)copy, strlen(text)};
-    free(text);
-    return status;
+    const json_t *text = json_object_get(letter, name);
+    if (!json_is_string(text))
+        return weir_fail(reterr, WEIR_CORRUPT, "%s is no dead letter: it has no text \"%s\"",
+                         json_string_value(json_object_get(letter, "object")), name);
+    *ret_bytes = (struct weir_bytes){(const uint8_t *)json_string_value(text),
+                                     json_string_length(text)};
+    return WEIR_OK;
 }
 
-static weir_status to_change(struct weir_arena *arena, const json_t *letter,
-                             struct weir_sink_change *ret_change, struct weir_error *reterr)
+static weir_status to_change(const json_t *letter, struct weir_sink_change *ret_change,
+                             struct weir_error *reterr)
 {
     const char *kind = json_string_value(json_object_get(letter, "change")),
                *key = json_string_value(json_object_get(letter, "key_text"));
@@ -86,8 +86,8 @@ static weir_status to_change(struct weir_arena *arena, const json_t *letter,
         .version = json_integer_value(json_object_get(letter, "version")),
         .snapshot_id = json_integer_value(json_object_get(letter, "snapshot")),
         .committed_ms = json_integer_value(json_object_get(letter, "committed_ms"))};
-    WEIR_TRY(to_bytes(arena, json_object_get(letter, "key"), &change.key_json, reterr));
-    WEIR_TRY(to_bytes(arena, json_object_get(letter, "row"), &change.row, reterr));
+    WEIR_TRY(to_bytes(letter, "key", &change.key_json, reterr));
+    WEIR_TRY(to_bytes(letter, "row", &change.row, reterr));
     *ret_change = change;
     return WEIR_OK;
 }
@@ -107,8 +107,7 @@ static weir_status send_letters(struct delivery *delivery, const json_t *letters
     json_array_foreach(letters, at, letter)
     {
         delivery->tries[delivery->count] = 0;
-        WEIR_TRY(
-            to_change(&delivery->arena, letter, &delivery->changes[delivery->count++], reterr));
+        WEIR_TRY(to_change(letter, &delivery->changes[delivery->count++], reterr));
         if (delivery->count < delivery->room && at + 1 < json_array_size(letters))
             continue;
         WEIR_TRY(deliver_settle(delivery, reterr));

@@ -118,16 +118,18 @@ void deliver_dead_name(char *ret_name, size_t size, const char *sink,
              (long long)change->version, change->id);
 }
 
+/* Key and row as the texts that were sent: a parser would round long decimals, and not take every
+ * number or character that a row may have. */
 static json_t *dead_letter(const struct delivery *delivery, const struct weir_sink_change *change,
                            int tries, const char *reason)
 {
     static const char *const kinds[] = {"insert", "update", "delete"};
-    json_t *key = json_loadb((const char *)change->key_json.data, change->key_json.size, 0, NULL),
-           *row = json_loadb((const char *)change->row.data, change->row.size, 0, NULL);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o?, s:o?, s:I, s:I, s:I, s:i, s:s, s:s}", "id",
+    const struct weir_bytes *key = &change->key_json, *row = &change->row;
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s%, s:s%, s:I, s:I, s:I, s:i, s:s, s:s}", "id",
                      change->id, "sink", delivery->config->name, "table",
                      delivery->config->from->name, "change", kinds[change->kind], "key_text",
-                     change->key, "key", key, "row", row, "version", (json_int_t)change->version,
+                     change->key, "key", (const char *)key->data, key->size, "row",
+                     (const char *)row->data, row->size, "version", (json_int_t)change->version,
                      "snapshot", (json_int_t)change->snapshot_id, "committed_ms",
                      (json_int_t)change->committed_ms, "tries", tries, "reason", reason, "run",
                      delivery->lake->run_id);

@@ -333,6 +333,44 @@ def refused():
     say(lake.sinks()["dead"] == 0, "and no letter is left", lake.sinks())
 
 
+def exact():
+    """Numbers that no double holds, a zero byte, bytes, a time: as they are, in the index, and in a letter that was refused first."""
+    folder = top / "exact"
+    (folder / "in").mkdir(parents=True)
+    (folder / "weir.yaml").write_text(EXACT.replace("URL", proxy.url))
+    big = "12345678901234567890123456789012.123456"
+    (folder / "in/1.ndjson").write_text(f'{{"id": {10**37}, "m": {big}, "n": {2**63 - 1}, "s": "a\\u0000\\u001fb", "raw": "AAH/", "at": "1999-12-31T23:59:59.123456Z"}}\n')
+    run = lambda *words: subprocess.run([WEIR, *words, "-p", str(folder / "weir.yaml")], capture_output=True, text=True, timeout=120, env={**os.environ, "WEIR_TEST_LEASE_MS": "50"})
+    row = f'{{"id":{10**37},"m":{big},"n":{2**63 - 1},"s":"a\\u0000\\u001fb","raw":"AAH/","at":"1999-12-31T23:59:59.123456Z"}}'
+    proxy.plan[:] = [str(10**37)] * 2
+    first = run("run")
+    letters = [p.read_text() for p in (folder / "lake/_weir/sinks/all/dead").glob("*.json")]
+    say(first.returncode == 0 and len(letters) == 1, "refused: a dead letter", (first.returncode, first.stderr, letters))
+    again = run("sinks", "retry", "all")
+    code, got = Handler.forward(SimpleRequest(f"/exact/_source/{10**37}"), None)
+    say(again.returncode == 0 and got.decode() == row, "sent again, the document is the row to the last digit", (again.returncode, again.stdout + again.stderr, code, got, row))
+
+
+class SimpleRequest:
+    command, headers = "GET", {}
+
+    def __init__(self, path):
+        self.path, self.server = path, proxy
+
+
+EXACT = """version: 1
+name: exact
+lake: {warehouse: ./lake}
+sources: {all: {files: in/*.ndjson}}
+tables:
+  bronze.all:
+    source: all
+    columns: {id: "decimal(38,0) required", m: "decimal(38,6)", n: long, s: string, raw: binary, at: timestamptz}
+sinks:
+  all: {from: bronze.all, columns: [m, n, s, raw, at], tries: 2, opensearch: {url: "URL", index: exact, id: [id]}}
+"""
+
+
 def logins():
     lake = Lake("logins", more=", auth: {basic: {user: weir, password: \"${OS_PASSWORD}\"}}")
     proxy.check = lambda handler, body: handler.headers["authorization"] == "Basic " + base64.b64encode(b"weir:pass word").decode()
@@ -357,6 +395,7 @@ def main():
     killed(lake)
     wrong()
     refused()
+    exact()
     logins()
     away(lake)
 
