@@ -200,18 +200,37 @@ static void check_gates(struct trial *trial, const struct weir_test_step *step,
 
 /* ---- steps ---- */
 
+/* The pipeline without the gates of its models. */
+static weir_status without_gates(struct trial *trial, struct weir_pipeline *ret_pipeline,
+                                 struct weir_error *reterr)
+{
+    const struct weir_pipeline *pipeline = trial->modeltest->options.pipeline;
+    struct weir_model_config *models;
+    WEIR_TRY(
+        weir_arena_zero(&trial->arena, pipeline->model_count, sizeof *models, &models, reterr));
+    memcpy(models, pipeline->models, pipeline->model_count * sizeof *models);
+    for (size_t i = 0; i < pipeline->model_count; i++)
+        models[i].gate_count = 0;
+    *ret_pipeline = *pipeline;
+    ret_pipeline->models = models;
+    return WEIR_OK;
+}
+
 /* gates NULL: they are left out. */
 static weir_status promote(struct trial *trial, const struct weir_model_config *model,
                            const struct weir_test_step *gates, struct weir_error *reterr)
 {
-    struct weir_model_config bare = *model;
+    const struct weir_pipeline *pipeline = trial->modeltest->options.pipeline;
+    struct weir_pipeline bare;
+    if (!gates)
+        WEIR_TRY(without_gates(trial, &bare, reterr));
     struct weir_promote_options options = {.lake = &trial->lake,
-                                           .pipeline = trial->modeltest->options.pipeline,
-                                           .model = gates ? model : &bare,
+                                           .pipeline = gates ? pipeline : &bare,
+                                           .model = gates ? model
+                                                          : &bare.models[model - pipeline->models],
                                            .by_hand = true};
     struct weir_error error = {0};
     json_t *outcome = NULL;
-    bare.gate_count = 0;
     weir_status status = weir_promote(&options, &outcome, &error);
     if (is_fatal(status)) {
         if (reterr)
