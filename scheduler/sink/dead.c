@@ -22,7 +22,7 @@ static weir_status read_letter(void *argument, const struct weir_object_info *in
     WEIR_TRY(status);
     json_t *letter = json_loadb((const char *)text.data, text.size, 0, NULL);
     if (!letter || !json_is_string(json_object_get(letter, "id")) ||
-        !json_is_string(json_object_get(letter, "key"))) {
+        !json_is_object(json_object_get(letter, "sent"))) {
         json_decref(letter);
         return weir_fail(visit->reterr, WEIR_CORRUPT, "%s is no dead letter", info->name);
     }
@@ -60,9 +60,9 @@ static weir_status remove_letter(struct delivery *delivery, const struct weir_si
 static weir_status to_bytes(const json_t *letter, const char *name, struct weir_bytes *ret_bytes,
                             struct weir_error *reterr)
 {
-    const json_t *text = json_object_get(letter, name);
+    const json_t *text = json_object_get(json_object_get(letter, "sent"), name);
     if (!json_is_string(text))
-        return weir_fail(reterr, WEIR_CORRUPT, "%s is no dead letter: it has no text \"%s\"",
+        return weir_fail(reterr, WEIR_CORRUPT, "%s is no dead letter: it has no text of \"%s\"",
                          json_string_value(json_object_get(letter, "object")), name);
     *ret_bytes = (struct weir_bytes){(const uint8_t *)json_string_value(text),
                                      json_string_length(text)};

@@ -118,21 +118,24 @@ void deliver_dead_name(char *ret_name, size_t size, const char *sink,
              (long long)change->version, change->id);
 }
 
-/* Key and row as the texts that were sent: a parser would round long decimals, and not take every
- * number or character that a row may have. */
+/* `key` and `row` are for people; `sent` has the texts that go out again: a parser rounds long
+ * decimals, and does not take every number or character that a row may have. */
 static json_t *dead_letter(const struct delivery *delivery, const struct weir_sink_change *change,
                            int tries, const char *reason)
 {
     static const char *const kinds[] = {"insert", "update", "delete"};
     const struct weir_bytes *key = &change->key_json, *row = &change->row;
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s%, s:s%, s:I, s:I, s:I, s:i, s:s, s:s}", "id",
-                     change->id, "sink", delivery->config->name, "table",
-                     delivery->config->from->name, "change", kinds[change->kind], "key_text",
-                     change->key, "key", (const char *)key->data, key->size, "row",
-                     (const char *)row->data, row->size, "version", (json_int_t)change->version,
-                     "snapshot", (json_int_t)change->snapshot_id, "committed_ms",
-                     (json_int_t)change->committed_ms, "tries", tries, "reason", reason, "run",
-                     delivery->lake->run_id);
+    json_t *key_shown = json_loadb((const char *)key->data, key->size, 0, NULL),
+           *row_shown = json_loadb((const char *)row->data, row->size, 0, NULL);
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:o?, s:o?, s:{s:s%, s:s%}, s:I, s:I, s:I, s:i, "
+        "s:s, s:s}",
+        "id", change->id, "sink", delivery->config->name, "table", delivery->config->from->name,
+        "change", kinds[change->kind], "key_text", change->key, "key", key_shown, "row", row_shown,
+        "sent", "key", (const char *)key->data, key->size, "row", (const char *)row->data,
+        row->size, "version", (json_int_t)change->version, "snapshot",
+        (json_int_t)change->snapshot_id, "committed_ms", (json_int_t)change->committed_ms, "tries",
+        tries, "reason", reason, "run", delivery->lake->run_id);
 }
 
 /* The same letter may be there from a run that died behind it. */

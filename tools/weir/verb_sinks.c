@@ -140,6 +140,7 @@ static weir_status dead(struct cli *cli, const struct weir_sink_options *options
         json_object_del(letter, "row");
         json_object_del(letter, "key");
         json_object_del(letter, "key_text");
+        json_object_del(letter, "sent");
     }
     static const char *const columns[] = {"id",     "change", "version", "tries",
                                           "reason", "object", NULL};
