@@ -340,7 +340,8 @@ static weir_status run_with(struct s3_store *store, struct s3_call *call,
                             struct s3_credentials *credentials, struct weir_buffer *body,
                             struct weir_error *reterr)
 {
-    struct retrying retrying = {.until_ms = weir_steady_ms(store->context) + store->retry_ms};
+    int64_t began_ms = weir_steady_ms(store->context);
+    struct retrying retrying = {.until_ms = began_ms + store->retry_ms};
     WEIR_TRY(s3_chain_get(store->chain, NULL, credentials, reterr));
     for (;;) {
         weir_status status;
@@ -372,8 +373,8 @@ static weir_status run_with(struct s3_store *store, struct s3_call *call,
             if (reterr)
                 reterr->status = outcome;
             if (waited == WEIR_TIMEOUT && !call->is_once)
-                weir_error_prefix(reterr, "gave up after %d tries in %lld s", retrying.tries,
-                                  (long long)(store->retry_ms / 1000));
+                weir_error_prefix(reterr, "gave up after %d tries in %.1f s", retrying.tries,
+                                  (double)(weir_steady_ms(store->context) - began_ms) / 1000);
             return conclude(store, call, outcome, reterr);
         }
     }

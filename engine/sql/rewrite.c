@@ -299,26 +299,81 @@ int sql_original(const struct rewritten *rewritten, int location)
     return location + shift;
 }
 
+/* ---- where a statement of a script ends: PostgreSQL's quotes and comments, passed over ---- */
+
+static bool is_word(char c)
+{
+    return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
+}
+
+/* Behind the quoted text that begins at `at`; `size` when it does not end. A doubled quote ends one
+ * and begins the next, which comes to the same. */
+static size_t quoted_end(const char *text, size_t size, size_t at)
+{
+    char quote = text[at];
+    bool escapes = quote == '\'' && at > 0 && (text[at - 1] == 'E' || text[at - 1] == 'e') &&
+                   (at == 1 || !is_word(text[at - 2]));
+    for (size_t i = at + 1; i < size; i++) {
+        if (escapes && text[i] == '\\')
+            i++;
+        else if (text[i] == quote)
+            return i + 1;
+    }
+    return size;
+}
+
+/* Behind a comment, which may hold comments. */
+static size_t comment_end(const char *text, size_t size, size_t at)
+{
+    size_t depth = 1;
+    for (size_t i = at + 2; i + 1 < size; i++) {
+        bool opens = text[i] == '/' && text[i + 1] == '*',
+             closes = text[i] == '*' && text[i + 1] == '/';
+        depth = opens ? depth + 1 : closes ? depth - 1 : depth;
+        i += opens || closes;
+        if (depth == 0)
+            return i + 1;
+    }
+    return size + 1; /* it does not end */
+}
+
+/* Behind $tag$ ... $tag$; at + 1 when no such text begins there. */
+static size_t dollar_end(const char *text, size_t size, size_t at)
+{
+    size_t tag = at + 1;
+    if (at > 0 && is_word(text[at - 1]))
+        return at + 1;
+    while (tag < size && text[tag] != '$' && is_word(text[tag]))
+        tag++;
+    if (tag == size || text[tag] != '$' || isdigit((unsigned char)text[at + 1]))
+        return at + 1;
+    size_t length = tag + 1 - at;
+    for (size_t i = tag + 1; i + length <= size; i++)
+        if (memcmp(text + i, text + at, length) == 0)
+            return i + length;
+    return size;
+}
+
 size_t weir_sql_statement_size(const char *text, size_t size)
 {
-    char quote = 0;
     bool something = false;
-    for (size_t i = 0; i < size; i++) {
-        char c = text[i];
-        if (quote) {
-            quote = c == quote ? 0 : quote;
-        } else if (c == '-' && i + 1 < size && text[i + 1] == '-') {
-            while (i < size && text[i] != '\n')
-                i++;
-        } else if (c == '/' && i + 1 < size && text[i + 1] == '*') {
-            for (i += 2; i + 1 < size && !(text[i] == '*' && text[i + 1] == '/'); i++)
-                ;
-            i++;
+    for (size_t i = 0, next; i < size; i = next) {
+        char c = text[i], second = i + 1 < size ? text[i + 1] : 0;
+        next = i + 1;
+        if (c == '-' && second == '-') {
+            while (next < size && text[next] != '\n')
+                next++;
+        } else if (c == '/' && second == '*') {
+            next = comment_end(text, size, i);
+            something = something || next > size; /* for the parser to complain of */
         } else if (c == ';') {
             if (something)
-                return i + 1;
+                return next;
         } else {
-            quote = c == '\'' || c == '"' ? c : 0;
+            if (c == '\'' || c == '"')
+                next = quoted_end(text, size, i);
+            else if (c == '$')
+                next = dollar_end(text, size, i);
             something = something || !isspace((unsigned char)c);
         }
     }

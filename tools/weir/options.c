@@ -23,7 +23,7 @@ static const struct option_row options[] = {
      "pipeline file, default weir.yaml; repeatable, later wins key by key"},
     {'s', "select", 's', "SELECT",
      "tables and sinks: names, globs, layer:NAME; separated by commas"},
-    {'o', "output", 'o', "FORM", "table, json, ndjson, csv or markdown"},
+    {'o', "output", 'o', "FORM", "table, json, ndjson, csv or markdown; query also parquet"},
     {'d', "dry-run", 0, NULL, "say what would be done, write nothing"},
     {'y', "yes", 'y', NULL, "do not ask"},
     {'r', "reason", 0, "TEXT", "why; kept in the receipt"},

@@ -137,7 +137,8 @@ static weir_status split_lines(struct weir_arena *arena, const struct weir_buffe
     struct weir_bytes *records;
     size_t count = 0;
     WEIR_TRY(weir_arena_zero(arena, SAMPLE_RECORDS, sizeof *records, &records, reterr));
-    for (size_t at = 0; at < text->size && count < SAMPLE_RECORDS;) {
+    size_t at = text->size >= 3 && memcmp(text->data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    while (at < text->size && count < SAMPLE_RECORDS) {
         const uint8_t *line = text->data + at, *end = memchr(line, '\n', text->size - at);
         if (!end && text->size >= SAMPLE_SIZE)
             break; /* cut in the middle by the sample's size */

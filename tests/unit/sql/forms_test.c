@@ -302,3 +302,39 @@ Test(forms, asof_stands_among_other_joins)
             "equalities");
     refused("select 1 from (values (1)) a(x) asof join (values (1)) b(y) on x >= nope", "nope");
 }
+
+/* Where a script is cut: the first statement's length, its semicolon included. */
+Test(forms, statements_end_outside_of_quotes_and_comments)
+{
+    static const struct {
+        const char *text;
+        size_t size;
+    } cases[] = {
+        {"", 0},
+        {" ;; -- nothing\n /* at /* all */ ; */ ;", 0},
+        {"a; b", 2},
+        {"a", 1},
+        {"'x;y'; b", 6},
+        {"'it''s;'; b", 9},
+        {"\"x;\"\"\"; b", 7},
+        {"E'\\';'; b", 7},
+        {"e'\\\\'; b'", 6},
+        {"name'\\'; b'", 8},
+        {"$$;'$$; b", 7},
+        {"$a$;$$;$a$; b", 11},
+        {"$1; b", 3},
+        {"a$b$; c$b$", 5},
+        {"1 /* /* */ ; */; b", 16},
+        {"1 -- ;\n; b", 8},
+        {"/* never ends; b", 16},
+        {"'never ends; b", 14},
+        {"$$never ends; b", 15},
+        {"E'\\", 3},
+        {"$", 1},
+        {"/*", 2},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        cr_expect_eq(weir_sql_statement_size(cases[i].text, strlen(cases[i].text)), cases[i].size,
+                     "%s: %zu", cases[i].text,
+                     weir_sql_statement_size(cases[i].text, strlen(cases[i].text)));
+}
