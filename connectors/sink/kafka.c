@@ -12,6 +12,7 @@ enum {
     BATCH = 10000,
     TIMEOUT_MS = 30000,
     POLL_MS = 100,
+    REACH_MS = 8000, /* for brokers to be reached at all: other sinks wait behind this one */
     UNKNOWN_TOPIC_MS = 5000, /* a broker that makes topics takes a moment */
     WORDS = 300
 };
@@ -40,6 +41,9 @@ static void note(struct kafka_sink *sink, const char *text)
     const char *from = strncmp(text, "[thrd:", 6) == 0 ? strstr(text, "]: ") : NULL;
     pthread_mutex_lock(&sink->lock);
     snprintf(sink->words, sizeof sink->words, "%s", from ? from + 3 : text);
+    char *after = strstr(sink->words, " (after ");
+    if (after) /* "(after 0ms in state CONNECT, 3 identical error(s) suppressed)" helps nobody */
+        *after = '\0';
     pthread_mutex_unlock(&sink->lock);
 }
 
@@ -194,8 +198,7 @@ static weir_status prepare(void *self, const struct weir_type *row, struct weir_
             break;
         weir_status kind = status_of(code);
         if (kind == WEIR_DENIED || is_denied(sink) ||
-            (kind == WEIR_REFUSED && waited > UNKNOWN_TOPIC_MS) ||
-            waited > sink->options.timeout_ms / 2) {
+            (kind == WEIR_REFUSED && waited > UNKNOWN_TOPIC_MS) || waited > REACH_MS) {
             status = fail(sink, code, reterr);
             break;
         }
