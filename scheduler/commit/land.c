@@ -443,6 +443,11 @@ static weir_status build_summary(struct attempt *attempt, struct weir_error *ret
               set_text(summary, "weir.receipt", attempt->receipt) |
               set_text(summary, "weir.receipt-digest", attempt->receipt_digest);
     failed |= set_text(summary, "engine-name", "weir");
+    if (work->branch && work->properties) { /* weir_publish sets them */
+        char *text = weir_json_text(work->properties);
+        failed |= !text || set_text(summary, "weir.properties", text);
+        free(text);
+    }
     if (work->summary)
         failed |= json_object_update(summary, work->summary);
     if (failed)

@@ -54,7 +54,8 @@ struct weir_work {
     json_t *receipt; /* body of the receipt; landing adds the rest; borrowed, may be NULL */
     /* A schema to set in the same commit, NULL = none. */
     const struct weir_schema *schema;
-    json_t *properties; /* object of texts to set, borrowed, may be NULL */
+    json_t *properties; /* object of texts to set, borrowed, may be NULL; of a branch: when it is
+                           published */
 };
 
 /* *table is the loaded base; replaced by what was loaded last. ret_snapshot_id may be NULL. Fails

@@ -14,6 +14,25 @@ static weir_status remove_ref(struct weir_commit *commit, const char *ref,
         commit, json_pack("{s:s, s:s}", "action", "remove-snapshot-ref", "ref-name", ref), reterr);
 }
 
+/* What the candidate's commit would have set on main. */
+static void note_properties(const struct weir_metadata *metadata, int64_t candidate,
+                            json_t *properties)
+{
+    struct weir_snapshot snapshot;
+    const char *text = weir_metadata_snapshot(metadata, candidate, &snapshot)
+                           ? json_string_value(json_object_get(snapshot.summary, "weir.properties"))
+                           : NULL;
+    json_t *kept = text ? json_loads(text, 0, NULL) : NULL, *value;
+    const char *key;
+    json_object_foreach(kept, key, value)
+    {
+        if (json_is_string(value) && strncmp(key, "weir.", 5) == 0 &&
+            strcmp(key, "weir.truth") != 0)
+            json_object_set(properties, key, value);
+    }
+    json_decref(kept);
+}
+
 /* main := the candidate, its truth the table's. */
 static weir_status publish_commit(struct weir_lake *lake, const struct weir_metadata *metadata,
                                   const char *branch, int64_t candidate, int64_t parent,
@@ -38,6 +57,7 @@ static weir_status publish_commit(struct weir_lake *lake, const struct weir_meta
         return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a table's properties");
     json_t *properties = json_pack("{s:s}", "weir.truth", truth);
     free(truth);
+    note_properties(metadata, candidate, properties);
     if (lake->reason) /* a person's word for a snapshot that a gate refused */
         json_object_set_new(properties, "weir.accepted",
                             json_sprintf("%lld: %s", (long long)candidate, lake->reason));

@@ -79,7 +79,7 @@ static weir_status too_low(const struct weir_graph *graph, const struct weir_gra
     WEIR_AUTO(weir_buffer) path = {.account = &graph->context->memory};
     WEIR_TRY(weir_graph_path(table, (uint32_t)(column - table->columns), &path, reterr));
     weir_status status = weir_fail(
-        reterr, WEIR_USAGE, "%s: column %s of %s is declared as %s, and holds %s values: %.*s",
+        reterr, WEIR_REFUSED, "%s: column %s of %s is declared as %s, and holds %s values: %.*s",
         config->class_location, column->name, table->name, config->class_name,
         weir_class_name(column->class_), (int)(path.size < 300 ? path.size : 300), path.data);
     weir_error_hint(reterr,
@@ -161,7 +161,7 @@ static weir_status check_sink(const struct weir_graph *graph, const struct weir_
     WEIR_AUTO(weir_buffer) path = {.account = &graph->context->memory};
     WEIR_TRY(weir_graph_path(table, column, &path, reterr));
     weir_status status = weir_fail(
-        reterr, WEIR_USAGE,
+        reterr, WEIR_REFUSED,
         "%s: sinks.%s would receive %s of %s, which is personal, and policy %s allows that to %s: "
         "%.*s",
         sink->location, sink->name, table->columns[column].name, table->name, policy->name,
@@ -174,25 +174,62 @@ static weir_status check_sink(const struct weir_graph *graph, const struct weir_
     return status;
 }
 
+/* Columns of one sink, each told. */
+static size_t check_columns(const struct weir_graph *graph, const struct weir_pipeline *pipeline,
+                            const struct weir_sink_config *sink,
+                            void (*report)(void *argument, const struct weir_error *error),
+                            void *argument)
+{
+    const struct weir_policy_config *policy = forbids(pipeline, sink);
+    const struct weir_graph_table *table = sink->from ? weir_graph_find(graph, sink->from->name)
+                                                      : NULL;
+    size_t problems = 0;
+    for (uint32_t c = 0; policy && table && c < table->column_count; c++) {
+        struct weir_error error = {0};
+        if (table->columns[c].class_ != WEIR_CLASS_PERSONAL ||
+            !receives(sink, table->columns[c].name))
+            continue;
+        if (check_sink(graph, sink, policy, table, c, &error) != WEIR_OK)
+            report(argument, &error);
+        problems++;
+    }
+    return problems;
+}
+
 size_t weir_graph_check_sinks(const struct weir_graph *graph, const struct weir_pipeline *pipeline,
                               void (*report)(void *argument, const struct weir_error *error),
                               void *argument)
 {
     size_t problems = 0;
-    for (size_t i = 0; i < pipeline->sink_count; i++) {
-        const struct weir_sink_config *sink = &pipeline->sinks[i];
-        const struct weir_policy_config *policy = forbids(pipeline, sink);
-        const struct weir_graph_table *table = sink->from ? weir_graph_find(graph, sink->from->name)
-                                                          : NULL;
-        for (uint32_t c = 0; policy && table && c < table->column_count; c++) {
-            struct weir_error error = {0};
-            if (table->columns[c].class_ != WEIR_CLASS_PERSONAL ||
-                !receives(sink, table->columns[c].name))
-                continue;
-            if (check_sink(graph, sink, policy, table, c, &error) != WEIR_OK)
-                report(argument, &error);
-            problems++;
-        }
-    }
+    for (size_t i = 0; i < pipeline->sink_count; i++)
+        problems += check_columns(graph, pipeline, &pipeline->sinks[i], report, argument);
     return problems;
+}
+
+static void keep_first(void *argument, const struct weir_error *error)
+{
+    struct weir_error *first = argument;
+    if (first && !*first->text)
+        *first = *error;
+}
+
+weir_status weir_sink_allowed(struct weir_context *context, const struct weir_pipeline *pipeline,
+                              const struct weir_sink_config *sink, struct weir_error *reterr)
+{
+    const struct weir_model_config *model = model_find(pipeline, sink->from->name);
+    struct weir_error first = {0};
+    struct weir_graph *graph;
+    if (!forbids(pipeline, sink))
+        return WEIR_OK;
+    weir_status status = model ? weir_graph_new(context, pipeline, model, &graph, reterr)
+                               : graph_begin(context, pipeline, &graph, reterr);
+    if (status != WEIR_OK) {
+        weir_error_prefix(reterr, "sink %s: what it would receive cannot be told", sink->name);
+        return status;
+    }
+    size_t problems = check_columns(graph, pipeline, sink, keep_first, &first);
+    weir_graph_free(graph);
+    if (problems && reterr)
+        *reterr = first;
+    return problems ? WEIR_REFUSED : WEIR_OK;
 }

@@ -50,8 +50,8 @@ struct weir_graph_table {
 };
 
 struct weir_graph;
-/* only: this model and those it reads, NULL: all. USAGE: a model's SQL does not bind, or a column
- * is declared with too low a class. */
+/* only: this model and those it reads, NULL: all. USAGE: a model's SQL does not bind. REFUSED: a
+ * column is declared with too low a class. */
 weir_status weir_graph_new(struct weir_context *context, const struct weir_pipeline *pipeline,
                            const struct weir_model_config *only, struct weir_graph **ret_graph,
                            struct weir_error *reterr) WEIR_MUST_CHECK;
@@ -71,6 +71,10 @@ weir_status weir_graph_path(const struct weir_graph_table *table, uint32_t colum
 size_t weir_graph_check_sinks(const struct weir_graph *graph, const struct weir_pipeline *pipeline,
                               void (*report)(void *argument, const struct weir_error *error),
                               void *argument);
+/* The same of one sink, before it is sent anything: REFUSED. */
+weir_status weir_sink_allowed(struct weir_context *context, const struct weir_pipeline *pipeline,
+                              const struct weir_sink_config *sink,
+                              struct weir_error *reterr) WEIR_MUST_CHECK;
 /* {"weir.class.mail": "personal", ...} of columns with a class; and "none" for those that
  * `properties` (may be NULL) has with one they no longer have. New reference. */
 json_t *weir_graph_properties(const struct weir_graph_table *table, const json_t *properties);

@@ -38,7 +38,7 @@ weir_status graph_add(struct weir_graph *graph, const struct weir_model_config *
 /* classes.c */
 unsigned classes_masks(const struct weir_pipeline *pipeline);
 enum weir_class class_of_use(const struct weir_graph *graph, const struct weir_graph_use *use);
-/* Declared, or inherited. USAGE: declared lower than inherited. */
+/* Declared, or inherited. REFUSED: declared lower than inherited. */
 weir_status class_column(const struct weir_graph *graph, const struct weir_graph_table *table,
                          struct weir_graph_column *column,
                          struct weir_error *reterr) WEIR_MUST_CHECK;

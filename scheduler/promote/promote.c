@@ -100,6 +100,7 @@ weir_status promotion_bind(struct promotion *promotion, struct weir_error *reter
                                  promotion->sources[i].name, reterr));
     promotion->config = model->table;
     promotion->config.columns = promotion->columns;
+    WEIR_TRY(promotion_classes(promotion, reterr));
     WEIR_TRY(weir_shape_make(&promotion->arena, &promotion->config,
                              promotion->table ? promotion->table->metadata : NULL,
                              &promotion->shape, reterr));
@@ -273,6 +274,14 @@ static json_t *receipt_json(const struct promotion *promotion)
                      "files", files, "removed", removed, "version", "0.1.0");
 }
 
+/* weir.class.{column}, for those who read the table. */
+static void note_classes(const struct promotion *promotion, const json_t *has, json_t *properties)
+{
+    json_t *classes = promotion->traced ? weir_graph_properties(promotion->traced, has) : NULL;
+    json_object_update(properties, classes);
+    json_decref(classes);
+}
+
 static weir_status birth(struct promotion *promotion, struct weir_error *reterr)
 {
     const struct weir_pipeline *pipeline = promotion->options->pipeline;
@@ -287,6 +296,7 @@ static weir_status birth(struct promotion *promotion, struct weir_error *reterr)
         json_object_set_new(properties, "owner", json_string(pipeline->owner));
     if (promotion->model->description)
         json_object_set_new(properties, "comment", json_string(promotion->model->description));
+    note_classes(promotion, NULL, properties);
     struct weir_birth birth = {.name = config->name,
                                .schema = &promotion->shape.schema,
                                .spec = promotion->shape.spec,
@@ -338,6 +348,9 @@ static weir_status land(struct promotion *promotion, const char *branch,
 {
     json_t *receipt = receipt_json(promotion),
            *properties = json_pack("{s:s}", "weir.definition", promotion->model->table.digest);
+    note_classes(promotion,
+                 json_object_get(weir_metadata_document(promotion->table->metadata), "properties"),
+                 properties);
     bool appends = !promotion->replace_all && promotion->removed_count == 0;
     struct weir_work work = {
         .kind = "promote",

@@ -55,7 +55,9 @@ struct promotion {
     const char *column_list; /* "a", "b" */
     const char *model_list;  /* the same of weir.model m, cast to the table's types */
     struct weir_shape shape;
-    json_t *truth; /* owned; NULL: not born */
+    struct weir_graph *graph;              /* the model and what it reads; NULL: not known */
+    const struct weir_graph_table *traced; /* the model in it */
+    json_t *truth;                         /* owned; NULL: not born */
     int64_t head;
 
     /* tables of the statements: results kept in memory, and the target */
@@ -163,7 +165,12 @@ const char *promotion_mode(enum weir_model_mode mode);
 weir_status promotion_gates(struct promotion *promotion, int64_t snapshot_id, json_t *outcome,
                             struct weir_error *reterr) WEIR_MUST_CHECK;
 
-/* samples.c: a few of the rows that a gate's query gives, as objects appended to the array; values
+/* samples.c: classes of the columns by lineage, into graph, traced and the config's bounds. That
+ * the SQL does not bind over what is declared is no error: then nothing is known, and nothing
+ * shown. */
+weir_status promotion_classes(struct promotion *promotion,
+                              struct weir_error *reterr) WEIR_MUST_CHECK;
+/* A few of the rows that a gate's query gives, as objects appended to the array; values
  * that may name a person are "***". The candidate stands under the table's name. */
 #define GATE_SAMPLE_ROWS 5
 weir_status promotion_sample(struct promotion *promotion, const char *bad_rows, json_t *ret_rows,

@@ -1,105 +1,85 @@
-/* Which rows broke a gate: a few of them, as JSON, without values that may name a person.
+/* What of a model's values may be shown, and kept as bounds: by the classes of its columns.
  *
- * A value is shown when its column is declared without a class of persons, or when the tables that
- * the model reads have a column of that name without one. Whatever else the SQL makes is shown only
- * where nothing personal is read at all: what a name is made of cannot be told by its name. */
+ * A sample of rows that broke a gate shows a value only if everything it is made of is a column of
+ * the candidate without a class. What lineage cannot tell (a column that the pipeline file does not
+ * know, SQL that binds only in the lake) is shown only where nothing personal is read at all. */
 #include "scheduler/promote/promote_int.h"
 
 #include <string.h>
 #include <strings.h>
 
-enum shown { SHOWN_UNKNOWN, SHOWN_YES, SHOWN_NO };
+/* ---- classes of the model ---- */
 
-#define DEPTH_MAX 64 /* models that read models */
-
-static bool is_personal(const struct weir_column_config *column)
+/* Is anything that the model reads, or makes, of a class? */
+static bool reads_personal(const struct promotion *promotion)
 {
-    return column->class_name && (strcmp(column->class_name, "personal") == 0 ||
-                                  strcmp(column->class_name, "pseudonymous") == 0);
-}
-
-/* column NULL: is any of them personal? Fields of a struct count for the whole. */
-static enum shown declared(const struct weir_table_config *table, const char *column)
-{
-    enum shown shown = SHOWN_UNKNOWN;
-    for (size_t i = 0; i < table->column_config_count; i++) {
-        const struct weir_column_config *config = &table->column_configs[i];
-        size_t size = strcspn(config->path, ".");
-        if (column && (strlen(column) != size || strncasecmp(config->path, column, size) != 0))
-            continue;
-        if (is_personal(config))
-            return SHOWN_NO;
-        if (config->class_name)
-            shown = SHOWN_YES;
+    const struct weir_pipeline *pipeline = promotion->options->pipeline;
+    for (size_t i = 0; i < pipeline->table_count + pipeline->model_count; i++) {
+        const struct weir_table_config *table =
+            i < pipeline->table_count ? &pipeline->tables[i]
+                                      : &pipeline->models[i - pipeline->table_count].table;
+        const struct weir_graph_table *traced = promotion->graph
+                                                    ? weir_graph_find(promotion->graph, table->name)
+                                                    : NULL;
+        bool read = table == &promotion->model->table;
+        for (size_t k = 0; k < promotion->reads.table_count; k++)
+            read |= strcmp(promotion->reads.tables[k], table->name) == 0;
+        for (uint32_t c = 0; read && traced && c < traced->column_count; c++)
+            if (traced->columns[c].class_ != WEIR_CLASS_NONE)
+                return true;
+        for (size_t c = 0; !promotion->graph && c < table->column_config_count; c++)
+            if (strcmp(table->column_configs[c].class_name, "none") != 0)
+                return true; /* of whatever table: its lineage is not known */
     }
-    return shown;
-}
-
-static bool has_column(const struct weir_table_config *table, const char *column)
-{
-    for (uint32_t i = 0; i < table->columns.child_count; i++)
-        if (strcasecmp(table->columns.children[i].name, column) == 0)
-            return true;
     return false;
 }
 
-static weir_status of_model(struct promotion *promotion, const struct weir_model_config *model,
-                            const char *column, int depth, enum shown *ret_shown,
-                            struct weir_error *reterr);
-
-static weir_status of_table(struct promotion *promotion, const char *name, const char *column,
-                            int depth, enum shown *ret_shown, struct weir_error *reterr)
+static const struct weir_column_config *declared(const struct weir_table_config *table,
+                                                 const char *column)
 {
-    const struct weir_pipeline *pipeline = promotion->options->pipeline;
-    const struct weir_model_config *model = model_find(pipeline, name);
-    if (model)
-        return of_model(promotion, model, column, depth + 1, ret_shown, reterr);
-    *ret_shown = SHOWN_UNKNOWN;
-    for (size_t i = 0; i < pipeline->table_count; i++) {
-        const struct weir_table_config *table = &pipeline->tables[i];
-        if (strcmp(table->name, name) != 0)
-            continue;
-        *ret_shown = declared(table, column);
-        if (*ret_shown == SHOWN_UNKNOWN && column && has_column(table, column))
-            *ret_shown = SHOWN_YES;
+    for (size_t i = 0; i < table->column_config_count; i++)
+        if (strcasecmp(table->column_configs[i].path, column) == 0)
+            return &table->column_configs[i];
+    return NULL;
+}
+
+weir_status promotion_classes(struct promotion *promotion, struct weir_error *reterr)
+{
+    const struct weir_model_config *model = promotion->model;
+    struct weir_column_config *configs;
+    struct weir_error error = {0};
+    uint32_t count = promotion->columns.child_count;
+    weir_status status = weir_graph_new(promotion->lake->context, promotion->options->pipeline,
+                                        model, &promotion->graph, &error);
+    if (status != WEIR_OK && status != WEIR_USAGE) {
+        if (reterr)
+            *reterr = error;
+        return status;
     }
+    if (status == WEIR_OK)
+        promotion->traced = weir_graph_find(promotion->graph, model->table.name);
+    bool personal = reads_personal(promotion);
+    WEIR_TRY(weir_arena_zero(&promotion->arena, count + 1, sizeof *configs, &configs, reterr));
+    for (uint32_t i = 0; i < count; i++) {
+        const char *name = promotion->columns.children[i].name;
+        const struct weir_column_config *config = declared(&model->table, name);
+        const struct weir_graph_column *column = promotion->traced
+                                                     ? weir_graph_column(promotion->traced, name)
+                                                     : NULL;
+        if (config)
+            configs[i] = *config;
+        configs[i].path = name;
+        if (!config || !config->bounds_given)
+            configs[i].bounds = column ? column->bounds : !personal;
+        if (!configs[i].class_name)
+            configs[i].class_name = "none";
+    }
+    promotion->config.column_configs = configs;
+    promotion->config.column_config_count = count;
     return WEIR_OK;
 }
 
-static weir_status of_model(struct promotion *promotion, const struct weir_model_config *model,
-                            const char *column, int depth, enum shown *ret_shown,
-                            struct weir_error *reterr)
-{
-    struct model_sources reads;
-    enum shown shown = declared(&model->table, column), one;
-    *ret_shown = depth > DEPTH_MAX ? SHOWN_NO : shown;
-    if (*ret_shown == SHOWN_NO || (shown == SHOWN_YES && column))
-        return WEIR_OK;
-    if (model->files && column && has_column(&model->table, column))
-        shown = SHOWN_YES;
-    WEIR_TRY(model_sources(promotion->options->pipeline, model, &promotion->arena, &reads, reterr));
-    for (size_t i = 0; shown != SHOWN_NO && i < reads.table_count; i++) {
-        WEIR_TRY(of_table(promotion, reads.tables[i], column, depth, &one, reterr));
-        shown = one == SHOWN_UNKNOWN ? shown : one;
-    }
-    *ret_shown = shown;
-    return WEIR_OK;
-}
-
-/* What the gate itself counts is no column of the table's. */
-static weir_status may_show(struct promotion *promotion, const char *column, bool *ret_may,
-                            struct weir_error *reterr)
-{
-    enum shown shown = SHOWN_YES, any;
-    if (weir_type_child(&promotion->columns, column, strlen(column)))
-        WEIR_TRY(of_model(promotion, promotion->model, column, 0, &shown, reterr));
-    if (shown == SHOWN_UNKNOWN) {
-        WEIR_TRY(of_model(promotion, promotion->model, NULL, 0, &any, reterr));
-        shown = any;
-    }
-    *ret_may = shown != SHOWN_NO;
-    return WEIR_OK;
-}
+/* ---- samples ---- */
 
 /* The name between `quote`s, those in it doubled. */
 static weir_status quoted(struct weir_arena *arena, const char *name, char quote, char **ret_text,
@@ -119,17 +99,53 @@ static weir_status quoted(struct weir_arena *arena, const char *name, char quote
     return WEIR_OK;
 }
 
+/* What the table's own name stands for in the session. */
+static weir_status candidate_source(struct promotion *promotion,
+                                    const struct weir_table_source **ret_source,
+                                    struct weir_error *reterr)
+{
+    struct weir_lineage lineage;
+    char *layer, *name, *text;
+    struct weir_arena *arena = &promotion->arena;
+    WEIR_TRY(quoted(arena, promotion->model->table.layer, '"', &layer, reterr));
+    WEIR_TRY(quoted(arena, promotion->model->table.short_name, '"', &name, reterr));
+    WEIR_TRY(weir_arena_print(arena, &text, reterr, "SELECT * FROM %s.%s", layer, name));
+    WEIR_TRY(weir_query_lineage(promotion->session, arena, text, &lineage, reterr));
+    *ret_source = lineage.column_count && lineage.columns[0].use_count
+                      ? lineage.columns[0].uses[0].source
+                      : NULL;
+    return WEIR_OK;
+}
+
+static bool may_show(const struct promotion *promotion, const struct weir_lineage_column *column,
+                     const struct weir_table_source *candidate)
+{
+    bool personal = reads_personal(promotion);
+    for (uint32_t i = 0; i < column->use_count; i++) {
+        const struct weir_lineage_use *use = &column->uses[i];
+        const struct weir_graph_column *known = promotion->traced && use->source == candidate
+                                                    ? weir_graph_column(promotion->traced,
+                                                                        use->column)
+                                                    : NULL;
+        bool shown = known ? known->class_ == WEIR_CLASS_NONE : !personal;
+        if (weir_lineage_is_value(use->kind) && !shown)
+            return false;
+    }
+    return true;
+}
+
 static weir_status sample_statement(struct promotion *promotion, const char *bad_rows,
                                     char **ret_text, struct weir_error *reterr)
 {
     struct weir_arena *arena = &promotion->arena;
-    struct weir_operator *root;
+    const struct weir_table_source *candidate;
+    struct weir_lineage lineage;
     char none[] = "", *list = none, *key, *column;
-    bool shown;
-    WEIR_TRY(weir_query_plan(promotion->session, arena, bad_rows, &root, NULL, reterr));
-    for (uint32_t i = 0; i < root->type.child_count; i++) {
-        const char *name = root->type.children[i].name;
-        WEIR_TRY(may_show(promotion, name, &shown, reterr));
+    WEIR_TRY(candidate_source(promotion, &candidate, reterr));
+    WEIR_TRY(weir_query_lineage(promotion->session, arena, bad_rows, &lineage, reterr));
+    for (uint32_t i = 0; i < lineage.column_count; i++) {
+        const char *name = lineage.columns[i].name;
+        bool shown = may_show(promotion, &lineage.columns[i], candidate);
         WEIR_TRY(quoted(arena, name, '\'', &key, reterr));
         WEIR_TRY(quoted(arena, name, '"', &column, reterr));
         WEIR_TRY(weir_arena_print(arena, &list, reterr, "%s%s%s: %s", list, i ? ", " : "", key,

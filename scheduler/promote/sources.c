@@ -116,7 +116,10 @@ weir_status promotion_open(struct promotion *promotion, struct weir_error *reter
                                          .store = &promotion->lake->store,
                                          .memory_limit = pipeline->memory_limit,
                                          .spill_folder = pipeline->spill_dir,
-                                         .spill_limit = pipeline->spill_limit};
+                                         .spill_limit = pipeline->spill_limit,
+                                         /* now() is one time in all statements of a promotion */
+                                         .now_micros = weir_now_ms(promotion->lake->context) *
+                                                       1000};
     WEIR_TRY(weir_query_session_new(&options, &promotion->session, reterr));
     if (model->files)
         return list_files(promotion, reterr);
@@ -140,6 +143,7 @@ static void free_rows(struct weir_table_source *rows)
 void promotion_close(struct promotion *promotion)
 {
     weir_table_writer_free(promotion->writer);
+    weir_graph_free(promotion->graph);
     weir_query_session_free(promotion->session);
     for (size_t i = 0; i < promotion->source_count; i++) {
         struct source *source = &promotion->sources[i];

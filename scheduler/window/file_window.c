@@ -438,6 +438,7 @@ static weir_status land_window(struct file_window *window, const struct weir_ing
         .file_count = result->file_count,
         .summary = landing->summary,
         .receipt = landing->receipt,
+        .properties = landing->properties,
         .schema = window->table->shape.changed ? &window->table->shape.schema : NULL};
     enum weir_landing how;
     int64_t snapshot_id = 0;

@@ -83,6 +83,7 @@ static weir_status land_window(struct window *window, const struct weir_ingest_r
         .file_count = result->file_count,
         .summary = landing->summary,
         .receipt = landing->receipt,
+        .properties = landing->properties,
         .schema = window->table->shape.changed ? &window->table->shape.schema : NULL};
     enum weir_landing how;
     int64_t snapshot_id = 0;

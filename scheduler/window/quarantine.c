@@ -446,6 +446,7 @@ static weir_status land_retry(struct retry *retry, const struct weir_ingest_resu
         .file_count = result->file_count,
         .summary = landing->summary,
         .receipt = landing->receipt,
+        .properties = landing->properties,
         .schema = retry->table->shape.changed ? &retry->table->shape.schema : NULL};
     enum weir_landing how;
     int64_t id = 0;

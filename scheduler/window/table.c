@@ -69,6 +69,24 @@ weir_status table_reload(const struct weir_window_options *options, struct table
     return table_refresh(options, table, reterr);
 }
 
+/* Columns' classes that the table does not tell yet; NULL: none. */
+static json_t *class_properties(const struct weir_table_config *config, const json_t *has)
+{
+    json_t *properties = json_object();
+    for (size_t i = 0; i < config->column_config_count; i++) {
+        const struct weir_column_config *column = &config->column_configs[i];
+        char key[600];
+        snprintf(key, sizeof key, "weir.class.%s", column->path);
+        const char *was = json_string_value(json_object_get(has, key));
+        if (strcmp(was ? was : "none", column->class_name) != 0)
+            json_object_set_new(properties, key, json_string(column->class_name));
+    }
+    if (json_object_size(properties) > 0)
+        return properties;
+    json_decref(properties);
+    return NULL;
+}
+
 static json_t *birth_properties(const struct weir_window_options *options)
 {
     const struct weir_pipeline *pipeline = options->pipeline;
@@ -82,6 +100,9 @@ static json_t *birth_properties(const struct weir_window_options *options)
         snprintf(key, sizeof key, "weir.tag.%s", pipeline->tags[i].key);
         json_object_set_new(properties, key, json_string(pipeline->tags[i].value));
     }
+    json_t *classes = class_properties(options->table, NULL);
+    json_object_update(properties, classes);
+    json_decref(classes);
     return properties;
 }
 
@@ -230,6 +251,9 @@ weir_status landing_init(struct landing *landing, const struct weir_window_optio
         (json_int_t)result->warnings, "reasons", result->reasons, "version", "0.1.0");
     if (!landing->receipt || !landing->summary)
         return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a receipt");
+    landing->properties = class_properties(
+        options->table,
+        json_object_get(weir_metadata_document(table->table->metadata), "properties"));
     return note_columns(landing, reterr);
 }
 
@@ -238,6 +262,8 @@ void landing_done(struct landing *landing)
     json_decref(landing->receipt);
     json_decref(landing->summary);
     json_decref(landing->letter_ranges);
+    json_decref(landing->properties);
+    landing->properties = NULL;
     landing->receipt = landing->summary = landing->letter_ranges = NULL;
     landing->letters_gone = NULL;
 }

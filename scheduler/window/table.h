@@ -53,8 +53,9 @@ struct landing {
     const struct weir_window_options *options;
     struct table_state *table;
     const struct weir_ingest_result *result;
-    json_t *receipt; /* owned */
-    json_t *summary; /* owned */
+    json_t *receipt;    /* owned */
+    json_t *summary;    /* owned */
+    json_t *properties; /* owned; NULL: none to set */
     /* {"key": [first, last]} of all of result->letters, or an array of one for each; NULL */
     json_t *letter_ranges;
     const json_t *letters_gone; /* object: path -> anything, files of letters taken out; borrowed */

@@ -194,7 +194,7 @@ def gates():
     (folder / "models" / "device.sql").write_text("SELECT device_id, record_id, at, usage, device_id || '!' AS who FROM bronze.inventory\n")
     records(folder, 0)
     done = weir(folder, "promote", "silver.device") if weir(folder, "run", "-s", "bronze.inventory").returncode == 0 else None
-    say(done.returncode == 3 and "freshness(at)" in done.stderr and "2025-11-01 00:00:" in done.stdout, "old rows are not fresh: exit 3, and how old the newest is", done.stderr + done.stdout)
+    say(done.returncode == 3 and "freshness(at)" in done.stderr and "2025-11-01T00:00:" in done.stdout, "old rows are not fresh: exit 3, and how old the newest is", done.stderr + done.stdout)
     now = datetime.datetime.now(datetime.timezone.utc).isoformat()
     (folder / "in" / "now.ndjson").write_text("".join(json.dumps({"record_id": f"now-{n}", "device_id": f"secret{n}", "at": now, "usage": 1}) + "\n" for n in range(7)))
     done = weir(folder, "run")

@@ -45,10 +45,12 @@ weir_status cli_deliver(struct cli *cli, struct weir_lake *lake,
         const struct weir_sink_config *sink = &pipeline->sinks[i];
         struct weir_sink_options options = {.lake = lake, .pipeline = pipeline, .sink = sink};
         struct weir_error error = {0};
-        json_t *outcome;
+        json_t *outcome = NULL;
         if (!is_chosen(cli, sink))
             continue;
-        weir_status status = weir_sink_run(&options, &outcome, &error);
+        weir_status status = weir_sink_allowed(cli->context, pipeline, sink, &error);
+        if (status == WEIR_OK)
+            status = weir_sink_run(&options, &outcome, &error);
         if (!outcome)
             outcome = json_pack("{s:s, s:s}", "sink", sink->name, "error", error.text);
         json_object_set_new(outcome, "status", json_string(weir_status_name(status)));
@@ -157,6 +159,8 @@ static weir_status retry_or_discard(struct cli *cli, const struct weir_sink_opti
     snprintf(question, sizeof question, "drop the dead letters of sink %s?", options->sink->name);
     if (discard)
         WEIR_TRY(cli_confirm(cli, question, reterr));
+    else
+        WEIR_TRY(weir_sink_allowed(cli->context, options->pipeline, options->sink, reterr));
     weir_status status = discard ? weir_sink_dead_discard(options, &outcome, reterr)
                                  : weir_sink_dead_retry(options, &outcome, reterr);
     if (outcome)
