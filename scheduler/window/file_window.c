@@ -272,6 +272,10 @@ static weir_status add_line(struct cutter *cutter, const uint8_t *data, size_t s
 {
     struct file_window *window = cutter->window;
     int64_t row = cutter->row++;
+    if (row == 0 && size >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0) {
+        data += 3; /* a byte order mark belongs to the file, not to its first record */
+        size -= 3;
+    }
     if (is_blank(data, size))
         return WEIR_OK;
     struct lines *lines = &window->lines[window->run_count];

@@ -18,9 +18,14 @@ equal "every record of every form" "$(rows)" 35000
 "$WEIR_GEN" --first 35000 --count 1000 >in/e.ndjson
 check "a new file later" "$WEIR" run
 equal "is landed once" "$(rows)" 36000
+refused() { "$WEIR" status -o json | python3 -c 'import json,sys; print(json.load(sys.stdin)[0]["refused"])'; }
+was=$(refused)
+(printf '\xef\xbb\xbf'; "$WEIR_GEN" --first 36000 --count 500 | sed 's/$/\r/') >in/windows.ndjson
+check "a file with a byte order mark and CRLF" "$WEIR" run
+equal "is landed whole" "$(rows) $(refused)" "36500 $was"
 head -c 1000 in/b.ndjson.gz >in/f.ndjson.gz
 expect_exit 1 "a cut .gz is told" "$WEIR" run
-equal "and nothing of it landed" "$(rows)" 36000
+equal "and nothing of it landed" "$(rows)" 36500
 rm in/f.ndjson.gz
 echo '{}' >>in/e.ndjson
 expect_exit 4 "a file that changed after it was landed" "$WEIR" run

@@ -25,6 +25,10 @@ check "validate the template" "$WEIR" validate
 sed 's/partition_by/partiton_by/' weir.yaml >typo.yaml
 says "a misspelt key" "partition_by" "$WEIR" validate -p typo.yaml
 says "a selection of nothing" "chooses none" "$WEIR" run -s silver.x
+says "SQL without quotes" "put it in quotes" "$WEIR" query select 1
+says "SQL and a file of it" "not both" "$WEIR" query -f x.sql 'select 1'
+says "a file of SQL that is not" "No such file" "$WEIR" query -f missing.sql
+equal "a semicolon in quotes ends no statement" "$("$WEIR" query -o csv 'select $$a;b$$ as x; select 2 as y')" $'x\na;b\ny\n2'
 says "a table that is not" "did you mean bronze.inventory" "$WEIR" verify bronze.inventori
 check "completion bash" bash -c "source <($WEIR completion bash)"
 

@@ -3,6 +3,7 @@
 
 #include "engine/base/text.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,7 +172,7 @@ static weir_status from_file(struct cli *cli, struct weir_query_session *session
     bool standard = strcmp(name, "-") == 0;
     FILE *file = standard ? stdin : fopen(name, "r");
     if (!file)
-        return weir_fail(reterr, WEIR_USAGE, "%s: no such file of SQL", name);
+        return weir_fail(reterr, WEIR_USAGE, "%s: %s", name, strerror(errno));
     weir_status status = read_all(cli, file, name, &text, reterr);
     if (!standard)
         fclose(file);
@@ -184,6 +185,10 @@ static weir_status from_file(struct cli *cli, struct weir_query_session *session
 weir_status verb_query(struct cli *cli, struct weir_error *reterr)
 {
     struct session session = {0};
+    if (cli->argument_count > 1)
+        return weir_fail(reterr, WEIR_USAGE, "weir query takes one text of SQL: put it in quotes");
+    if (cli->argument_count && cli->sql_file)
+        return weir_fail(reterr, WEIR_USAGE, "give SQL or a file of it, not both");
     weir_arena_init(&session.arena, &cli->context->memory);
     weir_status status = session_open(cli, &session, reterr);
     if (status == WEIR_OK) {

@@ -142,8 +142,9 @@ static weir_status offsets_decide(struct cli *cli, struct desk *desk, bool rebin
 static weir_status action_unknown(const struct cli *cli, const char *known,
                                   struct weir_error *reterr)
 {
-    return weir_fail(reterr, WEIR_USAGE, "weir %s %s: give one of %s", cli->verb->name,
-                     cli->argument_count ? cli->arguments[0] : "", known);
+    return weir_fail(reterr, WEIR_USAGE, "weir %s%s%s: give one of %s", cli->verb->name,
+                     cli->argument_count ? " " : "", cli->argument_count ? cli->arguments[0] : "",
+                     known);
 }
 
 weir_status verb_offsets(struct cli *cli, struct weir_error *reterr)
