@@ -231,3 +231,27 @@ void weir_sql_without_having(struct weir_operator **root)
     for (uint32_t i = 0; i < (*root)->child_count; i++)
         weir_sql_without_having(&(*root)->children[i]);
 }
+
+bool weir_sql_only_reading(struct weir_operator *root, const struct weir_table_source *one,
+                           const struct weir_table_source *other)
+{
+    bool any = root->kind == WEIR_OP_SCAN && (root->source == one || root->source == other);
+    uint32_t kept = 0, count = root->child_count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct weir_operator *child = root->children[i];
+        bool reads = weir_sql_only_reading(child, one, other);
+        if (root->kind != WEIR_OP_UNION_ALL) {
+            any |= reads;
+            continue;
+        }
+        if (reads && !any) { /* those before it read neither */
+            any = true;
+            kept = 0;
+        }
+        if (reads || !any)
+            root->children[kept++] = child;
+    }
+    if (root->kind == WEIR_OP_UNION_ALL)
+        root->child_count = kept;
+    return any;
+}

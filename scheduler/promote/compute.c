@@ -183,7 +183,10 @@ static weir_status append(struct promotion *promotion, struct weir_error *reterr
             continue;
         WEIR_TRY(nothing_went(promotion, i, reterr));
         WEIR_TRY(promotion_names(promotion, i, VARIANT_ADDED, VARIANT_TO, VARIANT_FROM, reterr));
-        WEIR_TRY(statement_write(promotion, text, reterr));
+        promotion->part = &promotion->sources[i];
+        weir_status status = statement_write(promotion, text, reterr);
+        promotion->part = NULL;
+        WEIR_TRY(status);
     }
     return WEIR_OK;
 }
@@ -233,7 +236,10 @@ static weir_status touched_keys(struct promotion *promotion, struct weir_error *
             continue;
         WEIR_TRY(
             promotion_names(promotion, i, VARIANT_TOUCHED, VARIANT_EVER, VARIANT_EVER, reterr));
-        WEIR_TRY(statement_keep(promotion, "weir.keys", text, false, NULL, reterr));
+        promotion->part = &promotion->sources[i];
+        weir_status status = statement_keep(promotion, "weir.keys", text, false, NULL, reterr);
+        promotion->part = NULL;
+        WEIR_TRY(status);
     }
     return promotion_names(promotion, promotion->source_count, VARIANT_TO, VARIANT_TO, VARIANT_TO,
                            reterr);
@@ -249,7 +255,10 @@ static weir_status candidate_keys(struct promotion *promotion, struct weir_error
         if (!promotion->sources[i].changed)
             continue;
         WEIR_TRY(promotion_names(promotion, i, VARIANT_ADDED, VARIANT_TO, VARIANT_FROM, reterr));
-        WEIR_TRY(statement_keep(promotion, "weir.cand", text, true, NULL, reterr));
+        promotion->part = &promotion->sources[i];
+        weir_status status = statement_keep(promotion, "weir.cand", text, true, NULL, reterr);
+        promotion->part = NULL;
+        WEIR_TRY(status);
     }
     WEIR_TRY(key_list(promotion, "", &keys, reterr));
     WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr, "SELECT DISTINCT %s FROM weir.cand",

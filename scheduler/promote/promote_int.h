@@ -60,6 +60,10 @@ struct promotion {
     json_t *truth;                         /* owned; NULL: not born */
     int64_t head;
 
+    /* of a UNION ALL, statements run only branches that read what came to this source, or left it;
+     * NULL: all of them */
+    const struct source *part;
+
     /* tables of the statements: results kept in memory, and the target */
     struct weir_query_name names[PROMOTION_NAMES_MAX];
     size_t name_count;

@@ -29,12 +29,16 @@ static weir_status run(struct promotion *promotion, struct weir_operator *root, 
     return WEIR_OK;
 }
 
+/* *ret_nothing: nothing of what is asked for is read, so there are no rows. */
 static weir_status plan(struct promotion *promotion, struct weir_arena *arena, const char *text,
-                        bool having, struct weir_operator **ret_root, struct weir_error *reterr)
+                        bool having, struct weir_operator **ret_root, bool *ret_nothing,
+                        struct weir_error *reterr)
 {
+    const struct source *part = promotion->part;
     WEIR_TRY(weir_query_plan(promotion->session, arena, text, ret_root, NULL, reterr));
     if (!having)
         weir_sql_without_having(ret_root);
+    *ret_nothing = part && !weir_sql_only_reading(*ret_root, &part->added, &part->removed);
     return WEIR_OK;
 }
 
@@ -42,10 +46,11 @@ weir_status statement_run(struct promotion *promotion, const char *text, bool ha
                           take_batch take, void *self, struct weir_error *reterr)
 {
     struct weir_operator *root;
+    bool nothing;
     WEIR_AUTO(weir_arena) arena;
     weir_arena_init(&arena, &promotion->lake->context->memory);
-    weir_status status = plan(promotion, &arena, text, having, &root, reterr);
-    if (status == WEIR_OK)
+    weir_status status = plan(promotion, &arena, text, having, &root, &nothing, reterr);
+    if (status == WEIR_OK && !nothing)
         status = run(promotion, root, take, self, reterr);
     return model_failed(promotion->model, status, reterr);
 }
@@ -75,17 +80,17 @@ weir_status statement_keep(struct promotion *promotion, const char *name, const 
 {
     struct weir_operator *root;
     struct keeping keeping = {.rows = kept_rows(promotion, name)};
-    bool is_new = keeping.rows == NULL;
+    bool is_new = keeping.rows == NULL, nothing;
     WEIR_AUTO(weir_arena) arena;
     weir_arena_init(&arena, &promotion->lake->context->memory);
-    weir_status status = plan(promotion, &arena, text, having, &root, reterr);
+    weir_status status = plan(promotion, &arena, text, having, &root, &nothing, reterr);
     if (status == WEIR_OK && is_new) {
         keeping.rows = &promotion->kept[promotion->kept_count];
         status = query_rows_new(&promotion->lake->context->memory, &root->type, keeping.rows,
                                 reterr);
         promotion->kept_count += status == WEIR_OK;
     }
-    if (status == WEIR_OK)
+    if (status == WEIR_OK && !nothing)
         status = run(promotion, root, keep_batch, &keeping, reterr);
     WEIR_TRY(model_failed(promotion->model, status, reterr));
     if (is_new) {

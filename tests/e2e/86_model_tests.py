@@ -28,6 +28,9 @@ tables:
       - {name: sane, that: "value < 100", on_fail: warn}
       - {name: possible, that: "value < 1000"}
   silver.all: {sql: models/all.sql, mode: append}
+  bronze.other: {source: readings, columns: {id: string, value: double}}
+  silver.both: {sql: models/both.sql, mode: append}
+  gold.both: {sql: models/sums.sql, mode: recompute, group_by: [id]}
   silver.place: {sql: models/place.sql, mode: append}
   gold.hourly: {sql: models/hourly.sql, mode: recompute, group_by: [hour]}
   gold.broken: {sql: models/broken.sql, mode: merge, unique_key: [device, rule], delete_when: resolved}
@@ -38,6 +41,8 @@ tables:
 MODELS = {
     "newest": "SELECT device, id, at, value, price, tags, parts FROM bronze.reading",
     "all": "SELECT id, value * 2 AS twice FROM bronze.reading",
+    "both": "SELECT id, value FROM bronze.reading UNION ALL SELECT id, -value FROM bronze.other WHERE value > 0 UNION ALL SELECT 'none', 0.0::double",
+    "sums": "SELECT id, sum(value) AS value, count(*) AS n FROM (SELECT id, value FROM bronze.reading UNION ALL SELECT id, value FROM bronze.other) b GROUP BY id",
     "place": "SELECT id, _kafka.offset AS place FROM bronze.reading",
     "hourly": "SELECT date_trunc('hour', at) AS hour, avg(value) AS value, count(*) AS n FROM bronze.reading GROUP BY 1",
     "broken": "SELECT d.device, r.rule, r.code, d.value <= r.most AS resolved FROM silver.newest d JOIN bronze.rule r ON true",
@@ -83,6 +88,19 @@ GOOD = r"""tests:
     steps:
       - {given: {bronze.reading: [{id: a, device: d, at: 2026-01-01T10:00:00Z, value: 1.5}]}, expect: [{id: a, twice: 3}]}
       - {given: {bronze.reading: [{id: a, device: d, at: 2026-01-01T10:00:00Z, value: 1.5}]}, expect: [{id: a, twice: 3}, {id: a, twice: 3}]}
+  - name: append of two streams, and of a row that is no one's
+    model: silver.both
+    steps:
+      - {given: {bronze.reading: [{id: a, device: d, at: 2026-01-01T10:00:00Z, value: 1}], bronze.other: [{id: b, value: 2}]}, expect: [{id: a, value: 1}, {id: b, value: -2}, {id: none, value: 0}]}
+      - {given: {bronze.reading: [{id: c, device: d, at: 2026-01-01T10:00:00Z, value: 3}]}, expect: [{id: a, value: 1}, {id: b, value: -2}, {id: c, value: 3}, {id: none, value: 0}]}
+      - given: {bronze.reading: [{id: e, device: d, at: 2026-01-01T10:00:00Z, value: 5}], bronze.other: [{id: f, value: 6}, {id: g, value: -6}]}
+        expect: [{id: a, value: 1}, {id: b, value: -2}, {id: c, value: 3}, {id: e, value: 5}, {id: f, value: -6}, {id: none, value: 0}]
+  - name: groups over two streams
+    model: gold.both
+    steps:
+      - {given: {bronze.reading: [{id: a, device: d, at: 2026-01-01T10:00:00Z, value: 1}], bronze.other: [{id: a, value: 2}, {id: b, value: 2}]}, expect: [{id: a, value: 3, n: 2}, {id: b, value: 2, n: 1}]}
+      - {given: {bronze.other: [{id: b, value: 7}]}, expect: [{id: a, value: 3, n: 2}, {id: b, value: 9, n: 2}]}
+      - {given: {bronze.reading: [{id: b, device: d, at: 2026-01-01T10:00:00Z, value: 1}], bronze.other: [{id: c, value: 7}]}, expect: [{id: a, value: 3, n: 2}, {id: b, value: 10, n: 3}, {id: c, value: 7, n: 1}]}
   - name: where a record came from
     model: silver.place
     given: {bronze.reading: [{id: a, device: d, at: 2026-01-01T10:00:00Z, _kafka: {offset: 7}}, {id: b, device: d, at: 2026-01-01T10:00:00Z}]}

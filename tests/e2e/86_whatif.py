@@ -13,6 +13,7 @@ lake: {warehouse: ./lake}
 sources:
   inventory: {files: in/*.ndjson}
   policy: {files: policies.csv, format: csv}
+  other: {files: other/*.ndjson}
 tables:
   bronze.inventory:
     source: inventory
@@ -37,6 +38,8 @@ tables:
   gold.violations: {sql: models/violations.sql, mode: merge, unique_key: [device_id, policy_id], delete_when: resolved}
   gold.sites: {sql: models/sites.sql, mode: full}
   gold.named: {sql: models/named.sql, mode: view}
+  bronze.other: {source: other, columns: {record_id: string}}
+  gold.stamped: {sql: models/stamped.sql, mode: append}
 sinks:
   alerts: {from: gold.violations, webhook: {url: "http://127.0.0.1:9/"}}
   high: {from: gold.violations, where: "usage > 95", columns: [device_id, policy_id], changes: [insert, delete], webhook: {url: "http://127.0.0.1:9/"}}
@@ -47,6 +50,7 @@ MODELS = {
     "hourly": "SELECT site, date_trunc('hour', at) AS hour, sum(usage)::bigint AS usage, count(*) AS n FROM bronze.inventory GROUP BY 1, 2",
     "violations": "SELECT d.device_id, p.policy_id, d.usage, d.usage <= p.most AS resolved FROM silver.device d JOIN bronze.policy p ON true",
     "sites": "SELECT DISTINCT site FROM silver.device",
+    "stamped": "SELECT record_id, now() AS at FROM bronze.inventory UNION ALL SELECT record_id, now() AS at FROM bronze.other",
     "named": "SELECT device_id FROM silver.device",
 }
 KEYS = {"silver.device": ["device_id"], "gold.hourly": ["site", "hour"], "gold.violations": ["device_id", "policy_id"], "gold.sites": [], "silver.seen": []}
@@ -194,6 +198,17 @@ def gates():
     say(digest() == files, "the lake is as it was")
 
 
+def one_time():
+    """now() is one time in a promotion, of however many statements it is made."""
+    for part in range(2):
+        (top / "other" / f"{part}.ndjson").write_text('{"record_id": "o%d"}\n' % part)
+        records(dice, 10 + part, 20000)  # a statement that takes some time
+        weir("run", "-s", "bronze.inventory,bronze.other", check=0)
+        weir("promote", "gold.stamped", check=0)
+    at = {r["record_id"]: r["at"] for r in rows("gold.stamped")}
+    say(at["o1"] == at["11-0"] > at["o0"] == at["10-0"], f"now() is one time in a promotion {[at.get(k) for k in ('o1', '11-0', 'o0')]}", [at.get(k) for k in ("o1", "11-0", "o0", "10-0")])
+
+
 def refusals():
     def says(name, words, *arguments):
         done = weir(*arguments)
@@ -213,6 +228,7 @@ def refusals():
 dice = random.Random(SEED)
 (top / "in").mkdir()
 (top / "models").mkdir()
+(top / "other").mkdir()
 (top / "weir.yaml").write_text(PIPELINE)
 (top / "policies.csv").write_text("policy_id,most\np1,90\np2,60\n")
 for model, sql in MODELS.items():
@@ -232,6 +248,7 @@ pending()
 aged = max(1, int((datetime.datetime.now() - begun).total_seconds()) + 1)
 since()
 gates()
+one_time()
 refusals()
 shutil.rmtree(top)
 print("FAIL 86_whatif" if bad else "ok 86_whatif", flush=True)
