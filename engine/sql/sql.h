@@ -72,8 +72,9 @@ enum weir_reach weir_sql_reach(const struct weir_operator *root,
  * they say of the group. */
 void weir_sql_without_having(struct weir_operator **root);
 
-/* Leaves out the branches of each UNION ALL that read neither of the two (NULL: none), where another
- * one does: of changed rows alone they tell nothing. false: the plan reads neither at all. */
+/* Leaves out the branches of each UNION ALL that read neither of the two (NULL: none), where
+ * another one does: of changed rows alone they tell nothing. false: the plan reads neither at all.
+ */
 bool weir_sql_only_reading(struct weir_operator *root, const struct weir_table_source *one,
                            const struct weir_table_source *other);
 
