@@ -18,6 +18,7 @@ struct reach {
     int incarnation;
     int64_t start, from, to; /* the window */
     int64_t last_stable, first, high_watermark;
+    int64_t aim;            /* where this run ends: the last stable offset when it began */
     json_t *print;          /* fingerprint after the window; owned; NULL = unchanged */
     const char *continuity; /* "proven", "new", "not proven" */
     struct gap *gaps;
@@ -51,6 +52,16 @@ weir_status kafka_birth_state(struct window *window, json_t **ret_state,
                               struct weir_error *reterr) WEIR_MUST_CHECK;
 weir_status kafka_place(struct window *window, struct weir_error *reterr) WEIR_MUST_CHECK;
 int64_t kafka_window_cap(const struct window *window, const json_t *outcome);
+/* What had arrived when the run began is its work, so that it ends however fast more comes. In the
+ * arena. Partitions that are not among them are the next run's. */
+struct aims {
+    const struct weir_log_partition *partitions;
+    const int64_t *offsets;
+    size_t count;
+};
+weir_status kafka_aims_note(const struct window *window, struct weir_arena *arena,
+                            struct aims *ret_aims, struct weir_error *reterr) WEIR_MUST_CHECK;
+void kafka_aims_apply(struct window *window, const struct aims *aims);
 void kafka_cut(struct window *window, int64_t cap);
 json_t *kafka_make_print(const struct weir_log_record *record);
 

@@ -246,18 +246,49 @@ int64_t kafka_window_cap(const struct window *window, const json_t *outcome)
     return cap < 1 ? 1 : cap;
 }
 
+weir_status kafka_aims_note(const struct window *window, struct weir_arena *arena,
+                            struct aims *ret_aims, struct weir_error *reterr)
+{
+    struct weir_log_partition *partitions;
+    int64_t *offsets;
+    WEIR_TRY(weir_arena_zero(arena, window->count + 1, sizeof *partitions, &partitions, reterr));
+    WEIR_TRY(weir_arena_zero(arena, window->count + 1, sizeof *offsets, &offsets, reterr));
+    for (size_t i = 0; i < window->count; i++) {
+        char *topic;
+        const char *name = window->reach[i].partition.topic;
+        WEIR_TRY(weir_arena_copy(arena, name, strlen(name), &topic, reterr));
+        partitions[i] = (struct weir_log_partition){topic, window->reach[i].partition.partition};
+        offsets[i] = window->reach[i].last_stable;
+    }
+    *ret_aims = (struct aims){partitions, offsets, window->count};
+    return WEIR_OK;
+}
+
+void kafka_aims_apply(struct window *window, const struct aims *aims)
+{
+    for (size_t i = 0; i < window->count; i++) {
+        struct reach *reach = &window->reach[i];
+        reach->aim = 0;
+        for (size_t k = 0; k < aims->count; k++)
+            if (aims->partitions[k].partition == reach->partition.partition &&
+                strcmp(aims->partitions[k].topic, reach->partition.topic) == 0)
+                reach->aim = aims->offsets[k] < reach->last_stable ? aims->offsets[k]
+                                                                   : reach->last_stable;
+    }
+}
+
 /* `to` of each partition: all of the lag, or a share of the cap in proportion to it. */
 void kafka_cut(struct window *window, int64_t cap)
 {
     int64_t lag = 0;
     for (size_t i = 0; i < window->count; i++)
-        lag += window->reach[i].last_stable > window->reach[i].from
-                   ? window->reach[i].last_stable - window->reach[i].from
+        lag += window->reach[i].aim > window->reach[i].from
+                   ? window->reach[i].aim - window->reach[i].from
                    : 0;
     window->records = 0;
     for (size_t i = 0; i < window->count; i++) {
         struct reach *reach = &window->reach[i];
-        int64_t mine = reach->last_stable > reach->from ? reach->last_stable - reach->from : 0;
+        int64_t mine = reach->aim > reach->from ? reach->aim - reach->from : 0;
         if (lag > cap)
             mine = (int64_t)(((__int128)mine * cap + lag - 1) / lag);
         reach->to = reach->from + mine;

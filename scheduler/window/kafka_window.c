@@ -204,6 +204,7 @@ weir_status kafka_windows_run(const struct weir_window_options *options, struct 
     WEIR_TRY(weir_source_open(options->lake->context, options->pipeline, options->table->source,
                               &source, reterr));
     weir_status status = WEIR_OK;
+    struct aims aims = {0};
     int64_t memory_cap = INT64_MAX; /* records that fit memory_limit, learnt by not fitting */
     for (int windows = 0;
          status == WEIR_OK && (options->windows_max == 0 || windows < options->windows_max);
@@ -211,11 +212,14 @@ weir_status kafka_windows_run(const struct weir_window_options *options, struct 
         struct window window = {.options = options, .table = table, .source = source};
         weir_arena_init(&window.arena, &options->lake->context->memory);
         status = prepare(&window, reterr);
+        if (status == WEIR_OK && windows == 0)
+            status = kafka_aims_note(&window, &table->arena, &aims, reterr);
         if (status == WEIR_OK)
             status = table_sync_quarantine(options, table, reterr); /* what an earlier run left */
         bool due = false;
         if (status == WEIR_OK) {
             int64_t cap = kafka_window_cap(&window, outcome);
+            kafka_aims_apply(&window, &aims);
             kafka_cut(&window, cap < memory_cap ? cap : memory_cap);
             due = window.records > 0;
             /* a changed schema waits for the commit that needs it: the next window with records */

@@ -1,5 +1,6 @@
 /* Windows: what has arrived, a fixed piece of it, landed whole. protocol.md 3. One call lands one
- * table's windows until nothing is due, the deadline passes, or somebody asks to stop. */
+ * table's windows until what had arrived when it began is taken, the deadline passes, or somebody
+ * asks to stop. */
 #ifndef WEIR_SCHEDULER_WINDOW_WINDOW_H
 #define WEIR_SCHEDULER_WINDOW_WINDOW_H
 

@@ -235,3 +235,45 @@ Test(kafka_gaps, lists_that_do_not_fit)
     cr_assert_eq(account(&fixture, &error), WEIR_NO_MEMORY);
     tear_down(&fixture);
 }
+
+/* A run takes what had arrived when it began, in as many windows as that needs, and ends: however
+ * fast more arrives, and whatever partitions appear. */
+Test(kafka_windows, what_arrives_meanwhile_is_the_next_runs)
+{
+    struct weir_context context;
+    weir_context_init(&context);
+    struct reach reach[3] = {{.partition = {"t", 0}, .last_stable = 100},
+                             {.partition = {"t", 1}, .last_stable = 10}};
+    struct window window = {.reach = reach, .count = 2};
+    struct weir_arena arena;
+    struct aims aims;
+    weir_arena_init(&arena, &context.memory);
+    cr_assert_eq(kafka_aims_note(&window, &arena, &aims, NULL), WEIR_OK);
+
+    int64_t landed[2] = {0}, rounds = 0;
+    do {
+        cr_assert_lt(rounds++, 10);
+        reach[0].last_stable += 1000; /* faster than any window */
+        reach[1].last_stable += 1000;
+        reach[2] = (struct reach){.partition = {"t", 2}, .last_stable = 500};
+        window.count = 3;
+        kafka_aims_apply(&window, &aims);
+        kafka_cut(&window, 50);
+        for (int i = 0; i < 2; i++) {
+            landed[i] += reach[i].to - reach[i].from;
+            reach[i].from = reach[i].to;
+        }
+        cr_assert_eq(reach[2].to, reach[2].from, "a new partition waits");
+    } while (window.records > 0);
+    cr_assert_eq(landed[0], 100);
+    cr_assert_eq(landed[1], 10);
+
+    /* an offset that is no longer stable (a transaction's records were taken back) is not read */
+    reach[0].from = 40;
+    reach[0].last_stable = 60;
+    kafka_aims_apply(&window, &aims);
+    kafka_cut(&window, 500);
+    cr_assert_eq(reach[0].to, 60);
+    weir_arena_done(&arena);
+    weir_context_done(&context);
+}
