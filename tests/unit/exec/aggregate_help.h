@@ -238,6 +238,7 @@ static inline weir_status run_aggregate(struct table *table, struct weir_operato
         *ret_spilled = atomic_load(&operator->counters.bytes_spilled);
     atomic_store(&operator->counters.bytes_spilled, 0);
     weir_spill_free(spill);
+    rmdir(folder);
     cr_assert_eq(atomic_load(&account.used), 0, "%zu bytes left", atomic_load(&account.used));
     weir_context_done(&context);
     return status;

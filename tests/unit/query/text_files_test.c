@@ -1,6 +1,8 @@
 /* NDJSON and CSV files as tables: every row once whatever the cuts, and errors that name the line.
  */
 #include <criterion/criterion.h>
+#include <dirent.h>
+#include <fcntl.h>
 
 #include "engine/base/context.h"
 #include "formats/json/json.h"
@@ -32,6 +34,12 @@ static void end(void)
     weir_query_session_free(session);
     cr_assert_eq(context.memory.used, 0);
     weir_context_done(&context);
+    DIR *directory = opendir(folder);
+    cr_assert_not_null(directory);
+    for (struct dirent *entry; (entry = readdir(directory));)
+        unlinkat(dirfd(directory), entry->d_name, 0);
+    closedir(directory);
+    cr_expect_eq(rmdir(folder), 0);
 }
 
 TestSuite(text_files, .init = start, .fini = end);
