@@ -181,16 +181,22 @@ struct weir_sink_config {
 /* What lakes of a class must keep to. */
 struct weir_policy_config {
     const char *name, *location;
-    bool applies; /* lake.classification names it */
+    bool applies;     /* lake.classification names it */
     bool has_regions; /* false: any */
     const char **regions;
     size_t region_count;
-    bool has_sinks;      /* personal.sinks is given: only those may receive personal values */
+    bool has_sinks; /* personal.sinks is given: only those may receive personal values */
     const char **sinks;
     size_t sink_count;
     bool has_unmask; /* personal.unmask_with is given: only those functions lift a class */
     const char **unmask_with;
     size_t unmask_count;
+};
+
+/* Where lineage is told; url NULL: nowhere. */
+struct weir_openlineage_config {
+    const char *url, *api_key, *namespace; /* the last two may be NULL */
+    int64_t timeout_ms;
 };
 
 struct weir_pipeline {
@@ -223,6 +229,7 @@ struct weir_pipeline {
     size_t sink_count;
     const struct weir_policy_config *policies;
     size_t policy_count;
+    struct weir_openlineage_config openlineage;
     const char *digest;
     const struct weir_pipeline_node *tree; /* the merged file; for weir_pipeline_print */
 };

@@ -94,6 +94,8 @@ static void check_regions(struct policy_reading *at, const struct node *root,
     check_place(at, node_get(lake, "region"), "lake.region", region);
     check_place(at, node_get(s3, "region"), "lake.s3.region", get_text(s3, "region"));
     check_url(at, node_get(s3, "endpoint"), "lake.s3.endpoint");
+    check_url(at, node_get(node_get(node_get(root, "lineage"), "openlineage"), "url"),
+              "lineage.openlineage.url");
     check_sinks(at, node_get(root, "sinks"));
 }
 
@@ -125,6 +127,24 @@ static void no_policy(struct reading *reading, const struct weir_pipeline *pipel
              "lake.classification: no policy %s", node_quote(reading, name));
 }
 
+/* `lineage`: who is told what comes from what. */
+static void lineage_bind(struct reading *reading, struct weir_pipeline *pipeline,
+                         const struct node *root)
+{
+    const struct node *told = node_get(node_get(root, "lineage"), "openlineage"),
+                      *url = node_get(told, "url");
+    pipeline->openlineage = (struct weir_openlineage_config){
+        .url = get_text(told, "url"),
+        .api_key = get_text(told, "api_key"),
+        .namespace = get_text(told, "namespace"),
+        .timeout_ms = get_duration_ms(told, "timeout", 2000)};
+    if (pipeline->openlineage.api_key && !*pipeline->openlineage.api_key)
+        pipeline->openlineage.api_key = NULL; /* a variable that is not set */
+    if (url && url->kind == NODE_SCALAR && strncmp(url->text, "http://", 7) != 0 &&
+        strncmp(url->text, "https://", 8) != 0)
+        complain(reading, url, 0, NULL, "lineage.openlineage.url: expected http(s)://host:port");
+}
+
 void policies_bind(struct reading *reading, struct weir_pipeline *pipeline, const struct node *root)
 {
     const struct node *policies = node_get(root, "policies"),
@@ -133,6 +153,7 @@ void policies_bind(struct reading *reading, struct weir_pipeline *pipeline, cons
     struct weir_policy_config *bound = take(reading, count + 1, sizeof *bound);
     if (!bound)
         return;
+    lineage_bind(reading, pipeline, root);
     for (size_t i = 0; i < count; i++)
         bind_policy(reading, policies->entries[i].key, policies->entries[i].value, &bound[i]);
     pipeline->policies = bound;

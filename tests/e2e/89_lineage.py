@@ -1,5 +1,5 @@
 """Where columns come from: classes through models, policies, samples, `weir graph`, OpenLineage events."""
-import http.server, json, os, subprocess, sys, tempfile, threading, time
+import http.server, json, os, re, subprocess, sys, tempfile, threading, time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "interop"))
@@ -153,7 +153,170 @@ def promoted():
     say(done.returncode == 2 and "sinks.hook would receive contact" in done.stderr, "a run does not send what a policy forbids, whether or not somebody validated", f"{done.returncode} {done.stderr}")
 
 
-for part in (validated, promoted):
+def graph():
+    folder = make("graph")
+    text = weir(folder, "graph").stdout
+    wanted = ["source inventory  files", "  bronze.inventory", "    silver.device  merge", "      silver.masked  view", "        gold.people  full", "          sink hook  webhook",
+              "      gold.people  full  (above)", "      gold.sites  recompute", "source policy  files", "  bronze.policy  full", "    gold.sites  recompute  (above)"]
+    say(text.split("\n")[:-1] == wanted, "the graph as a tree", text)
+    text = weir(folder, "graph", "--columns", "-s", "silver.device").stdout
+    say("  . who [pseudonymous person] <- bronze.inventory.email (hmac_sha256)\n" in text and text.startswith("silver.device  merge\n"), "with columns, their classes, and what they are made of", text)
+    mermaid = weir(folder, "graph", "-o", "mermaid").stdout
+    node = {line.split('"')[1].split("<br/>")[0]: line.split()[0].split("[")[0].split("(")[0] for line in mermaid.split("\n") if '"' in line}
+    say(mermaid.startswith("flowchart LR\n") and f"  {node['silver.device']} --> {node['gold.sites']}\n" in mermaid and f"  {node['gold.people']} --> {node['hook']}\n" in mermaid
+        and mermaid.count("subgraph") == 3 == mermaid.count("  end\n"), "as Mermaid", mermaid)
+    dot = weir(folder, "graph", "-o", "dot", "--columns").stdout
+    say(dot.startswith("digraph weir {\n") and dot.count("{") == dot.count("}") == 4 and dot.count(" -> ") == mermaid.count(" --> ") and "mail (personal)" in dot, "as DOT", dot)
+    shown = json.loads(weir(folder, "graph", "-o", "json", "--columns").stdout)
+    sites = {n["name"]: n for n in shown["nodes"]}["gold.sites"]
+    kinds = {c["name"]: {(f["table"], f["column"], f["kind"]) for f in c["from"]} for c in sites["columns"]}
+    say(kinds == {"site": {("silver.device", "site", "identity")}, "people": {("silver.device", "mail", "condition")}, "usage": {("silver.device", "usage", "aggregation")},
+                  "most": {("bronze.policy", "max_usage", "aggregation")}}, "as JSON, columns by the way they came", kinds)
+    say({(f["column"], f["kind"]) for f in sites["rows"]} == {("mail", "filter"), ("site", "join"), ("site", "group")} and len(shown["edges"]) == mermaid.count("-->"), "and what decides which rows there are", sites["rows"])
+    names = lambda *a: {n["name"] for n in json.loads(weir(folder, "graph", "-o", "json", "-s", *a).stdout)["nodes"]}
+    say(names("+gold.people") == {"inventory", "bronze.inventory", "silver.device", "silver.masked", "gold.people"} and names("bronze.policy+") == {"bronze.policy", "gold.sites"}
+        and names("layer:gold") == {"gold.people", "gold.sites"}, "-s: a name, what it reads, what reads it", names("bronze.policy+"))
+    say(weir(folder, "graph", "-s", "nobody").returncode == 2 and weir(folder, "graph", "-o", "csv").returncode == 2, "unknown names and forms")
+
+
+# ---- OpenLineage: what the spec (2-0-2, facets) requires of what we send ----
+
+TEXT, URI = {"type": "string"}, {"type": "string", "pattern": "^[a-z]+:[^ ]+$"}
+
+
+def thing(required, **properties):
+    return {"type": "object", "required": required, "properties": properties}
+
+
+def facet(required=(), **properties):
+    return thing(["_producer", "_schemaURL", *required], _producer=URI, _schemaURL={"type": "string", "pattern": "^https://openlineage.io/spec/facets/[0-9]-[0-9]-[0-9]/[A-Za-z]+.json#/[$]defs/[A-Za-z]+$"}, **properties)
+
+
+FIELD = thing(["namespace", "name", "field"], namespace=TEXT, name=TEXT, field=TEXT,
+              transformations={"type": "array", "items": thing(["type"], type={"enum": ["DIRECT", "INDIRECT"]}, subtype=TEXT, masking={"type": "boolean"})})
+DATASET = thing(["namespace", "name"], namespace=TEXT, name=TEXT, facets={"type": "object", "additionalProperties": facet(), "properties": {
+    "schema": facet(["fields"], fields={"type": "array", "items": thing(["name"], name=TEXT, type=TEXT)}),
+    "columnLineage": facet(["fields"], fields={"type": "object", "additionalProperties": thing(["inputFields"], inputFields={"type": "array", "items": FIELD})}, dataset={"type": "array", "items": FIELD}),
+    "symlinks": facet(["identifiers"], identifiers={"type": "array", "items": thing(["namespace", "name", "type"])}),
+    "version": facet(["datasetVersion"], datasetVersion=TEXT)}},
+    outputFacets={"type": "object", "additionalProperties": facet(), "properties": {"outputStatistics": facet((), rowCount={"type": "integer"}, size={"type": "integer"}, fileCount={"type": "integer"})}})
+JOB = thing(["namespace", "name"], namespace=TEXT, name=TEXT, facets={"type": "object", "additionalProperties": facet(), "properties": {"jobType": facet(["processingType", "integration"])}})
+EVENT = dict(eventTime={"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.]\d+)?(Z|[+]\d\d:\d\d)$"}, producer=URI, schemaURL=URI, job=JOB, inputs={"type": "array", "items": DATASET}, outputs={"type": "array", "items": DATASET})
+RUN = thing(["runId"], runId={"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}, facets={"type": "object", "additionalProperties": facet(), "properties": {
+    "processing_engine": facet(["version"]), "errorMessage": facet(["message", "programmingLanguage"])}})
+TYPES = {"string": str, "object": dict, "array": list, "integer": int, "boolean": bool}
+SPEC = {"RunEvent": thing(["eventTime", "producer", "schemaURL", "run", "job"], run=RUN, eventType={"enum": ["START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"]}, **EVENT),
+        "JobEvent": {**thing(["eventTime", "producer", "schemaURL", "job"], **EVENT), "without": ["run"]}}
+
+
+def violations(schema, value, at="event"):
+    """As much of JSON Schema as the texts above use."""
+    found = []
+    if "type" in schema and not isinstance(value, TYPES[schema["type"]]):
+        return [f"{at}: not a {schema['type']}"]
+    if "enum" in schema and value not in schema["enum"] or "pattern" in schema and not re.search(schema["pattern"], value):
+        found.append(f"{at}: {value!r}")
+    found += [f"{at}: no {key}" for key in schema.get("required", []) if key not in value] + [f"{at}: {key}" for key in schema.get("without", []) if key in value]
+    for key, one in value.items() if isinstance(value, dict) else ():
+        for inner in (schema.get("properties", {}).get(key), schema.get("additionalProperties")):
+            found += violations(inner, one, f"{at}.{key}") if inner else []
+    for number, one in enumerate(value) if isinstance(value, list) else ():
+        found += violations(schema.get("items", {}), one, f"{at}[{number}]")
+    return found
+
+
+def wrong(event):
+    """What the spec says against an event. WEIR_OPENLINEAGE_SPEC: a folder with the published files, held against too."""
+    found = violations(SPEC[event["schemaURL"].rsplit("/", 1)[1]], event)
+    spec = os.environ.get("WEIR_OPENLINEAGE_SPEC")
+    if spec:
+        import jsonschema
+        from referencing import Registry, Resource
+        every = [json.loads(p.read_text()) for p in [Path(spec) / "OpenLineage.json", *Path(spec).glob("facets/*.json")]]
+        registry = Registry().with_resources([(s["$id"], Resource.from_contents(s)) for s in every if "$id" in s])
+        check = lambda url, what: [e.message for e in jsonschema.Draft202012Validator({"$ref": url}, registry=registry, format_checker=jsonschema.FormatChecker()).iter_errors(what)]
+        found += check(event["schemaURL"], event)
+        things = [event["job"], event.get("run", {}), *event["inputs"], *event["outputs"]]
+        for one in [f for t in things for key in ("facets", "outputFacets") for f in t.get(key, {}).values()]:
+            found += check(one["_schemaURL"], one)
+    return found
+
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    events, code, asked, slow = [], 201, [], 0
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        Receiver.asked.append((self.path, self.headers.get("Authorization"), self.headers.get("Content-Type")))
+        time.sleep(Receiver.slow)
+        if Receiver.code == 201:
+            Receiver.events.append(json.loads(body))
+        try:
+            self.send_response(Receiver.code)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        except BrokenPipeError:
+            pass
+
+    def log_message(self, *_):
+        pass
+
+
+def told():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    lineage = "lineage: {openlineage: {url: \"http://127.0.0.1:%d/\", api_key: \"${OPENLINEAGE_KEY}\", namespace: acme, timeout: 500ms}}\n"
+    os.environ["OPENLINEAGE_KEY"] = "secret-of-lineage"
+    folder = make("told", sinks="", sink=", columns: [m]", more=lineage % server.server_address[1])
+    text = (folder / "weir.yaml").read_text()
+    (folder / "weir.yaml").write_text(text[:text.index("sinks:")] + text[text.index("policies:"):])
+    done = weir(folder, "run", "-o", "json")
+    events, record = Receiver.events[:], json.loads(done.stdout)
+    say(done.returncode == 0 and record["lineage"] == {"sent": 10, "failed": 0} and len(events) == 10, "a run tells of each table it committed to, and counts it", f"{record.get('lineage')} {len(events)} {done.stderr}")
+    say(all(a == ("/api/v1/lineage", "Bearer secret-of-lineage", "application/json") for a in Receiver.asked), "by POST to /api/v1/lineage with the key", Receiver.asked[:1])
+    problems = [w for e in events for w in wrong(e)]
+    say(not problems, "events are what the spec of OpenLineage asks for", problems[:5])
+    by = {}
+    for event in events:
+        by.setdefault(event["job"]["name"], []).append(event)
+    say(set(by) == {f"law.{t}" for t in ("bronze.inventory", "bronze.policy", "silver.device", "gold.people", "gold.sites")}
+        and all([e["eventType"] for e in two] == ["START", "COMPLETE"] and two[0]["run"]["runId"] == two[1]["run"]["runId"] and two[0]["eventTime"] <= two[1]["eventTime"] for two in by.values())
+        and all(e["job"]["namespace"] == "acme" for e in events), "START and COMPLETE of one run each", {k: [e["eventType"] for e in v] for k, v in by.items()})
+    last = by["law.gold.people"][1]
+    lake = str(folder / "lake")
+    fields = last["outputs"][0]["facets"]["columnLineage"]["fields"]
+    say([d["name"] for d in last["inputs"]] == [lake + "/silver/device"] and last["outputs"][0]["name"] == lake + "/gold/people"
+        and fields["m"]["inputFields"] == [{"namespace": "file", "name": lake + "/silver/device", "field": "mail", "transformations": [{"type": "DIRECT", "subtype": "TRANSFORMATION", "masking": True}]}]
+        and fields["contact"]["inputFields"][0]["transformations"] == [{"type": "DIRECT", "subtype": "IDENTITY", "masking": False}], "inputs and outputs by place, columns by lineage, masks told", last)
+    version = str(table(folder, "gold.people").current_snapshot().snapshot_id)
+    say(last["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"] == 6 and last["outputs"][0]["facets"]["version"]["datasetVersion"] == version, "rows and the snapshot", last["outputs"])
+    say("number" not in json.dumps(events).lower() and "'k'" not in json.dumps(events), "no value, and no SQL with its keys", "")
+    Receiver.events.clear()
+    done = weir(folder, "run", "-o", "json")
+    say(not Receiver.events and json.loads(done.stdout)["lineage"] == {"sent": 0, "failed": 0}, "nothing is told where nothing was due", Receiver.events)
+    static = [json.loads(line) for line in weir(folder, "graph", "-o", "openlineage").stdout.split("\n") if line]
+    say(len(static) == 5 and all(e["schemaURL"].endswith("/JobEvent") and not wrong(e) for e in static), "weir graph tells jobs without a run", [w for e in static for w in wrong(e)][:3])
+    # what fails is told as FAIL, with its message
+    (folder / "models/sites.sql").write_text("SELECT site, count(*) AS people, (1 / (count(*) - count(*)))::double AS usage, 1.0::double AS most FROM silver.device GROUP BY site\n")
+    done = weir(folder, "promote", "gold.sites", "--rebuild")
+    ends = [(e["eventType"], e["run"]["facets"].get("errorMessage", {}).get("message", "")) for e in Receiver.events]
+    say(done.returncode == 1 and [e for e, _ in ends] == ["START", "FAIL"] and "division by zero" in ends[1][1] and not [w for e in Receiver.events for w in wrong(e)], "a failed promotion ends in FAIL", f"{ends} {done.stderr}")
+    (folder / "models/sites.sql").write_text(MODELS["sites"] + "\n")
+    # a server that answers 500, does not answer, or is not there: the run goes on, warns once, counts
+    for number, (name, code, slow, url) in enumerate((("refuses", 500, 0, None), ("does not answer", 201, 3, None), ("is not there", 201, 0, "http://127.0.0.1:9"))):
+        Receiver.code, Receiver.slow = code, slow
+        records(folder, number + 1)
+        if url:
+            (folder / "weir.yaml").write_text((folder / "weir.yaml").read_text().replace(f"http://127.0.0.1:{server.server_address[1]}/", url))
+        began = time.monotonic()
+        done = weir(folder, "run", "-o", "json")
+        took, counted = time.monotonic() - began, json.loads(done.stdout)["lineage"]
+        say(done.returncode == 0 and counted["sent"] == 0 and counted["failed"] >= 6 and done.stderr.count("lineage is not told") == 1 and took < 5 and "secret-of-lineage" not in done.stdout + done.stderr,
+            f"a server that {name} costs one try and a warning", f"{took:.1f} s {counted} {done.stderr}")
+    server.shutdown()
+
+
+for part in (validated, promoted, graph, told):
     part()
 print("ok all" if bad == 0 else f"FAIL {bad} problems")
 sys.exit(bad != 0)

@@ -3,6 +3,7 @@
 #ifndef WEIR_TOOLS_WEIR_CLI_H
 #define WEIR_TOOLS_WEIR_CLI_H
 
+#include "scheduler/promote/openlineage.h"
 #include "scheduler/promote/promote.h"
 #include "scheduler/sink/sink.h"
 #include "scheduler/window/window.h"
@@ -13,7 +14,10 @@ enum output_format {
     OUTPUT_NDJSON,
     OUTPUT_CSV,
     OUTPUT_MARKDOWN,
-    OUTPUT_PARQUET
+    OUTPUT_PARQUET,
+    OUTPUT_MERMAID, /* of graph only, as the two below */
+    OUTPUT_DOT,
+    OUTPUT_OPENLINEAGE
 };
 
 #define CLI_FILES_MAX     16
@@ -28,6 +32,8 @@ struct cli {
     const char *select;        /* -s */
     enum output_format output; /* -o */
     bool output_given;
+    bool columns;                     /* of graph */
+    struct weir_openlineage *lineage; /* of run: who is told of it; NULL: nobody */
     bool dry_run, yes, deep, schema, quiet, rebuild, accept, discard;
     const char *reason, *from, *template_name, *why, *at;
     int64_t for_ms;
@@ -107,6 +113,7 @@ weir_status cli_sink_states(struct cli *cli, struct weir_lake *lake,
 
 weir_status verb_init(struct cli *cli, struct weir_error *reterr);
 weir_status verb_validate(struct cli *cli, struct weir_error *reterr);
+weir_status verb_graph(struct cli *cli, struct weir_error *reterr);
 weir_status verb_config(struct cli *cli, struct weir_error *reterr);
 weir_status verb_plan(struct cli *cli, struct weir_error *reterr);
 weir_status verb_run(struct cli *cli, struct weir_error *reterr);

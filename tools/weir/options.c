@@ -23,7 +23,9 @@ static const struct option_row options[] = {
      "pipeline file, default weir.yaml; repeatable, later wins key by key"},
     {'s', "select", 's', "SELECT",
      "tables and sinks: names, globs, layer:NAME; separated by commas"},
-    {'o', "output", 'o', "FORM", "table, json, ndjson, csv or markdown; query also parquet"},
+    {'o', "output", 'o', "FORM",
+     "table, json, ndjson, csv or markdown; query also parquet; graph: text, mermaid, dot, json, "
+     "openlineage"},
     {'d', "dry-run", 0, NULL, "say what would be done, write nothing"},
     {'y', "yes", 'y', NULL, "do not ask"},
     {'r', "reason", 0, "TEXT", "why; kept in the receipt"},
@@ -45,6 +47,7 @@ static const struct option_row options[] = {
     {'M', "model", 0, "FILE", "with --what-if: this SQL instead of the model's"},
     {'S', "since", 0, "DURATION",
      "with --what-if: only keys that commits of the sources touched since, e.g. 7d"},
+    {'C', "columns", 0, NULL, "with their columns, and where these come from"},
     {'T', "threads", 0, "N", "threads, default one a core"},
 };
 #define OPTION_COUNT (sizeof options / sizeof *options)
@@ -70,10 +73,30 @@ static const char *nearest_option(const struct verb *verb, const char *name)
     return best;
 }
 
+static weir_status parse_graph_output(struct cli *cli, const char *text, struct weir_error *reterr)
+{
+    static const struct {
+        const char *name;
+        enum output_format form;
+    } forms[] = {{"text", OUTPUT_TABLE}, {"table", OUTPUT_TABLE},
+                 {"json", OUTPUT_JSON},  {"mermaid", OUTPUT_MERMAID},
+                 {"dot", OUTPUT_DOT},    {"openlineage", OUTPUT_OPENLINEAGE}};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+        if (strcmp(forms[i].name, text) == 0) {
+            cli->output = forms[i].form;
+            cli->output_given = true;
+            return WEIR_OK;
+        }
+    return weir_fail(reterr, WEIR_USAGE,
+                     "-o %s: the forms are text, mermaid, dot, json, openlineage", text);
+}
+
 static weir_status parse_output(struct cli *cli, const char *text, struct weir_error *reterr)
 {
     static const char *const names[] = {"table", "json", "ndjson", "csv", "markdown", "parquet"};
     int count = strchr(cli->verb->options, 'i') ? 6 : 5; /* parquet: of queries only */
+    if (strchr(cli->verb->options, 'C'))
+        return parse_graph_output(cli, text, reterr);
     for (int i = 0; i < count; i++)
         if (strcmp(names[i], text) == 0) {
             cli->output = (enum output_format)i;
@@ -130,6 +153,7 @@ static weir_status option_set(struct cli *cli, const struct option_row *row, con
             return weir_fail(reterr, WEIR_USAGE, "--since %s: give a duration such as 7d, 12h",
                              value);
         break;
+    case 'C': cli->columns = true; break;
     case 'i': cli->sql_file = value; break;
     case 'l':
         if (!weir_text_size(value, strlen(value), &cli->memory_limit) || !cli->memory_limit)

@@ -129,7 +129,13 @@ static weir_status promote_named(struct cli *cli, const struct weir_pipeline *pi
         return cli_what_if(cli, pipeline, (size_t)(model - pipeline->models), reterr);
     WEIR_TRY(weir_lake_open(cli->context, pipeline, !cli->dry_run, &lake, reterr));
     lake.reason = cli->reason;
-    weir_status status = cli_promote(cli, &lake, pipeline, model, &outcome, reterr);
+    int64_t started_ms = weir_now_ms(cli->context);
+    weir_status status = weir_openlineage_new(cli->context, pipeline, &cli->lineage, reterr);
+    if (status == WEIR_OK)
+        status = cli_promote(cli, &lake, pipeline, model, &outcome, reterr);
+    if (!cli->dry_run)
+        weir_openlineage_tell(cli->lineage, model->table.name, outcome, started_ms, status, reterr);
+    weir_openlineage_free(cli->lineage);
     if (outcome && (cli->output == OUTPUT_JSON || cli->output == OUTPUT_NDJSON)) {
         json_dumpf(outcome, stdout, JSON_COMPACT);
         printf("\n");

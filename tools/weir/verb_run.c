@@ -158,7 +158,9 @@ static weir_status promote_all(struct cli *cli, struct weir_lake *lake,
         json_t *outcome;
         if (!cli_selected(cli, model->table.name) || model->mode == WEIR_MODEL_VIEW)
             continue;
+        int64_t started_ms = weir_now_ms(cli->context);
         weir_status status = cli_promote(cli, lake, pipeline, model, &outcome, &error);
+        weir_openlineage_tell(cli->lineage, model->table.name, outcome, started_ms, status, &error);
         note_outcome(record, model->table.name, status, &error, outcome, worst, reterr);
     }
     return *worst;
@@ -180,12 +182,14 @@ static weir_status run_all(struct cli *cli, struct weir_lake *lake,
             continue;
         json_t *outcome = NULL;
         struct weir_error error = {0};
+        int64_t started_ms = weir_now_ms(cli->context);
         weir_status status = run_table(cli, lake, pipeline, &pipeline->tables[i], &outcome, &error);
         if (is_deadline(status, outcome)) {
             json_object_set_new(outcome, "deadline", json_true());
             json_object_del(outcome, "error");
             status = WEIR_OK;
         }
+        weir_openlineage_tell(cli->lineage, name, outcome, started_ms, status, &error);
         note_outcome(record, name, status, &error, outcome, &worst, reterr);
         if (atomic_load(&cli->context->stop))
             return worst;
@@ -225,7 +229,13 @@ weir_status verb_run(struct cli *cli, struct weir_error *reterr)
         int64_t steady = weir_steady_ms(cli->context);
         json_t *record = json_pack("{s:s, s:I, s:[], s:[]}", "run", lake.run_id, "started_ms",
                                    (json_int_t)weir_now_ms(cli->context), "tables", "sinks");
-        status = run_all(cli, &lake, pipeline, record, reterr);
+        status = weir_openlineage_new(cli->context, pipeline, &cli->lineage, reterr);
+        if (status == WEIR_OK)
+            status = run_all(cli, &lake, pipeline, record, reterr);
+        json_t *told = weir_openlineage_counts(cli->lineage);
+        if (told)
+            json_object_set_new(record, "lineage", told);
+        weir_openlineage_free(cli->lineage);
         /* stopped between two tables: each was done or not begun, and the whole may not be done */
         if (status == WEIR_OK && atomic_load(&cli->context->stop))
             status = weir_context_check(cli->context, reterr);

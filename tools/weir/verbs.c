@@ -23,11 +23,17 @@ const struct verb verbs[] = {
      verb_test},
     {"plan", "Author", "", "what would be done: lag and windows per table, schema changes", "pso",
      "Looks at Kafka, files and the lake; writes nothing.", verb_plan},
+    {"graph", "Author", "", "lineage as text, Mermaid, DOT, JSON or OpenLineage; offline", "psoC",
+     "Sources, tables by layer, models with their mode, sinks: what reads what. --columns adds the "
+     "columns, their classes, and the columns they are made of.\n-s NAME, +NAME with what it "
+     "reads, NAME+ with what reads it, +NAME+ both.\n-o openlineage: a JobEvent of each table, "
+     "one a line.",
+     verb_graph},
     {"config", "Author", "", "the merged pipeline file, secrets masked", "po",
      "Prints what `-p a.yaml -p b.yaml` add up to.", verb_config},
     {"run", "Operate", "", "once: ingest what has arrived (the CronJob's verb)", "psofhdq",
-     "Takes windows of each table's source until nothing is due, commits each atomically, and "
-     "leaves.\n"
+     "Takes what had arrived in each table's source when it began, in windows, each committed "
+     "atomically; then promotes\nwhat is due, tells the sinks, and leaves.\n"
      "Started again it goes on where the table says. Finding a live run of the same table it exits "
      "0 and says whose.\n"
      "Exit: 0 done or nothing to do, 3 max_invalid or an expectation said no, 4 a person must "
