@@ -437,7 +437,7 @@ static bool builder_event(struct builder *builder, struct fy_event *event)
         if (builder->documents++ == 0)
             return true;
         complain_at(builder->reading, builder->file, builder->last.line + 1, 1, NULL,
-                    "a pipeline file holds one YAML document; here a second begins");
+                    "the file holds one YAML document; here a second begins");
         return false;
     case FYET_MAPPING_START:
         return builder_open(builder, NODE_MAP, event->mapping_start.mapping_start,
@@ -573,8 +573,8 @@ struct node *tree_read(struct reading *reading, int index)
             complain(reading, builder.root && builder.root->kind != NODE_NULL ? builder.root : NULL,
                      0, NULL,
                      builder.root && builder.root->kind != NODE_NULL
-                         ? "a pipeline file is a map of keys"
-                         : "the pipeline file is empty");
+                         ? "the file is a map of keys"
+                         : "the file is empty");
         return NULL;
     }
     tree_substitute(reading, builder.root, 0);

@@ -38,16 +38,15 @@ static const char *best_place(const struct weir_pipeline *pipeline)
     struct statvfs about;
     bool shared = access(SHARED_MEMORY, W_OK | X_OK) == 0 && statvfs(SHARED_MEMORY, &about) == 0 &&
                   (uint64_t)about.f_bavail * about.f_frsize >= SHARED_MEMORY_LEAST;
-    return shared ? SHARED_MEMORY : pipeline->spill_dir;
+    if (shared)
+        return SHARED_MEMORY;
+    return access(pipeline->spill_dir, W_OK | X_OK) == 0 ? pipeline->spill_dir : "/tmp";
 }
 
 static weir_status make_folder(const struct weir_pipeline *pipeline, char *ret_path, size_t size,
                                struct weir_error *reterr)
 {
-    const char *place = best_place(pipeline);
-    if (mkdir(place, 0777) != 0 && errno != EEXIST)
-        return weir_fail(reterr, WEIR_IO, "%s: %s", place, strerror(errno));
-    snprintf(ret_path, size, "%s/weir-test-XXXXXX", place);
+    snprintf(ret_path, size, "%s/weir-test-XXXXXX", best_place(pipeline));
     if (!mkdtemp(ret_path))
         return weir_fail(reterr, WEIR_IO, "%s: %s", ret_path, strerror(errno));
     return WEIR_OK;

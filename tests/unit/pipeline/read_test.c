@@ -356,7 +356,7 @@ Test(read, templates)
     WEIR_AUTO(weir_buffer) out = {.account = &context.memory};
     size_t count;
     const struct weir_template_file *files = weir_pipeline_template_files(&count);
-    cr_assert_eq(mkdir("models", 0755) | mkdir("reference", 0755), 0);
+    cr_assert_eq(mkdir("models", 0755) | mkdir("reference", 0755) | mkdir("tests", 0755), 0);
     for (size_t i = 0; i < count; i++)
         write_bytes(files[i].path, files[i].text, strlen(files[i].text));
     cr_assert_eq(weir_pipeline_template("inventory", "my-lake", &out, NULL), WEIR_OK);
