@@ -572,9 +572,8 @@ struct node *tree_read(struct reading *reading, int index)
         if (reading->complaint_count == before)
             complain(reading, builder.root && builder.root->kind != NODE_NULL ? builder.root : NULL,
                      0, NULL,
-                     builder.root && builder.root->kind != NODE_NULL
-                         ? "the file is a map of keys"
-                         : "the file is empty");
+                     builder.root && builder.root->kind != NODE_NULL ? "the file is a map of keys"
+                                                                     : "the file is empty");
         return NULL;
     }
     tree_substitute(reading, builder.root, 0);
