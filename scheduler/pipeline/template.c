@@ -73,7 +73,19 @@ static const char inventory_text[] =
     "    sql: models/violations.sql\n"
     "    mode: merge\n"
     "    unique_key: [device_id, policy_id]\n"
-    "    delete_when: \"resolved\"\n";
+    "    delete_when: \"resolved\"\n"
+    "\n"
+    "sinks:\n"
+    "  alerts:                              # what opens, changes and closes; the topic must be "
+    "there\n"
+    "    from: gold.violations\n"
+    "    kafka: {topic: violations, properties: {bootstrap.servers: "
+    "\"${BROKERS:-localhost:9092}\"}}\n"
+    "  # pager:                             # or a webhook, or an index: docs/sinks.md\n"
+    "  #   from: gold.violations\n"
+    "  #   changes: [insert]\n"
+    "  #   where: \"severity = 'high'\"\n"
+    "  #   webhook: {url: \"${PAGER_URL}\", hmac_key: \"file:/var/run/secrets/pager\"}\n";
 
 static const struct weir_template_file inventory_files[] = {
     {"models/device.sql",

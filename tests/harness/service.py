@@ -20,7 +20,7 @@ ends them with the script. Examples:
   service bucket s3proxy lake
   service topic kafka create inventory 4 cleanup.policy=compact
   service topic kafka delete|offsets inventory | add inventory 8 | alter inventory k=v | truncate inventory 0=100 1=-1
-  service topic kafka committed inventory GROUP
+  service topic kafka committed inventory GROUP | read inventory [LAST]
   service stop kafka; service stop --all; service list
 """
 
@@ -45,6 +45,11 @@ def topic(service, action, name, words):
     elif action == "offsets":
         for partition, (low, high) in services.topic_offsets(address, name).items():
             print(partition, low, high)
+    elif action == "read":
+        for message in services.read_topic(address, name)[-int(words[0]) if words else 0 :]:
+            headers = " ".join(f"{key}={value.decode()}" for key, value in message.headers() or [])
+            text = [(part or b"null").decode() for part in (message.key(), message.value())]
+            print(message.offset(), *text, headers)
     elif action == "committed":
         for partition, offset in services.group_offsets(address, words[0], name).items():
             print(partition, offset)

@@ -690,6 +690,24 @@ def topic_offsets(address, topic):
         consumer.close()
 
 
+def read_topic(address, topic):
+    """Every committed record, partition after partition."""
+    from confluent_kafka import Consumer, TopicPartition
+
+    consumer = Consumer({"bootstrap.servers": address, "group.id": "read", "enable.auto.commit": False, "enable.partition.eof": True, "isolation.level": "read_committed"})
+    records = []
+    try:
+        for partition in sorted(topic_offsets(address, topic)):
+            consumer.assign([TopicPartition(topic, partition, 0)])
+            while (message := consumer.poll(10)) is not None:
+                if message.error():  # the end of the partition
+                    break
+                records.append(message)
+    finally:
+        consumer.close()
+    return records
+
+
 def group_offsets(address, group, topic):
     """{partition: committed offset}, for partitions that have one."""
     from confluent_kafka import Consumer, TopicPartition

@@ -101,6 +101,8 @@ class Expectation:
             self.found = (
                 [part.result() for part in self.parts] if self.pool else [expected_part(*self.what)]
             )
+            if self.pool:  # else it is left to the interpreter's end, and complains there
+                self.pool.shutdown()
         return self.found
 
     def table(self):
