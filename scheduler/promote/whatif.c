@@ -445,24 +445,39 @@ static bool may_show(const struct whatif *whatif, const char *column)
     return true;
 }
 
+/* One column of a row: its value, or that it is masked; beside a row `before`, that it is another.
+ */
+static weir_status shown_text(struct whatif *whatif, const char *name, const char *alias,
+                              const char *before, char **ret_text, struct weir_error *reterr)
+{
+    struct weir_arena *arena = &whatif->promotion.arena;
+    char *column;
+    WEIR_TRY(quoted(arena, name, '"', &column, reterr));
+    if (may_show(whatif, name))
+        return weir_arena_print(arena, ret_text, reterr, "%s.%s", alias, column);
+    if (!before)
+        return weir_arena_print(arena, ret_text, reterr, "'***'");
+    return weir_arena_print(arena, ret_text, reterr,
+                            "CASE WHEN %s.%s IS DISTINCT FROM %s.%s THEN '*** (another)' ELSE "
+                            "'***' END",
+                            alias, column, before, column);
+}
+
 /* {'a': r."a", 'b': '***'} of the columns that both have. */
-static weir_status row_text(struct whatif *whatif, const char *alias, char **ret_text,
-                            struct weir_error *reterr)
+static weir_status row_text(struct whatif *whatif, const char *alias, const char *before,
+                            char **ret_text, struct weir_error *reterr)
 {
     struct promotion *promotion = &whatif->promotion;
     const struct weir_type *columns = &promotion->columns;
     const char *list = "";
-    char *label, *column, *text;
+    char *label, *value, *text;
     for (uint32_t i = 0; i < columns->child_count; i++) {
         const char *name = columns->children[i].name;
         if (!has_column(table_columns(promotion), name))
             continue;
         WEIR_TRY(quoted(&promotion->arena, name, '\'', &label, reterr));
-        WEIR_TRY(quoted(&promotion->arena, name, '"', &column, reterr));
-        WEIR_TRY(may_show(whatif, name)
-                     ? weir_arena_print(&promotion->arena, &text, reterr, "%s: %s.%s", label, alias,
-                                        column)
-                     : weir_arena_print(&promotion->arena, &text, reterr, "%s: '***'", label));
+        WEIR_TRY(shown_text(whatif, name, alias, before, &value, reterr));
+        WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr, "%s: %s", label, value));
         WEIR_TRY(add_text(&promotion->arena, &list, ", ", text, reterr));
     }
     return weir_arena_print(&promotion->arena, ret_text, reterr, "{%s}", list);
@@ -503,7 +518,7 @@ static weir_status sample_side(struct whatif *whatif, const char *kind, const ch
     struct weir_arena *arena = &whatif->promotion.arena;
     char *row, *text, none[] = "", *only = none;
     const char *match;
-    WEIR_TRY(row_text(whatif, "r", &row, reterr));
+    WEIR_TRY(row_text(whatif, "r", NULL, &row, reterr));
     if (whatif->keys) {
         WEIR_TRY(key_match(whatif, "o", "r", &match, reterr));
         WEIR_TRY(weir_arena_print(arena, &only, reterr,
@@ -523,8 +538,8 @@ static weir_status sample_changed(struct whatif *whatif, struct weir_error *rete
     const char *match;
     if (!whatif->keys)
         return WEIR_OK;
-    WEIR_TRY(row_text(whatif, "g", &before, reterr));
-    WEIR_TRY(row_text(whatif, "a", &after, reterr));
+    WEIR_TRY(row_text(whatif, "g", NULL, &before, reterr));
+    WEIR_TRY(row_text(whatif, "a", "g", &after, reterr));
     WEIR_TRY(key_match(whatif, "g", "a", &match, reterr));
     WEIR_TRY(weir_arena_print(arena, &text, reterr,
                               "SELECT to_json({'before': %s, 'after': %s}) FROM weir.gone g JOIN "

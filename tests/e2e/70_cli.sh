@@ -7,7 +7,7 @@ says() { # NAME WANTED COMMAND...: exit 2 and the wanted words
   case $output in *"$want"*) [ $code = 2 ] && pass "$name" || fail "$name" "exit $code" ;; *) fail "$name" "no '$want' in: $output" ;; esac
 }
 
-for verb in init validate config plan run status history runs verify offsets quarantine doctor dev completion version help; do
+for verb in init validate test config plan run promote status history runs verify offsets quarantine doctor dev completion version help; do
   check "$verb --help" "$WEIR" $verb --help
 done
 says "a misspelt verb" "did you mean \`weir run\`" "$WEIR" rnu

@@ -217,6 +217,8 @@ def gates():
     shown = json.dumps(report)
     say("person" not in shown and "***" in shown, "samples show nothing personal", shown[:300])
     table = predicted("silver.device", MODELS["device"].replace("owner", "owner AS site, site AS owner").replace("site, owner AS site", "owner AS site"))
+    moved = json.loads(predicted("silver.device", MODELS["device"].replace("owner", "upper(owner) AS owner")).stdout)
+    say(moved["changed"] > 0 and all(pair["before"]["owner"] == "***" and pair["after"]["owner"] == "*** (another)" for pair in moved["samples"]["changed"]), "that a masked value changed is told", moved["samples"]["changed"][:1])
     say("person" not in table.stdout, "values that move to another column stay masked", table.stdout[:300])
     table = weir("promote", "silver.device", "--what-if", "--model", str(top / "new.sql"))
     say("rows would come" in table.stdout and "person" not in table.stdout, "told for people", table.stdout[:200] + table.stderr)

@@ -131,7 +131,7 @@ static weir_status run_one(struct cli *cli, struct weir_modeltest *modeltest, co
     tally->failed += !json_is_true(json_object_get(outcome, "ok"));
     if (cli->output == OUTPUT_NDJSON)
         print_value(outcome), printf("\n");
-    else if (cli->output == OUTPUT_TABLE)
+    else if (cli->output != OUTPUT_JSON)
         print_outcome(outcome);
     fflush(stdout);
     json_array_append_new(tally->outcomes, outcome);
@@ -168,7 +168,7 @@ static weir_status conclude(struct cli *cli, const struct tally *tally, int64_t 
         print_value(all);
         printf("\n");
         json_decref(all);
-    } else if (cli->output == OUTPUT_TABLE) {
+    } else if (cli->output != OUTPUT_NDJSON) {
         printf("%zu test%s, %zu failed (%.1f s)\n", tally->run, tally->run == 1 ? "" : "s",
                tally->failed, seconds);
     }
