@@ -138,7 +138,10 @@ weir_status partition_parquet_options(struct weir_arena *arena,
             bloom[bloom_count++] = field->id;
     }
     for (size_t i = 0; i < table->column_config_count; i++) {
-        const struct weir_field *field = weir_type_by_path(write, table->column_configs[i].path);
+        const char *path = table->column_configs[i].path;
+        const struct weir_field *field = weir_type_child(write, path, strlen(path));
+        if (!field) /* a model's column may have a dot in its name */
+            field = weir_type_by_path(write, path);
         if (!field || table->column_configs[i].bounds)
             continue;
         if (field->type.child_count == 0)

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #define ROWS_MAX  20000 /* a short text may stand for many rows: generate_series, joins */
@@ -102,6 +103,23 @@ static weir_status batch(void *self, const struct weir_batch *rows, struct weir_
     return fuzz->rows > ROWS_MAX ? weir_fail(reterr, WEIR_USAGE, "too many rows") : WEIR_OK;
 }
 
+/* What runs tells where its columns come from: from tables that there are. */
+static void trace(struct fuzz *fuzz, struct weir_query_session *session, const char *text)
+{
+    struct weir_error error = {0};
+    struct weir_lineage lineage;
+    struct weir_arena arena;
+    weir_arena_init(&arena, &fuzz->context.memory);
+    weir_status status = weir_query_lineage(session, &arena, text, &lineage, &error);
+    bool explains = strncasecmp(text + strspn(text, " \n\t"), "explain", 7) == 0;
+    check(status != WEIR_INTERNAL, error.text);
+    check(status == WEIR_OK || status == WEIR_NO_MEMORY || explains, "it ran, and has no lineage");
+    for (uint32_t i = 0; status == WEIR_OK && i < lineage.column_count; i++)
+        for (uint32_t u = 0; u < lineage.columns[i].use_count; u++)
+            check(lineage.columns[i].uses[u].column != NULL, "a column without a name");
+    weir_arena_done(&arena);
+}
+
 static weir_status run(struct fuzz *fuzz, const char *text, const struct way *way,
                        struct weir_error *error)
 {
@@ -125,6 +143,8 @@ static weir_status run(struct fuzz *fuzz, const char *text, const struct way *wa
     if (status == WEIR_OK) {
         weir_query_names_set(session, fuzz->names, 3);
         status = weir_query_run(session, text, &result, &statistics, &excerpt, error);
+        if (status == WEIR_OK)
+            trace(fuzz, session, text);
         weir_query_session_free(session); /* it keeps the names that were asked for */
     }
     check(status != WEIR_INTERNAL, error->text);

@@ -1,6 +1,6 @@
 /* The table of verbs. Options by letter: p file, s select, o output, d dry-run, y yes, r reason, f
  * for, h shard, i sql file, l memory limit, T threads, e deep, m from, t template, w why
- * (quarantine reason), a at, c schema, q quiet. */
+ * (quarantine reason), a at, c schema, q quiet, C columns of graph. */
 #include "tools/weir/cli.h"
 
 #include <string.h>
