@@ -25,6 +25,7 @@ check "validate the template" "$WEIR" validate
 sed 's/partition_by/partiton_by/' weir.yaml >typo.yaml
 says "a misspelt key" "partition_by" "$WEIR" validate -p typo.yaml
 says "a selection of nothing" "chooses none" "$WEIR" run -s silver.x
+says "an option that a verb does not have" "no option" "$WEIR" config -o json
 says "SQL without quotes" "put it in quotes" "$WEIR" query select 1
 says "SQL and a file of it" "not both" "$WEIR" query -f x.sql 'select 1'
 says "a file of SQL that is not" "No such file" "$WEIR" query -f missing.sql

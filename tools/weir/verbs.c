@@ -29,7 +29,7 @@ const struct verb verbs[] = {
      "reads, NAME+ with what reads it, +NAME+ both.\n-o openlineage: a JobEvent of each table, "
      "one a line.",
      verb_graph},
-    {"config", "Author", "", "the merged pipeline file, secrets masked", "po",
+    {"config", "Author", "", "the merged pipeline file, secrets masked", "p",
      "Prints what `-p a.yaml -p b.yaml` add up to.", verb_config},
     {"run", "Operate", "", "once: ingest what has arrived (the CronJob's verb)", "psofhdq",
      "Takes what had arrived in each table's source when it began, in windows, each committed "
