@@ -112,8 +112,6 @@ def fold(changes):
 
 def dead(sink):
     letters = [json.loads(path.read_text()) for path in sorted((folder / f"lake/_weir/sinks/{sink}/dead").glob("*.json"))]
-    for letter in letters:  # they keep the very bytes
-        letter.update(key=json.loads(letter["key"]), row=json.loads(letter["row"]))
     return letters
 
 

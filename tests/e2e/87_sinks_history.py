@@ -195,8 +195,6 @@ def texts(rows):
 
 def told(sink):
     letters = [json.loads(path.read_text()) for path in sorted((folder / f"lake/_weir/sinks/{sink}/dead").glob("*.json"))]
-    for letter in letters:  # they keep the very bytes
-        letter.update(key=json.loads(letter["key"]), row=json.loads(letter["row"]))
     changes = [change for change in received.values() if isinstance(change, dict) and change["sink"] == sink] + letters
     result = {}
     for one in changes:
