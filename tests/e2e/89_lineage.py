@@ -119,9 +119,14 @@ def validated():
     say(classes(folder)[0].get("gold.people.m") == ("personal", ""), "a higher one is taken", classes(folder))
     (folder / "weir.yaml").write_text((folder / "weir.yaml").read_text().replace("[hmac_sha256, mask_email]", "[mask_email]"))
     say(classes(folder)[0].get("silver.device.who") == ("personal", "person"), "a function that unmask_with does not name lifts nothing", classes(folder))
-    (folder / "weir.yaml").write_text((folder / "weir.yaml").read_text().replace("unmask_with: [mask_email]", "unmask_with: [lower]").replace("classification: GDPR", "classification: GDRP"))
+    write(folder, more="  STRICT: {personal: {unmask_with: [hmac_sha256]}}\n  UNUSED: {personal: {sinks: [], unmask_with: []}}\n")
+    (folder / "weir.yaml").write_text((folder / "weir.yaml").read_text().replace("classification: GDPR", "classification: [GDPR, STRICT]"))
+    got = classes(folder)[0]
+    say(got.get("gold.people.m") == ("personal", "person") and got.get("silver.device.who") == ("pseudonymous", "person"), "of several policies all must name it, and only those of this lake count", got)
+    write(folder, more="lineage: {openlineage: {url: \"ftp://x\"}}\n")
+    (folder / "weir.yaml").write_text((folder / "weir.yaml").read_text().replace("unmask_with: [hmac_sha256, mask_email]", "unmask_with: [lower]").replace("classification: GDPR", "classification: GDRP"))
     done = weir(folder, "validate")
-    say(done.returncode == 2 and "did you mean 'GDPR'?" in done.stderr and "expected hmac_sha256 or mask_email" in done.stderr, "policies and masks that there are not", done.stderr)
+    say(done.returncode == 2 and "did you mean 'GDPR'?" in done.stderr and "expected hmac_sha256 or mask_email" in done.stderr and "expected http(s)://" in done.stderr, "policies and masks that there are not", done.stderr)
 
 
 def promoted():

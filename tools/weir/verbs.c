@@ -12,8 +12,9 @@ const struct verb verbs[] = {
      "columns.\nAn existing weir.yaml is not overwritten without --yes.",
      verb_init},
     {"validate", "Author", "", "read, bind and check the pipeline file; offline", "poc",
-     "Checks keys, types, expressions, partitions and policies. Needs no service: CI's verb. Exit "
-     "2 when something is wrong.\n--schema prints the JSON Schema of the pipeline file for "
+     "Checks keys, types, expressions, partitions, models and policies, and lists the columns that "
+     "have a class. Needs no service: CI's verb. Exit 2 when something is wrong.\n--schema prints "
+     "the JSON Schema of the pipeline file for "
      "editors.",
      verb_validate},
     {"test", "Author", "[FILE...]", "tests of models: rows given, rows expected; no service", "pso",
