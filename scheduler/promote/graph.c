@@ -261,7 +261,7 @@ static weir_status mark(struct weir_graph *graph, const struct weir_model_config
     const struct weir_pipeline *pipeline = graph->pipeline;
     struct model_sources reads;
     size_t index = (size_t)(model - pipeline->models);
-    if (wanted[index])
+    if (wanted[index] || weir_graph_find(graph, model->table.name))
         return WEIR_OK;
     wanted[index] = true;
     WEIR_TRY(model_sources(pipeline, model, &graph->arena, &reads, reterr));
@@ -279,9 +279,10 @@ static weir_status add_models(struct weir_graph *graph, const struct weir_model_
                               struct weir_error *reterr)
 {
     const struct weir_pipeline *pipeline = graph->pipeline;
-    size_t *order;
     bool *wanted;
-    WEIR_TRY(weir_models_order(pipeline, &graph->arena, &order, reterr));
+    if (!graph->order)
+        WEIR_TRY(weir_models_order(pipeline, &graph->arena, &graph->order, reterr));
+    const size_t *order = graph->order;
     WEIR_TRY(
         weir_arena_zero(&graph->arena, pipeline->model_count + 1, sizeof *wanted, &wanted, reterr));
     if (only)
@@ -290,6 +291,12 @@ static weir_status add_models(struct weir_graph *graph, const struct weir_model_
         if (!only || wanted[order[i]])
             WEIR_TRY(add_model(graph, &pipeline->models[order[i]], reterr));
     return WEIR_OK;
+}
+
+weir_status weir_graph_extend(struct weir_graph *graph, const struct weir_model_config *model,
+                              struct weir_error *reterr)
+{
+    return add_models(graph, model, reterr);
 }
 
 weir_status weir_graph_new(struct weir_context *context, const struct weir_pipeline *pipeline,

@@ -55,6 +55,9 @@ struct weir_graph;
 weir_status weir_graph_new(struct weir_context *context, const struct weir_pipeline *pipeline,
                            const struct weir_model_config *only, struct weir_graph **ret_graph,
                            struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Adds a model, and those it reads, to one that was made of `only` some; as weir_graph_new. */
+weir_status weir_graph_extend(struct weir_graph *graph, const struct weir_model_config *model,
+                              struct weir_error *reterr) WEIR_MUST_CHECK;
 void weir_graph_free(struct weir_graph *graph); /* NULL-safe */
 /* Tables in an order in which each comes behind those it reads. */
 size_t weir_graph_count(const struct weir_graph *graph);

@@ -14,6 +14,7 @@ struct weir_graph {
     struct weir_graph_table *tables;
     size_t count;
     unsigned masks; /* that lift a class here */
+    size_t *order;  /* of the models; NULL: not needed yet */
 
     /* while models are added: empty tables of the declared types */
     struct weir_query_session *session;

@@ -18,7 +18,9 @@ struct weir_promote_options {
     struct weir_lake *lake;
     const struct weir_pipeline *pipeline;
     const struct weir_model_config *model;
-    bool by_hand; /* whatever `promote` says of when */
+    struct weir_graph **graph; /* kept between the promotions of a run, the caller's to free; NULL:
+                                  each has its own */
+    bool by_hand;              /* whatever `promote` says of when */
     bool rebuild; /* as if nothing had been promoted yet; also takes a changed definition */
 };
 

@@ -57,6 +57,7 @@ struct promotion {
     struct weir_shape shape;
     struct weir_graph *graph;              /* the model and what it reads; NULL: not known */
     const struct weir_graph_table *traced; /* the model in it */
+    bool graph_shared;                     /* options->graph's */
     json_t *truth;                         /* owned; NULL: not born */
     int64_t head;
 

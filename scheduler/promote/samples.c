@@ -43,14 +43,32 @@ static const struct weir_column_config *declared(const struct weir_table_config 
     return NULL;
 }
 
+/* The run's, with this model in it, or one of its own. */
+static weir_status open_graph(struct promotion *promotion, struct weir_error *reterr)
+{
+    struct weir_context *context = promotion->lake->context;
+    struct weir_graph **shared = promotion->options->graph;
+    if (shared && *shared) {
+        WEIR_TRY(weir_graph_extend(*shared, promotion->model, reterr));
+        promotion->graph = *shared;
+        promotion->graph_shared = true;
+        return WEIR_OK;
+    }
+    WEIR_TRY(weir_graph_new(context, promotion->options->pipeline, promotion->model,
+                            &promotion->graph, reterr));
+    promotion->graph_shared = shared != NULL;
+    if (shared)
+        *shared = promotion->graph;
+    return WEIR_OK;
+}
+
 weir_status promotion_classes(struct promotion *promotion, struct weir_error *reterr)
 {
     const struct weir_model_config *model = promotion->model;
     struct weir_column_config *configs;
     struct weir_error error = {0};
     uint32_t count = promotion->columns.child_count;
-    weir_status status = weir_graph_new(promotion->lake->context, promotion->options->pipeline,
-                                        model, &promotion->graph, &error);
+    weir_status status = open_graph(promotion, &error);
     if (status != WEIR_OK && status != WEIR_USAGE) {
         if (reterr)
             *reterr = error;

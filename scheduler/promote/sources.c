@@ -143,7 +143,8 @@ static void free_rows(struct weir_table_source *rows)
 void promotion_close(struct promotion *promotion)
 {
     weir_table_writer_free(promotion->writer);
-    weir_graph_free(promotion->graph);
+    if (!promotion->graph_shared)
+        weir_graph_free(promotion->graph);
     weir_query_session_free(promotion->session);
     for (size_t i = 0; i < promotion->source_count; i++) {
         struct source *source = &promotion->sources[i];

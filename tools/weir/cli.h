@@ -33,6 +33,7 @@ struct cli {
     enum output_format output; /* -o */
     bool output_given;
     bool columns;                     /* of graph */
+    struct weir_graph *graph;         /* of run: kept between promotions */
     struct weir_openlineage *lineage; /* of run: who is told of it; NULL: nobody */
     bool dry_run, yes, deep, schema, quiet, rebuild, accept, discard;
     const char *reason, *from, *template_name, *why, *at;

@@ -94,6 +94,7 @@ weir_status cli_promote(struct cli *cli, struct weir_lake *lake,
     struct weir_promote_options options = {.lake = lake,
                                            .pipeline = pipeline,
                                            .model = model,
+                                           .graph = &cli->graph,
                                            .rebuild = cli->rebuild,
                                            .by_hand = strcmp(cli->verb->name, "promote") == 0};
     *ret_outcome = NULL;
@@ -136,6 +137,7 @@ static weir_status promote_named(struct cli *cli, const struct weir_pipeline *pi
     if (!cli->dry_run)
         weir_openlineage_tell(cli->lineage, model->table.name, outcome, started_ms, status, reterr);
     weir_openlineage_free(cli->lineage);
+    weir_graph_free(cli->graph);
     if (outcome && (cli->output == OUTPUT_JSON || cli->output == OUTPUT_NDJSON)) {
         json_dumpf(outcome, stdout, JSON_COMPACT);
         printf("\n");

@@ -236,6 +236,7 @@ weir_status verb_run(struct cli *cli, struct weir_error *reterr)
         if (told)
             json_object_set_new(record, "lineage", told);
         weir_openlineage_free(cli->lineage);
+        weir_graph_free(cli->graph);
         /* stopped between two tables: each was done or not begun, and the whole may not be done */
         if (status == WEIR_OK && atomic_load(&cli->context->stop))
             status = weir_context_check(cli->context, reterr);
