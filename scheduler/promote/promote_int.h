@@ -42,6 +42,8 @@ struct promotion {
     struct weir_lake *lake;
     struct weir_arena arena;
     struct weir_query_session *session;
+    struct weir_object_store files_store; /* of a source of files on s3:// */
+    bool has_files_store;
     struct model_sources reads;
     struct source sources[MODEL_SOURCES_MAX];
     size_t source_count;

@@ -78,20 +78,17 @@ static bool drives(const struct weir_model_config *model, const char *name)
 }
 
 /* A source of files: known by the listing of its files. */
-static weir_status list_files(struct promotion *promotion, struct weir_error *reterr)
+static weir_status list_files(struct promotion *promotion, const char *pattern,
+                              struct weir_error *reterr)
 {
     struct source *source = &promotion->sources[0];
-    struct weir_file_source files = {promotion->lake->context, NULL};
+    struct weir_file_source files = {promotion->lake->context,
+                                     promotion->has_files_store ? &promotion->files_store : NULL};
     struct weir_file_entry *entries;
     size_t count;
     char *key, *digest, hex[33];
     WEIR_AUTO(weir_buffer) text = {.account = &promotion->lake->context->memory};
-    if (strncmp(promotion->model->files, "s3://", 5) == 0)
-        return weir_fail(reterr, WEIR_UNSUPPORTED,
-                         "%s: a source of files on s3:// with mode full is not in this version",
-                         promotion->model->table.location);
-    WEIR_TRY(weir_file_list(&files, promotion->model->files, &promotion->arena, &entries, &count,
-                            reterr));
+    WEIR_TRY(weir_file_list(&files, pattern, &promotion->arena, &entries, &count, reterr));
     if (count == 0)
         return weir_fail(reterr, WEIR_NOT_FOUND, "no file matches %s", promotion->model->files);
     for (size_t i = 0; i < count; i++)
@@ -120,9 +117,16 @@ weir_status promotion_open(struct promotion *promotion, struct weir_error *reter
                                          /* now() is one time in all statements of a promotion */
                                          .now_micros = weir_now_ms(promotion->lake->context) *
                                                        1000};
+    char pattern[1024];
+    if (model->files)
+        WEIR_TRY(weir_files_store(promotion->lake->context, pipeline, model->files,
+                                  &promotion->has_files_store, &promotion->files_store, pattern,
+                                  reterr));
+    if (promotion->has_files_store)
+        options.files = &promotion->files_store;
     WEIR_TRY(weir_query_session_new(&options, &promotion->session, reterr));
     if (model->files)
-        return list_files(promotion, reterr);
+        return list_files(promotion, promotion->has_files_store ? pattern : model->files, reterr);
     WEIR_TRY(model_sources(pipeline, model, &promotion->arena, &promotion->reads, reterr));
     for (size_t i = 0; i < promotion->reads.table_count; i++) {
         struct source *source = &promotion->sources[promotion->source_count++];
@@ -158,6 +162,8 @@ void promotion_close(struct promotion *promotion)
         free_rows(&promotion->kept[i]);
     json_decref(promotion->truth);
     weir_table_free(promotion->table);
+    if (promotion->has_files_store)
+        promotion->files_store.operations->free(promotion->files_store.self);
     weir_arena_done(&promotion->arena);
 }
 

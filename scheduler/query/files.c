@@ -156,15 +156,24 @@ static weir_status open_files(struct opened *opened, struct weir_account *accoun
     return WEIR_OK;
 }
 
-static weir_status place(const struct weir_object_store *store, const char *path,
+static bool is_below(const struct weir_object_store *store, const char *path)
+{
+    size_t root = store && store->operations ? strlen(store->root_uri) : 0;
+    return root && strncmp(path, store->root_uri, root) == 0 && path[root] == '/';
+}
+
+static weir_status place(const struct weir_object_store *store,
+                         const struct weir_object_store *more, const char *path,
                          struct weir_file_source *source, const char **ret_pattern,
                          struct weir_error *reterr)
 {
     *ret_pattern = path;
     if (strncmp(path, "s3://", 5) != 0)
         return WEIR_OK;
+    if (!is_below(store, path) && is_below(more, path))
+        store = more;
     size_t root = store && store->operations ? strlen(store->root_uri) : 0;
-    if (!root || strncmp(path, store->root_uri, root) != 0 || path[root] != '/')
+    if (!is_below(store, path))
         return weir_fail(reterr, WEIR_UNSUPPORTED,
                          "%s is outside of the lake%s%s; only objects below it can be read", path,
                          root ? " " : "", root ? store->root_uri : "");
@@ -174,7 +183,8 @@ static weir_status place(const struct weir_object_store *store, const char *path
 }
 
 weir_status weir_query_files(struct weir_context *context, struct weir_account *account,
-                             const struct weir_object_store *store, const char *path,
+                             const struct weir_object_store *store,
+                             const struct weir_object_store *more, const char *path,
                              struct weir_table_source *ret_source, struct weir_error *reterr)
 {
     struct weir_table_source_operations *operations;
@@ -188,7 +198,7 @@ weir_status weir_query_files(struct weir_context *context, struct weir_account *
     operations = (struct weir_table_source_operations *)(opened + 1);
     opened->source.context = context;
     weir_arena_init(&arena, account);
-    WEIR_TRY_OUT(status, place(store, path, &opened->source, &pattern, reterr));
+    WEIR_TRY_OUT(status, place(store, more, path, &opened->source, &pattern, reterr));
     WEIR_TRY_OUT(status,
                  weir_file_list(&opened->source, pattern, &arena, &entries, &count, reterr));
     if (count == 0 || count > FILES_MAX) {

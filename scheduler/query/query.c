@@ -182,7 +182,8 @@ static weir_status find_table(void *self, const struct weir_table_name *name,
     WEIR_TRY(weir_arena_zero(&session->arena, 1, sizeof *known, &known, reterr));
     if (name->is_path)
         WEIR_TRY(weir_query_files(session->options.context, &session->account,
-                                  session->options.store, name->parts[0], &known->source, reterr));
+                                  session->options.store, session->options.files, name->parts[0],
+                                  &known->source, reterr));
     else
         WEIR_TRY(lake_table(session, name, &known->source, reterr));
     known->key = key;

@@ -14,6 +14,8 @@ struct weir_query_options {
     /* The lake, or operations NULL: only files. Both must outlive the session. */
     const struct weir_catalog *catalog;
     const struct weir_object_store *store;
+    const struct weir_object_store
+        *files;               /* files on s3:// may lie here too; NULL: only the lake */
     uint64_t memory_limit;    /* bytes; 0 = only the context's */
     const char *spill_folder; /* NULL = no spilling */
     uint64_t spill_limit;     /* 0 = none */

@@ -107,24 +107,14 @@ static weir_status open_source(struct file_window *window, char *pattern, size_t
                                struct weir_error *reterr)
 {
     const char *files = window->options->table->source->files;
-    window->source = (struct weir_file_source){window->options->lake->context, NULL};
-    snprintf(pattern, size, "%s", files);
-    char bucket[64], rest[1024];
-    if (!weir_s3_uri_split(files, bucket, rest))
-        return WEIR_OK;
-    const struct weir_pipeline *pipeline = window->options->pipeline;
-    struct weir_s3_options options = {
-        .bucket = bucket,
-        .region = pipeline->s3.region ? pipeline->s3.region : pipeline->region,
-        .endpoint = pipeline->s3.endpoint,
-        .path_style = pipeline->s3.path_style ? WEIR_S3_ADDRESSING_PATH : WEIR_S3_ADDRESSING_AUTO,
-        .tls_ca_file = pipeline->tls.ca_file,
-        .role_arn = pipeline->s3.role_arn,
-        .external_id = pipeline->s3.role_external_id};
-    WEIR_TRY(weir_store_s3_new(window->options->lake->context, &options, &window->store, reterr));
-    window->own_store = true;
-    window->source.store = &window->store;
-    snprintf(pattern, size, "%s", rest);
+    struct weir_context *context = window->options->lake->context;
+    window->source = (struct weir_file_source){context, NULL};
+    WEIR_TRY(weir_files_store(context, window->options->pipeline, files, &window->own_store,
+                              &window->store, pattern, reterr));
+    if (window->own_store)
+        window->source.store = &window->store;
+    else
+        snprintf(pattern, size, "%s", files);
     return WEIR_OK;
 }
 

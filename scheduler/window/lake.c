@@ -39,6 +39,29 @@ static weir_status open_s3(struct weir_context *context, const struct weir_pipel
     return weir_store_s3_new(context, &options, ret_store, reterr);
 }
 
+/* Another's bucket, as a rule: not our account, key or client certificate. */
+weir_status weir_files_store(struct weir_context *context, const struct weir_pipeline *pipeline,
+                             const char *files, bool *ret_is_s3,
+                             struct weir_object_store *ret_store, char ret_pattern[1024],
+                             struct weir_error *reterr)
+{
+    char bucket[64];
+    *ret_is_s3 = false;
+    if (!weir_s3_uri_split(files, bucket, ret_pattern))
+        return WEIR_OK;
+    struct weir_s3_options options = {
+        .bucket = bucket,
+        .region = pipeline->s3.region ? pipeline->s3.region : pipeline->region,
+        .endpoint = pipeline->s3.endpoint,
+        .path_style = pipeline->s3.path_style ? WEIR_S3_ADDRESSING_PATH : WEIR_S3_ADDRESSING_AUTO,
+        .tls_ca_file = pipeline->tls.ca_file,
+        .role_arn = pipeline->s3.role_arn,
+        .external_id = pipeline->s3.role_external_id};
+    WEIR_TRY(weir_store_s3_new(context, &options, ret_store, reterr));
+    *ret_is_s3 = true;
+    return WEIR_OK;
+}
+
 static bool is_s3(const struct weir_pipeline *pipeline)
 {
     return strncmp(pipeline->warehouse, "s3://", 5) == 0;

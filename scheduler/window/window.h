@@ -14,6 +14,14 @@ weir_status weir_lake_open(struct weir_context *context, const struct weir_pipel
                            struct weir_error *reterr) WEIR_MUST_CHECK;
 void weir_lake_close(struct weir_lake *lake);
 
+/* The bucket of files that a source names by s3://bucket/pattern, as lake.s3 says it is reached;
+ * the pattern in it goes to ret_pattern. *ret_is_s3 false: local files, nothing is opened. Free the
+ * store. */
+weir_status weir_files_store(struct weir_context *context, const struct weir_pipeline *pipeline,
+                             const char *files, bool *ret_is_s3,
+                             struct weir_object_store *ret_store, char ret_pattern[1024],
+                             struct weir_error *reterr) WEIR_MUST_CHECK;
+
 /* What can be checked without any service: expressions, partitions, decoders, Kafka's properties.
  * Returns the number of problems, each given to report. */
 size_t weir_pipeline_check(struct weir_context *context, const struct weir_pipeline *pipeline,

@@ -39,6 +39,7 @@ tables:
       tags: map<string, string>
 EOF
 }
+judges=$("$root/tools/env/setup" --where judges)/venv/bin/python
 for server in s3proxy versitygw; do
   endpoint=$(service start $server | tail -n 1)
   service bucket $server acme-us-east-1-datalake
@@ -48,6 +49,18 @@ for server in s3proxy versitygw; do
   equal "$server: nothing to do" "$("$WEIR" run -p $server.yaml)" "bronze.readings: nothing to do"
   check "$server: verify --deep" "$WEIR" verify --deep -p $server.yaml
   judged judge s3://acme-us-east-1-datalake/wh/bronze/readings --s3 "$endpoint" --expect "m.csv,v.ndjson,readings" --quarantine s3://acme-us-east-1-datalake/wh/bronze/readings__quarantine ${WEIR_FULL:+--spark}
+  # a reference table of files in another bucket, brought up to date when they change
+  service bucket $server reference
+  put() { $judges -c 'import sys, pyarrow.fs as fs
+s3 = fs.S3FileSystem(access_key="testkey", secret_key="testsecret123", endpoint_override=sys.argv[1], region="us-east-1")
+with s3.open_output_stream("reference/policy/" + sys.argv[2]) as out: out.write(sys.stdin.buffer.read())' "$endpoint" "$1"; }
+  sed 's|^tables:|  policy: {files: "s3://reference/policy/*.csv", format: csv}\ntables:\n  bronze.policy: {source: policy, mode: full, columns: {id: string required, level: int}}|' $server.yaml >$server-policy.yaml
+  printf 'id,level\na,1\nb,2\n' | put one.csv
+  check "$server: files in a bucket with mode full" "$WEIR" run -s bronze.policy -p $server-policy.yaml
+  equal "$server: nothing new" "$("$WEIR" run -s bronze.policy -p $server-policy.yaml)" "bronze.policy: nothing to do"
+  printf 'id,level\nc,3\n' | put two.csv
+  check "$server: a file more" "$WEIR" run -s bronze.policy -p $server-policy.yaml
+  equal "$server: they are the whole truth" "$("$WEIR" query -o csv 'SELECT string_agg(id || level, $$,$$ ORDER BY id) AS all_of_them FROM bronze.policy' -p $server-policy.yaml | tail -n 1)" '"a1,b2,c3"'
   AWS_SECRET_ACCESS_KEY=wrong expect_exit 1 "$server: a wrong key is told" "$WEIR" run -p $server.yaml
   service stop $server
 done
