@@ -132,6 +132,46 @@ static weir_status load_made(struct birth *birth, weir_status asked, struct weir
     return WEIR_OK;
 }
 
+/* "00003-{uuid}.metadata.json": a table that was committed to since it was born. What a birth that
+ * died leaves is version 0. */
+static weir_status look_for_life(void *argument, const struct weir_object_info *info)
+{
+    const char *name = strrchr(info->name, '/');
+    char *end;
+    name = name ? name + 1 : info->name;
+    bool life = strtoul(name, &end, 10) > 0 && end > name && *end == '-' &&
+                strstr(end, ".metadata.json");
+    *(bool *)argument |= life;
+    return WEIR_OK;
+}
+
+/* The catalog does not know the table, but its folder tells of one that was there: a catalog that
+ * was lost, or a table that was dropped and not purged. Making it anew would read everything again
+ * beside what is there. Somebody may have made it meanwhile: then that one is it. */
+static weir_status lived_before(struct birth *birth, struct weir_table **ret_table, bool *ret_made,
+                                struct weir_error *reterr)
+{
+    char prefix[1100];
+    bool life = false;
+    const struct weir_object_store *store = &birth->lake->store;
+    const char *folder = weir_store_name(store, birth->location);
+    snprintf(prefix, sizeof prefix, "%s/metadata/", folder);
+    weir_status status = store->operations->list(store->self, prefix, look_for_life, &life, reterr);
+    if (status != WEIR_OK && status != WEIR_NOT_FOUND)
+        return status;
+    struct weir_error error = {0};
+    if (!life || load_made(birth, WEIR_NOT_FOUND, ret_table, ret_made, &error) == WEIR_OK)
+        return WEIR_OK;
+    status = weir_fail(
+        reterr, WEIR_DECISION,
+        "%s: the catalog does not know it, but there are snapshots of such a table in "
+        "%s/metadata",
+        birth->what->name, birth->location);
+    weir_error_hint(reterr, "was the catalog lost? bring it back from a copy; to begin anew, move "
+                            "that folder away");
+    return status;
+}
+
 weir_status weir_table_create(struct weir_lake *lake, const struct weir_birth *what,
                               struct weir_table **ret_table, bool *ret_made,
                               struct weir_error *reterr)
@@ -150,7 +190,11 @@ weir_status weir_table_create(struct weir_lake *lake, const struct weir_birth *w
     snprintf(birth.list, sizeof birth.list, "%s/metadata/snap-%019lld.avro", birth.location,
              (long long)birth.id);
     struct weir_commit commit = {0};
-    weir_status status = build(&birth, &commit, reterr);
+    *ret_table = NULL;
+    weir_status status = lived_before(&birth, ret_table, ret_made, reterr);
+    if (status != WEIR_OK || *ret_table)
+        return status;
+    status = build(&birth, &commit, reterr);
     if (status == WEIR_OK)
         status = write_objects(&birth, reterr);
     if (status == WEIR_OK)

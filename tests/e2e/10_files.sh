@@ -30,5 +30,8 @@ rm in/f.ndjson.gz
 echo '{}' >>in/e.ndjson
 expect_exit 4 "a file that changed after it was landed" "$WEIR" run
 check "verify --deep" "$WEIR" verify --deep
+mv lake/catalog.db kept.db
+expect_exit 4 "a catalog that was lost: what is there is not landed again beside it" "$WEIR" run
+mv kept.db lake/catalog.db
 judged judge bronze.inventory --catalog lake/catalog.db ${WEIR_FULL:+--spark}
 finish
