@@ -79,7 +79,7 @@ static weir_status status_of(rd_kafka_resp_err_t code)
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION: return WEIR_REFUSED;
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION: return WEIR_REFUSED; /* also: no name of a topic */
     default: return WEIR_UNAVAILABLE;
     }
 }
@@ -141,6 +141,7 @@ static weir_status connect_producer(struct kafka_sink *sink, struct weir_error *
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_dr_msg_cb(conf, on_report);
+    sink->denied = false; /* what was said to the one before */
     sink->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, words, sizeof words);
     if (sink->producer)
         return WEIR_OK;

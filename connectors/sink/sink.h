@@ -41,7 +41,8 @@ struct weir_sink_operations {
      * (an index with a mapping from `row`, a STRUCT of the columns that are sent). Safe to repeat.
      * UNAVAILABLE: not reached; DENIED: login; REFUSED or USAGE: cannot work as configured. */
     weir_status (*prepare)(void *self, const struct weir_type *row, struct weir_error *reterr);
-    /* Sends changes in order and waits for the answers; at most batch_max of them. OK: results[i]
+    /* Sends changes and waits for the answers; at most batch_max of them, those of one key next to
+     * each other: these keep their order. OK: results[i]
      * is filled for each i. Otherwise nothing is known of any: UNAVAILABLE (away, busy as a whole,
      * 5xx; *ret_wait_ms is how long it asked us to wait, else 0), DENIED, REFUSED. */
     weir_status (*deliver)(void *self, const struct weir_sink_change *changes, size_t count,
@@ -64,8 +65,9 @@ struct weir_sink_tls {
  * webhook-signature: v1,base64(HMAC-SHA256(key, id.timestamp.body))). Body of one change:
  * {"id","sink","table","change","key":{...},"row":{...},"snapshot","version","committed_at"}; with
  * batch above 1 an array of them, webhook-id being that of the first one. 2xx: taken. 408, 425,
- * 429, 5xx: later (Retry-After is heard). 401, 403: DENIED; 404, 405: REFUSED as a whole; other
- * 4xx: REFUSED each. */
+ * 429, 5xx: later (Retry-After is heard). 401, 403: DENIED; 3xx, 404, 405, 410: REFUSED as a whole;
+ * other 4xx: REFUSED each, a batch in halves first. A call takes 256 requests; they go out side by
+ * side, those of neighbours with the same key behind each other. */
 struct weir_webhook_options {
     const char *sink, *table; /* names told in the body */
     const char *url;
