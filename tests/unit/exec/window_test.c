@@ -569,7 +569,7 @@ Test(window, the_same_through_files)
                        files = {.account = &c->own};
     spill_case(c, 0, 1, &whole);
     spill_case(c, 0, 2, &two);
-    spill_case(c, 9u << 20, 2, &files);
+    spill_case(c, 12u << 20, 2, &files); /* what two threads hold while they decide to spill */
     cr_expect_gt(whole.size, 1u << 20);
     cr_expect_str_eq((char *)whole.data, (char *)two.data);
     cr_expect_str_eq((char *)whole.data, (char *)files.data);
