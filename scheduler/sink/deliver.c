@@ -261,6 +261,8 @@ weir_status deliver_flush(struct delivery *delivery, struct weir_error *reterr)
     /* Which two snapshots these are changes of is written down before the first of them goes out:
      * the table may tell another story by the next run (expiry, a rollback). */
     if (!delivery->step.noted)
+        WEIR_TRY(delivery_pin(delivery, delivery->step.to, reterr));
+    if (!delivery->step.noted)
         WEIR_TRY(cursor_save(delivery->lake, delivery->config, &delivery->cursor, reterr));
     delivery->step.noted = true;
     WEIR_TRY(deliver_settle(delivery, reterr));

@@ -79,9 +79,58 @@ static weir_status begin(struct delivery *delivery, struct weir_error *reterr)
     if (*cursor->uuid)
         return WEIR_OK;
     snprintf(cursor->uuid, sizeof cursor->uuid, "%s", uuid);
-    if (delivery->config->from_latest)
-        weir_metadata_ref(delivery->table->metadata, "main", &cursor->reached);
+    int64_t head;
+    if (delivery->config->from_latest &&
+        weir_metadata_ref(delivery->table->metadata, "main", &head)) {
+        WEIR_TRY(delivery_pin(delivery, head, reterr));
+        cursor->reached = head;
+    }
     return cursor_save(delivery->lake, delivery->config, cursor, reterr);
+}
+
+/* ---- pins ---- */
+
+static void pin_name(const struct delivery *delivery, int number, char ret_tag[300])
+{
+    snprintf(ret_tag, 300, "weir-at-sink.%.200s%s", delivery->config->name, number ? ".2" : "");
+}
+
+static bool pin_at(const struct delivery *delivery, int number, int64_t *ret_snapshot)
+{
+    char tag[300];
+    pin_name(delivery, number, tag);
+    return weir_metadata_ref(delivery->table->metadata, tag, ret_snapshot);
+}
+
+/* Two tags by turns: one holds what the cursor in the lake says was reached, the other the end of
+ * the step under way; so that no expiry takes either, whenever the run dies. */
+weir_status delivery_pin(struct delivery *delivery, int64_t snapshot, struct weir_error *reterr)
+{
+    char tag[300];
+    int64_t first = 0, second = 0;
+    bool has_first = pin_at(delivery, 0, &first);
+    if ((has_first && first == snapshot) || (pin_at(delivery, 1, &second) && second == snapshot))
+        return WEIR_OK;
+    pin_name(delivery, has_first && first == delivery->cursor.reached, tag);
+    weir_status status = weir_tag_snapshot(delivery->lake, &delivery->table, tag, snapshot, reterr);
+    if (status == WEIR_NOT_FOUND) /* expired since the table was loaded: look again */
+        return weir_fail(reterr, WEIR_PRECONDITION, "%s: snapshot %lld was expired meanwhile",
+                         delivery->table->name, (long long)snapshot);
+    return status;
+}
+
+/* The one that nothing needs any more. */
+static weir_status unpin(struct delivery *delivery, struct weir_error *reterr)
+{
+    char tag[300];
+    int64_t at;
+    for (int i = 0; i < 2; i++) {
+        if (!pin_at(delivery, i, &at) || at == delivery->cursor.reached)
+            continue;
+        pin_name(delivery, i, tag);
+        WEIR_TRY(weir_drop_ref(delivery->lake, &delivery->table, tag, reterr));
+    }
+    return WEIR_OK;
 }
 
 /* ---- steps ---- */
@@ -106,8 +155,6 @@ static weir_status do_step(struct delivery *delivery, const struct step *step,
         WEIR_TRY(changes_send(delivery, reterr));
         WEIR_TRY(deliver_flush(delivery, reterr));
     }
-    cursor->reached = step->to;
-    cursor->version = step->version;
     memset(&cursor->step, 0, sizeof cursor->step);
     delivery->snapshots++;
     return WEIR_OK;
@@ -126,19 +173,15 @@ static weir_status do_steps(struct delivery *delivery, const struct step *steps,
         int64_t before = sent(delivery);
         WEIR_TRY(weir_context_check(delivery->lake->context, reterr));
         WEIR_TRY(do_step(delivery, &steps[i], reterr));
-        if (sent(delivery) > before || i + 1 == count)
-            WEIR_TRY(cursor_save(delivery->lake, delivery->config, &delivery->cursor, reterr));
+        /* Steps that brought nothing are passed over: the next one from before them is the same. */
+        if (sent(delivery) == before && i + 1 < count)
+            continue;
+        WEIR_TRY(delivery_pin(delivery, steps[i].to, reterr));
+        delivery->cursor.reached = steps[i].to;
+        delivery->cursor.version = steps[i].version;
+        WEIR_TRY(cursor_save(delivery->lake, delivery->config, &delivery->cursor, reterr));
     }
     return WEIR_OK;
-}
-
-/* What has been reached stays, for the next difference. */
-static weir_status pin(struct delivery *delivery, struct weir_error *reterr)
-{
-    char tag[300];
-    snprintf(tag, sizeof tag, "weir-at-sink.%.200s", delivery->config->name);
-    return weir_tag_snapshot(delivery->lake, &delivery->table, tag, delivery->cursor.reached,
-                             reterr);
 }
 
 static weir_status go_on(struct delivery *delivery, struct weir_error *reterr)
@@ -155,9 +198,9 @@ static weir_status go_on(struct delivery *delivery, struct weir_error *reterr)
     WEIR_TRY(delivery_ready(delivery, reterr));
     weir_status status = do_steps(delivery, steps, count, reterr);
     if (status == WEIR_OK)
-        return pin(delivery, reterr);
+        return unpin(delivery, reterr);
     /* so that the next run repeats little; what is in the cursor was settled in any case */
-    if (status != WEIR_PRECONDITION && (delivery->cursor.step.done || delivery->snapshots))
+    if (status != WEIR_PRECONDITION && delivery->step.noted && delivery->cursor.step.done)
         (void)!cursor_save(delivery->lake, delivery->config, &delivery->cursor, NULL);
     return status;
 }
@@ -304,10 +347,11 @@ weir_status weir_sink_reset(const struct weir_sink_options *options, bool latest
         fresh.aged = cursor->aged;
         fresh.version = cursor->version;
         snprintf(fresh.uuid, sizeof fresh.uuid, "%s", weir_metadata_uuid(delivery.table->metadata));
-        if (latest)
-            weir_metadata_ref(delivery.table->metadata, "main", &fresh.reached);
-        status = cursor_save(options->lake, options->sink, &fresh, reterr);
+        if (latest && weir_metadata_ref(delivery.table->metadata, "main", &fresh.reached))
+            status = delivery_pin(&delivery, fresh.reached, reterr);
     }
+    if (status == WEIR_OK)
+        status = cursor_save(options->lake, options->sink, &fresh, reterr);
     delivery_close(&delivery);
     return status;
 }

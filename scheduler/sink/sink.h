@@ -11,8 +11,9 @@
  *                                        "delivered": {...}, "dead", "aged", ...}
  *   _weir/sinks/{sink}/dead/{version}-{id}.json   a change that was refused `tries` times
  *
- * The snapshot reached is held by the table's tag weir-at-sink.{sink}. Steps whose snapshots are
- * gone, or that a rollback made, become one step: the difference between its ends. */
+ * The snapshot reached is held by the table's tag weir-at-sink.{sink} or weir-at-sink.{sink}.2.
+ * Steps whose snapshots are gone, or that a rollback made, become one step: the difference between
+ * its ends. */
 #ifndef WEIR_SCHEDULER_SINK_SINK_H
 #define WEIR_SCHEDULER_SINK_SINK_H
 

@@ -95,6 +95,9 @@ void deliver_dead_name(char *ret_name, size_t size, const char *sink,
 weir_status delivery_open(struct delivery *delivery, const struct weir_sink_options *options,
                           bool *ret_there, struct weir_error *reterr) WEIR_MUST_CHECK;
 void delivery_close(struct delivery *delivery);
+/* Holds a snapshot by a tag before the cursor speaks of it. */
+weir_status delivery_pin(struct delivery *delivery, int64_t snapshot,
+                         struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Binds the columns and makes the receiver, without reaching it yet. */
 weir_status delivery_ready(struct delivery *delivery, struct weir_error *reterr) WEIR_MUST_CHECK;
 

@@ -81,14 +81,18 @@ MODEL = "SELECT device, rule, level, at, site, level = 0 AS resolved FROM bronze
 window_number = 0
 
 
-def window(count=40):
-    """Reports of some devices: level 0 resolves the violation."""
+def window(count=40, surely=None):
+    """Reports of some devices: level 0 resolves the violation. surely: a device of which a violation opens or changes."""
     global window_number
     window_number += 1
     with (folder / "in" / f"{window_number:04}.ndjson").open("w") as out:
         for _ in range(count):
             out.write(json.dumps({"device": f"d{dice.randrange(12)}", "rule": f"p{dice.randrange(3)}", "level": dice.randrange(4), "site": dice.choice(["a|b", "ü\"", None]),
                                   "at": f"2026-{1 + window_number // 600:02}-{1 + window_number // 24 % 25:02}T{window_number % 24:02}:00:{dice.randrange(60):02}.{dice.randrange(1000000):06}Z"}) + "\n")
+        if surely:
+            day = f"2026-{1 + window_number // 600:02}-{1 + window_number // 24 % 25:02}T{window_number % 24:02}"
+            level = 1 if violations().get((surely, "p0")) != 1 else 2
+            out.write(json.dumps({"device": surely, "rule": "p0", "level": level, "site": None, "at": day + ":01:00Z"}) + "\n")
 
 
 def violations():
@@ -171,8 +175,8 @@ def webhook_part(server):
     run = weir("run")
     say(run.returncode == 0 and fold(mine("pager")) == violations(), "webhook: back: it goes on", run.stderr[-300:])
 
-    window()
     poison = dice.choice(["d1", "d2", "d3"])
+    window(surely=poison)
     one = lambda body: body if isinstance(body, list) else [body]
     Receiver.answer = staticmethod(lambda body: (422, {}) if any(change["key"]["device"] == poison for change in one(body)) else (200, {}))
     run = weir("run")
