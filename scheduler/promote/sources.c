@@ -39,12 +39,39 @@ static weir_status open_rows(struct promotion *promotion, const struct weir_tabl
     return weir_iceberg_source_open(context, &context->memory, &options, ret_rows, reterr);
 }
 
+/* A source that is not there yet is waited for; one that was promoted from and is there no more is
+ * somebody's mistake, or a catalog that was lost. */
+static weir_status ask_vanished(struct promotion *promotion, const char *name,
+                                struct weir_error *reterr)
+{
+    const char *key;
+    json_t *was, *reached = json_object_get(promotion->truth, "sources");
+    json_object_foreach(reached, key, was)
+    {
+        const char *table = json_string_value(json_object_get(was, "table"));
+        if (!table || strcmp(table, name) != 0)
+            continue;
+        weir_status status = weir_fail(reterr, WEIR_DECISION,
+                                       "%s: %s, which it was promoted from, is not in the catalog "
+                                       "any more",
+                                       promotion->model->table.name, name);
+        weir_error_hint(reterr,
+                        "bring the table back; or make it anew and then this one, by weir "
+                        "promote %s --rebuild",
+                        promotion->model->table.name);
+        return status;
+    }
+    return WEIR_OK;
+}
+
 static weir_status load_source(struct promotion *promotion, struct source *source,
                                struct weir_error *reterr)
 {
     struct weir_catalog *catalog = &promotion->lake->catalog;
     weir_status status = catalog->operations->load(catalog->self, source->name, &source->table,
                                                    reterr);
+    if (status == WEIR_NOT_FOUND)
+        WEIR_TRY(ask_vanished(promotion, source->name, reterr));
     if (status != WEIR_OK) {
         weir_error_prefix(reterr, "%s", source->name);
         return status;

@@ -141,6 +141,11 @@ def gone(folder):
     made = [weir(folder, "promote", model, "--rebuild") for model in READS]
     say(all(m.returncode == 0 for m in made) and held(folder)[0], "which does", f"{[m.stderr for m in made]} {held(folder)[1]}")
     table(folder, "bronze.inventory").catalog.drop_table("bronze.inventory")
+    done = weir(folder, "promote", "gold.hourly")
+    say(done.returncode == 4 and "not in the catalog any more" in done.stderr, "a source that was dropped: exit 4", f"{done.returncode} {done.stderr}")
+    done = weir(folder, "run", "-s", "bronze.inventory")
+    say(done.returncode == 4 and "move that folder away" in done.stderr, "which is not made anew beside its files unasked", f"{done.returncode} {done.stderr}")
+    shutil.move(folder / "lake/bronze/inventory", folder / "away")
     weir(folder, "run", "-s", "bronze.inventory")
     done = weir(folder, "promote", "gold.hourly")
     say(done.returncode == 4 and "another table" in done.stderr and "--rebuild" in done.stderr, "so is a source that was made again under the same name", f"{done.returncode} {done.stderr}")
