@@ -16,7 +16,9 @@ int64_t sink_retry_after_ms(const struct weir_http_response *response, int64_t n
     if (!weir_http_header(response, "retry-after", value, sizeof value))
         return 0;
     if (weir_text_int64(value, strlen(value), &seconds)) {
-        wait_ms = seconds > WAIT_MS_MAX / 1000 ? WAIT_MS_MAX : seconds * 1000;
+        wait_ms = seconds > WAIT_MS_MAX / 1000 ? WAIT_MS_MAX : seconds < 0 ? 0 : seconds * 1000;
+    } else if (*value && value[strspn(value, "0123456789")] == '\0') {
+        wait_ms = WAIT_MS_MAX; /* more seconds than a number holds */
     } else {
         time_t until = curl_getdate(value, NULL);
         if (until > 0 && until < (time_t)1 << 40)

@@ -192,6 +192,14 @@ static weir_status whole_refusal(const struct webhook *webhook, long code,
     return status;
 }
 
+static bool same_key(const struct weir_sink_change *left, const struct weir_sink_change *right)
+{
+    return left->key_json.size == right->key_json.size &&
+           memcmp(left->key_json.data, right->key_json.data, left->key_json.size) == 0;
+}
+
+static const char behind[] = "behind one of the same key";
+
 static weir_status send_range(struct call *call, size_t first, size_t end,
                               struct weir_error *reterr);
 
@@ -217,7 +225,25 @@ static weir_status take_answer(struct call *call, size_t first, size_t end,
     }
     size_t middle = first + (end - first) / 2;
     WEIR_TRY(send_range(call, first, middle, reterr));
+    if (call->results[middle - 1].answer == WEIR_SINK_LATER &&
+        same_key(&call->changes[middle - 1], &call->changes[middle])) {
+        answer(call, middle, end, WEIR_SINK_LATER, behind);
+        return WEIR_OK;
+    }
     return send_range(call, middle, end, reterr);
+}
+
+/* What the transport says begins with the whole address, and behind the host that may carry a
+ * token: the words behind it. */
+static const char *without_address(const struct webhook *webhook, const char *text)
+{
+    const char *url = webhook->options.url;
+    size_t size = strcspn(url, "?");
+    if (strncmp(text, "POST ", 5) != 0)
+        return text;
+    return strncmp(text + 5, url, size) == 0 && strncmp(text + 5 + size, ": ", 2) == 0
+               ? text + 5 + size + 2
+               : "no answer"; /* an address longer than an error's text */
 }
 
 /* No answer: it may have been taken, so it is sent again under the same ids. */
@@ -226,13 +252,15 @@ static weir_status no_answer(struct call *call, size_t first, size_t end, weir_s
 {
     bool later = status == WEIR_UNAVAILABLE || status == WEIR_UNKNOWN_OUTCOME ||
                  status == WEIR_CORRUPT;
+    const char *words = without_address(call->webhook, error->text);
     if (!later) {
-        if (reterr)
-            *reterr = *error;
+        status = weir_fail(reterr, status, "webhook %s: %s", call->webhook->place, words);
+        if (*error->hint)
+            weir_error_hint(reterr, "%s", error->hint);
         return status;
     }
     atomic_store(&call->away, true);
-    answer(call, first, end, WEIR_SINK_LATER, error->text);
+    answer(call, first, end, WEIR_SINK_LATER, words);
     return WEIR_OK;
 }
 
@@ -254,12 +282,6 @@ static weir_status send_range(struct call *call, size_t first, size_t end,
 
 /* ---- one call ---- */
 
-static bool same_key(const struct weir_sink_change *left, const struct weir_sink_change *right)
-{
-    return left->key_json.size == right->key_json.size &&
-           memcmp(left->key_json.data, right->key_json.data, left->key_json.size) == 0;
-}
-
 /* Requests of a lane are for one key: what is not taken holds those behind it back. */
 static weir_status send_lane(void *argument, size_t index, struct weir_error *reterr)
 {
@@ -270,7 +292,7 @@ static weir_status send_lane(void *argument, size_t index, struct weir_error *re
         size_t end = at + batch < lane->end ? at + batch : lane->end;
         WEIR_TRY(send_range(call, at, end, reterr));
         if (call->results[end - 1].answer == WEIR_SINK_LATER && end < lane->end) {
-            answer(call, end, lane->end, WEIR_SINK_LATER, "behind one of the same key");
+            answer(call, end, lane->end, WEIR_SINK_LATER, behind);
             return WEIR_OK;
         }
     }
