@@ -12,6 +12,27 @@ struct key_sets { /* what one item of GROUP BY stands for */
     uint32_t count;
 };
 
+struct above {
+    const struct query *query;
+    bool found;
+};
+
+/* Made above the grouping: an aggregate's column, a window's, an unnest's. */
+static bool made_above(void *self, const struct weir_node *node)
+{
+    struct above *search = self;
+    const struct query *query = search->query;
+    if (node->kind == WEIR_NODE_AGGREGATE)
+        search->found = true;
+    if (node->kind != WEIR_NODE_COLUMN)
+        return true;
+    search->found |= numbers_have(&query->call_columns, node->index) ||
+                     numbers_have(&query->unnest_columns, node->index);
+    for (const struct window *window = query->windows; window; window = window->next)
+        search->found |= window->column == node->index;
+    return true;
+}
+
 static weir_status key_of(struct query *query, const PgQuery__Node *node,
                           const struct targets *targets, uint64_t *ret_bit,
                           struct weir_error *reterr)
@@ -27,6 +48,12 @@ static weir_status key_of(struct query *query, const PgQuery__Node *node,
         WEIR_TRY(query_bind(query, node, &key, reterr));
         query->outputs_last = false;
     }
+    struct above search = {query, false};
+    weir_node_walk(key, made_above, &search); /* by number, or by a name of the list */
+    if (search.found)
+        return weir_bind_wrong(&query->sql->binder, key->location, reterr,
+                               "what is made of groups has no place in GROUP BY: an aggregate, a "
+                               "window function, unnest");
     for (at = 0; at < query->groups.count; at++)
         if (weir_node_equal(query->groups.items[at], key))
             break;
@@ -113,27 +140,6 @@ static weir_status item_sets(struct query *query, const PgQuery__Node *node,
         ret->count += inner.count;
     }
     return WEIR_OK;
-}
-
-struct above {
-    const struct query *query;
-    bool found;
-};
-
-/* Made above the grouping: an aggregate's column, a window's, an unnest's. */
-static bool made_above(void *self, const struct weir_node *node)
-{
-    struct above *search = self;
-    const struct query *query = search->query;
-    if (node->kind == WEIR_NODE_AGGREGATE)
-        search->found = true;
-    if (node->kind != WEIR_NODE_COLUMN)
-        return true;
-    search->found |= numbers_have(&query->call_columns, node->index) ||
-                     numbers_have(&query->unnest_columns, node->index);
-    for (const struct window *window = query->windows; window; window = window->next)
-        search->found |= window->column == node->index;
-    return true;
 }
 
 /* GROUP BY ALL: whatever in the list is not made of aggregates or windows. */
