@@ -119,22 +119,27 @@ struct gates {
     const char *table; /* quoted */
 };
 
-static void gate_add(struct gates *gates, const struct node *node, const char *name,
-                     const char *bad_rows)
+/* A row that breaks it can be told by itself (`bad`), or among its group's (`unique`). */
+static void gate_add(struct gates *gates, const struct node *node, const struct weir_gate *gate)
 {
     struct reading *reading = gates->at->reading;
     const char *given = get_text(gates->item, "name");
     const struct node *on_fail = node_get(gates->item, "on_fail");
-    if (node_is(on_fail, "quarantine"))
+    bool aside = node_is(on_fail, "quarantine");
+    if (aside && !gate->bad && !gate->unique)
         complain(reading, on_fail, 0, "fail, or warn",
-                 "%s.expect: a model's rows are not set aside in this version of Weir",
-                 gates->at->shown);
-    if (!bad_rows)
+                 "%s.expect: %s is of the table as a whole: there is no row to set aside",
+                 gates->at->shown, gate->name);
+    if (!gate->bad_rows)
         return;
-    gates->items[gates->model->gate_count++] = (struct weir_gate){
-        given ? given : name, bad_rows,
-        node_is(on_fail, "warn") ? WEIR_ON_FAIL_WARN : WEIR_ON_FAIL_FAIL,
-        node_location(reading, node)};
+    struct weir_gate *added = &gates->items[gates->model->gate_count++];
+    *added = *gate;
+    added->name = given ? given : gate->name;
+    added->on_fail = aside                      ? WEIR_ON_FAIL_QUARANTINE
+                     : node_is(on_fail, "warn") ? WEIR_ON_FAIL_WARN
+                                                : WEIR_ON_FAIL_FAIL;
+    added->location = node_location(reading, node);
+    gates->model->aside_count += aside;
 }
 
 static const char *column_list(struct reading *reading, const struct node *list)
@@ -144,6 +149,13 @@ static const char *column_list(struct reading *reading, const struct node *list)
         text = take_print(reading, "%s%s%s", text, i ? ", " : "",
                           quoted_column(reading, list_item(list, i)->text));
     return text ? text : "";
+}
+
+static const char *rows_where(struct gates *gates, const char *bad)
+{
+    return bad ? take_print(gates->at->reading, "SELECT * FROM %s weir_t WHERE %s", gates->table,
+                            bad)
+               : NULL;
 }
 
 static void gate_values(struct gates *gates, const struct node *node)
@@ -163,10 +175,12 @@ static void gate_values(struct gates *gates, const struct node *node)
         }
         list = take_print(reading, "%s%s'%s'", list, i ? ", " : "", quoted ? quoted : "");
     }
-    const char *quoted = quoted_column(reading, column);
-    gate_add(gates, node, take_print(reading, "accepted_values(%s)", column),
-             take_print(reading, "SELECT * FROM %s WHERE %s::text NOT IN (%s)", gates->table,
-                        quoted, list ? list : ""));
+    const char *bad = take_print(reading, "%s::text NOT IN (%s)", quoted_column(reading, column),
+                                 list ? list : "");
+    gate_add(gates, node,
+             &(struct weir_gate){.name = take_print(reading, "accepted_values(%s)", column),
+                                 .bad_rows = rows_where(gates, bad),
+                                 .bad = bad});
 }
 
 static void gate_relationship(struct gates *gates, const struct node *node)
@@ -183,23 +197,27 @@ static void gate_relationship(struct gates *gates, const struct node *node)
     }
     const char *table = take_text(reading, to, (size_t)(dot - to)),
                *quoted = quoted_column(reading, column);
-    gate_add(gates, node, take_print(reading, "relationship(%s)", column),
-             take_print(reading,
-                        "SELECT * FROM %s weir_t WHERE weir_t.%s IS NOT NULL AND NOT EXISTS "
-                        "(SELECT 1 FROM %s weir_o WHERE weir_o.%s = weir_t.%s)",
-                        gates->table, quoted, quoted_column(reading, table),
-                        quoted_column(reading, dot + 1), quoted));
+    const char *bad = take_print(reading,
+                                 "weir_t.%s IS NOT NULL AND NOT EXISTS (SELECT 1 FROM %s weir_o "
+                                 "WHERE weir_o.%s = weir_t.%s)",
+                                 quoted, quoted_column(reading, table),
+                                 quoted_column(reading, dot + 1), quoted);
+    gate_add(gates, node,
+             &(struct weir_gate){.name = take_print(reading, "relationship(%s)", column),
+                                 .bad_rows = rows_where(gates, bad),
+                                 .bad = bad,
+                                 .other = table});
 }
 
 static void gate_row_count(struct gates *gates, const struct node *node)
 {
     struct reading *reading = gates->at->reading;
     int64_t least = get_whole(node, "min", 0), most = get_whole(node, "max", INT64_MAX);
-    gate_add(gates, node, "row_count",
-             take_print(reading,
-                        "SELECT * FROM (SELECT count(*) AS row_count FROM %s) weir_t WHERE "
-                        "row_count < %lld OR row_count > %lld",
-                        gates->table, (long long)least, (long long)most));
+    const char *bad_rows = take_print(reading,
+                                      "SELECT * FROM (SELECT count(*) AS row_count FROM %s) weir_t "
+                                      "WHERE row_count < %lld OR row_count > %lld",
+                                      gates->table, (long long)least, (long long)most);
+    gate_add(gates, node, &(struct weir_gate){.name = "row_count", .bad_rows = bad_rows});
 }
 
 /* The newest value is told, not each row that is older. */
@@ -212,50 +230,98 @@ static void gate_freshness(struct gates *gates, const struct node *node)
         return;
     column_by_path(gates->at, node_get(node, "column"), 0, column, "expect");
     const char *quoted = quoted_column(reading, column);
-    gate_add(gates, node, take_print(reading, "freshness(%s)", column),
-             take_print(reading,
-                        "SELECT * FROM (SELECT max(%s) AS %s FROM %s) weir_t WHERE %s IS NULL OR "
-                        "%s::timestamptz < now() - INTERVAL '%lld milliseconds'",
-                        quoted, quoted, gates->table, quoted, quoted, (long long)within));
+    const char *bad_rows = take_print(
+        reading,
+        "SELECT * FROM (SELECT max(%s) AS %s FROM %s) weir_t WHERE %s IS NULL OR %s::timestamptz < "
+        "now() - INTERVAL '%lld milliseconds'",
+        quoted, quoted, gates->table, quoted, quoted, (long long)within);
+    gate_add(gates, node,
+             &(struct weir_gate){.name = take_print(reading, "freshness(%s)", column),
+                                 .bad_rows = bad_rows});
+}
+
+static void gate_condition(struct gates *gates, const struct node *that)
+{
+    if (!expression_check(gates->at, that, "expect"))
+        return;
+    const char *bad = take_print(gates->at->reading, "NOT (%s)", that->text);
+    gate_add(
+        gates, that,
+        &(struct weir_gate){.name = that->text, .bad_rows = rows_where(gates, bad), .bad = bad});
+}
+
+static void gate_not_null(struct gates *gates, const struct node *list)
+{
+    struct reading *reading = gates->at->reading;
+    for (size_t i = 0; i < list_size(list); i++) {
+        const struct node *column = list_item(list, i);
+        if (column->kind != NODE_SCALAR)
+            continue;
+        const char *bad = take_print(reading, "%s IS NULL", quoted_column(reading, column->text));
+        gate_add(gates, column,
+                 &(struct weir_gate){.name = take_print(reading, "not_null(%s)", column->text),
+                                     .bad_rows = rows_where(gates, bad),
+                                     .bad = bad});
+    }
+}
+
+/* Which of equal rows stay can be told where all of them are seen together: the whole table, or the
+ * group that is computed anew. */
+static bool sees_equal_rows(const struct weir_model_config *model, const struct node *unique)
+{
+    bool all = model->mode == WEIR_MODEL_RECOMPUTE;
+    for (size_t k = 0; all && k < model->key_count; k++) {
+        bool among = false;
+        for (size_t i = 0; i < list_size(unique); i++)
+            among |= node_is(list_item(unique, i), model->keys[k]);
+        all = among;
+    }
+    return all || model->mode == WEIR_MODEL_FULL;
+}
+
+static void gate_unique(struct gates *gates, const struct node *unique)
+{
+    struct reading *reading = gates->at->reading;
+    const char *columns = column_list(reading, unique);
+    const struct node *on_fail = node_get(gates->item, "on_fail");
+    if (node_is(on_fail, "quarantine") && !sees_equal_rows(gates->model, unique))
+        complain(reading, on_fail, 0,
+                 "fail, or warn; or mode: merge with unique_key, which keeps the newest",
+                 "%s.expect: which of equal rows to set aside is known in mode full, and in mode "
+                 "recompute when group_by is among the columns",
+                 gates->at->shown);
+    gate_add(gates, unique,
+             &(struct weir_gate){
+                 .name = take_print(reading, "unique(%s)", columns),
+                 .bad_rows = take_print(reading,
+                                        "SELECT %s, count(*) AS rows FROM %s GROUP BY %s HAVING "
+                                        "count(*) > 1",
+                                        columns, gates->table, columns),
+                 .unique = columns});
 }
 
 static void bind_gate(struct gates *gates, const struct node *item, size_t index)
 {
-    struct reading *reading = gates->at->reading;
-    const struct node *that = node_get(item, "that"), *not_null = node_get(item, "not_null"),
-                      *unique = node_get(item, "unique"),
-                      *values = node_get(item, "accepted_values"),
-                      *relation = node_get(item, "relationship"),
-                      *rows = node_get(item, "row_count"), *fresh = node_get(item, "freshness");
+    static const struct {
+        const char *key;
+        void (*bind)(struct gates *gates, const struct node *node);
+    } kinds[] = {{"that", gate_condition},
+                 {"not_null", gate_not_null},
+                 {"unique", gate_unique},
+                 {"accepted_values", gate_values},
+                 {"relationship", gate_relationship},
+                 {"row_count", gate_row_count},
+                 {"freshness", gate_freshness}};
+    bool any = false;
     gates->item = item;
-    if (that && expression_check(gates->at, that, "expect"))
-        gate_add(gates, that, that->text,
-                 take_print(reading, "SELECT * FROM %s WHERE NOT (%s)", gates->table, that->text));
-    for (size_t i = 0; i < list_size(not_null); i++) {
-        const struct node *column = list_item(not_null, i);
-        if (column->kind == NODE_SCALAR)
-            gate_add(gates, column, take_print(reading, "not_null(%s)", column->text),
-                     take_print(reading, "SELECT * FROM %s WHERE %s IS NULL", gates->table,
-                                quoted_column(reading, column->text)));
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const struct node *node = node_get(item, kinds[i].key);
+        any |= node != NULL;
+        if (node)
+            kinds[i].bind(gates, node);
     }
-    if (unique) {
-        const char *columns = column_list(reading, unique);
-        gate_add(gates, unique, take_print(reading, "unique(%s)", columns),
-                 take_print(reading,
-                            "SELECT %s, count(*) AS rows FROM %s GROUP BY %s HAVING count(*) > 1",
-                            columns, gates->table, columns));
-    }
-    if (values)
-        gate_values(gates, values);
-    if (relation)
-        gate_relationship(gates, relation);
-    if (rows)
-        gate_row_count(gates, rows);
-    if (fresh)
-        gate_freshness(gates, fresh);
-    if (item->kind == NODE_MAP && !that && !not_null && !unique && !values && !relation && !rows &&
-        !fresh)
-        complain(reading, item, 0, NULL,
+    if (item->kind == NODE_MAP && !any)
+        complain(gates->at->reading, item, 0, NULL,
                  "%s.expect[%zu]: expected that, not_null, unique, accepted_values, relationship, "
                  "row_count or freshness",
                  gates->at->shown, index);
@@ -286,6 +352,12 @@ static weir_status canonical(const struct weir_model_config *model, struct weir_
         WEIR_TRY(canonical_text(out, "key", model->keys[i], reterr));
     for (size_t i = 0; i < model->order_count; i++)
         WEIR_TRY(canonical_text(out, "order", model->order_by[i], reterr));
+    /* what is set aside is not in the table; other checks change nothing in it */
+    for (size_t i = 0; i < model->gate_count; i++)
+        if (model->gates[i].on_fail == WEIR_ON_FAIL_QUARANTINE)
+            WEIR_TRY(canonical_text(
+                out, "aside", model->gates[i].bad ? model->gates[i].bad : model->gates[i].unique,
+                reterr));
     return canonical_text(out, "delete_when", model->delete_when, reterr);
 }
 

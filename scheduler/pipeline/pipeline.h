@@ -126,10 +126,14 @@ struct weir_promote_rule {
 };
 
 /* What must hold for a model's table before readers see it: `bad_rows` is a query over the table
- * that yields what breaks it. */
+ * that yields what breaks it. QUARANTINE: rows that break it are set aside before the table is
+ * written: `bad` is a condition over the row weir_t, or `unique` columns ("a", "b") of which one
+ * row each stays; bad_rows then serves for a look at the whole table. */
 struct weir_gate {
     const char *name, *bad_rows;
-    enum weir_on_fail on_fail; /* FAIL, WARN */
+    enum weir_on_fail on_fail;
+    const char *bad, *unique; /* one of them, of QUARANTINE; else NULL */
+    const char *other;        /* QUARANTINE: table that `bad` reads too; NULL */
     const char *location;
 };
 
@@ -153,6 +157,7 @@ struct weir_model_config {
     struct weir_promote_rule promote;
     const struct weir_gate *gates;
     size_t gate_count;
+    size_t aside_count; /* of them with QUARANTINE */
     const char *description;
 };
 

@@ -3,6 +3,7 @@
  *   weir.keys   keys that changed rows touch          weir.cand   what changed rows give (merge)
  *   weir.new    what the table must hold of these     weir.old    what it holds of them
  *   weir.add = new - old, weir.gone = old - new
+ * Rows that checks set aside are taken out first (aside.c).
  * Files that hold a row of weir.gone are written anew without it; weir.add goes with them. A table
  * that would stay as it is is not touched. */
 #include "scheduler/promote/promote_int.h"
@@ -128,15 +129,23 @@ static weir_status sorted(struct promotion *promotion, const char *rows, char **
 
 static weir_status whole_table(struct promotion *promotion, struct weir_error *reterr)
 {
-    char *text;
+    char *text, *given;
     promotion->replace_all = true;
     WEIR_TRY(promotion_names(promotion, promotion->source_count, VARIANT_TO, VARIANT_TO, VARIANT_TO,
                              reterr));
-    WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr, "SELECT %s FROM weir.model m",
+    WEIR_TRY(weir_arena_print(&promotion->arena, &given, reterr, "SELECT %s FROM weir.model m",
                               promotion->model_list));
+    WEIR_TRY(aside_good(promotion, given, &text, reterr));
     WEIR_TRY(winners(promotion, text, &text, reterr));
     WEIR_TRY(sorted(promotion, text, &text, reterr));
-    return statement_write(promotion, text, reterr);
+    WEIR_TRY(statement_write(promotion, text, reterr));
+    if (!aside_concerns(promotion))
+        return WEIR_OK;
+    WEIR_TRY(aside_replace(promotion, reterr));
+    if (!promotion->model->aside_count)
+        return WEIR_OK;
+    WEIR_TRY(aside_bad(promotion, given, &text, reterr));
+    return aside_write(promotion, text, reterr);
 }
 
 static weir_status count_rows(void *self, const struct weir_batch *batch, struct weir_error *reterr)
@@ -172,19 +181,36 @@ static weir_status nothing_went(struct promotion *promotion, size_t index,
     return status;
 }
 
+/* Read by a check that sets rows aside: which rows it touches is not known from the SQL. */
+static bool is_checked_against(const struct promotion *promotion, const struct source *source)
+{
+    const struct weir_model_config *model = promotion->model;
+    for (size_t i = 0; i < model->gate_count; i++)
+        if (model->gates[i].on_fail == WEIR_ON_FAIL_QUARANTINE && model->gates[i].other &&
+            strcmp(model->gates[i].other, source->name) == 0)
+            return true;
+    return false;
+}
+
+/* Rows are judged once, as they come. */
 static weir_status append(struct promotion *promotion, struct weir_error *reterr)
 {
-    char *text;
-    WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr, "SELECT %s FROM weir.model m",
+    char *text, *given, *bad = NULL;
+    WEIR_TRY(weir_arena_print(&promotion->arena, &given, reterr, "SELECT %s FROM weir.model m",
                               promotion->model_list));
+    WEIR_TRY(aside_good(promotion, given, &text, reterr));
     WEIR_TRY(sorted(promotion, text, &text, reterr));
+    if (promotion->model->aside_count)
+        WEIR_TRY(aside_bad(promotion, given, &bad, reterr));
     for (size_t i = 0; i < promotion->source_count; i++) {
-        if (!promotion->sources[i].changed)
+        if (!promotion->sources[i].changed || is_checked_against(promotion, &promotion->sources[i]))
             continue;
         WEIR_TRY(nothing_went(promotion, i, reterr));
         WEIR_TRY(promotion_names(promotion, i, VARIANT_ADDED, VARIANT_TO, VARIANT_FROM, reterr));
         promotion->part = &promotion->sources[i];
         weir_status status = statement_write(promotion, text, reterr);
+        if (status == WEIR_OK && bad)
+            status = aside_write(promotion, bad, reterr);
         promotion->part = NULL;
         WEIR_TRY(status);
     }
@@ -215,7 +241,7 @@ static weir_status ask_reach(struct promotion *promotion, bool *ret_everything,
             continue;
         enum weir_reach reach = weir_sql_reach(root, &source->at_to, promotion->keys,
                                                (uint32_t)model->key_count);
-        everything |= reach == WEIR_REACH_ALL;
+        everything |= reach == WEIR_REACH_ALL || is_checked_against(promotion, source);
         candidates &= reach <= WEIR_REACH_ROWS && !source->removed.operations;
     }
     *ret_everything = everything;
@@ -248,18 +274,27 @@ static weir_status touched_keys(struct promotion *promotion, struct weir_error *
 /* The rows that come, whole, and their keys. */
 static weir_status candidate_keys(struct promotion *promotion, struct weir_error *reterr)
 {
-    char *text, *keys;
-    WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr, "SELECT %s FROM weir.model m",
+    char *text, *given, *bad = NULL, *keys;
+    uint64_t rows = 0;
+    WEIR_TRY(weir_arena_print(&promotion->arena, &given, reterr, "SELECT %s FROM weir.model m",
                               promotion->model_list));
+    WEIR_TRY(aside_good(promotion, given, &text, reterr));
+    if (promotion->model->aside_count)
+        WEIR_TRY(aside_bad(promotion, given, &bad, reterr));
     for (size_t i = 0; i < promotion->source_count; i++) {
         if (!promotion->sources[i].changed)
             continue;
         WEIR_TRY(promotion_names(promotion, i, VARIANT_ADDED, VARIANT_TO, VARIANT_FROM, reterr));
         promotion->part = &promotion->sources[i];
         weir_status status = statement_keep(promotion, "weir.cand", text, true, NULL, reterr);
+        if (status == WEIR_OK && bad)
+            status = statement_keep(promotion, "weir.qadd", bad, true, &rows, reterr);
         promotion->part = NULL;
+        promotion->aside.rows += (int64_t)rows;
         WEIR_TRY(status);
     }
+    if (promotion->aside.rows)
+        WEIR_TRY(aside_write(promotion, "SELECT * FROM weir.qadd", reterr));
     WEIR_TRY(key_list(promotion, "", &keys, reterr));
     WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr, "SELECT DISTINCT %s FROM weir.cand",
                               keys));
@@ -294,6 +329,8 @@ static weir_status new_rows(struct promotion *promotion, bool everything, bool c
         WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr,
                                   "SELECT %s FROM (SELECT %s FROM weir.model m) m WHERE %s", list,
                                   promotion->model_list, match));
+        WEIR_TRY(aside_change(promotion, text, everything, reterr));
+        WEIR_TRY(aside_good(promotion, text, &text, reterr));
     }
     WEIR_TRY(winners(promotion, text, &text, reterr));
     return statement_keep(promotion, "weir.new", text, true, NULL, reterr);
@@ -371,7 +408,7 @@ weir_status promotion_compute(struct promotion *promotion, bool *ret_nothing,
         WEIR_TRY(change(promotion, ret_nothing, reterr));
     if (promotion->writer)
         WEIR_TRY(weir_table_writer_finish(promotion->writer, &promotion->files, reterr));
-    return WEIR_OK;
+    return aside_finish(promotion, reterr);
 }
 
 /* ---- for whatif.c ---- */
@@ -397,5 +434,6 @@ weir_status compute_rows(struct promotion *promotion, const char *condition, cha
     WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr,
                               "SELECT %s FROM (SELECT %s FROM weir.model m) m WHERE %s",
                               promotion->column_list, promotion->model_list, condition));
+    WEIR_TRY(aside_good(promotion, text, &text, reterr));
     return winners(promotion, text, ret_text, reterr);
 }

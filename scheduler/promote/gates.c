@@ -86,6 +86,8 @@ weir_status promotion_gates(struct promotion *promotion, int64_t snapshot_id, js
     for (size_t i = 0; status == WEIR_OK && i < promotion->model->gate_count; i++) {
         const struct weir_gate *gate = &promotion->model->gates[i];
         uint64_t rows;
+        if (gate->on_fail == WEIR_ON_FAIL_QUARANTINE) /* none of these rows is in the table */
+            continue;
         status = judge(promotion, gate, told, &rows, reterr);
         bool fails = status == WEIR_OK && rows > 0 && gate->on_fail == WEIR_ON_FAIL_FAIL;
         if (fails && !failed)

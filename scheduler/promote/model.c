@@ -67,39 +67,56 @@ static weir_status add_source(struct model_sources *sources, const char *name,
     return WEIR_OK;
 }
 
-static weir_status collect(const struct weir_pipeline *pipeline,
-                           const struct weir_model_config *model, struct weir_arena *arena,
-                           int depth, struct model_sources *sources, struct weir_error *reterr)
+struct collecting {
+    const struct weir_pipeline *pipeline;
+    struct weir_arena *arena;
+    struct model_sources *sources;
+};
+
+static weir_status collect(struct collecting *collecting, const struct weir_model_config *model,
+                           int depth, struct weir_error *reterr);
+
+/* A table is a source; a view stands for what it reads. */
+static weir_status collect_name(struct collecting *collecting,
+                                const struct weir_model_config *model, const char *name, int depth,
+                                struct weir_error *reterr)
+{
+    struct model_sources *sources = collecting->sources;
+    const struct weir_model_config *other = model_find(collecting->pipeline, name);
+    if (other && other->mode == WEIR_MODEL_VIEW) {
+        WEIR_TRY(collect(collecting, other, depth + 1, reterr));
+        if (sources->view_count == MODEL_SOURCES_MAX)
+            return weir_fail(reterr, WEIR_USAGE, "a model reads more than %d views",
+                             MODEL_SOURCES_MAX);
+        sources->views[sources->view_count++] = other;
+        return WEIR_OK;
+    }
+    if (other || is_ingested(collecting->pipeline, name))
+        return add_source(sources, name, reterr);
+    weir_status status = weir_fail(reterr, WEIR_USAGE, "there is no table %s in the pipeline file",
+                                   name);
+    return model_failed(model, status, reterr);
+}
+
+static weir_status collect(struct collecting *collecting, const struct weir_model_config *model,
+                           int depth, struct weir_error *reterr)
 {
     struct weir_table_name *names;
     size_t count;
     if (depth > MODEL_SOURCES_MAX)
         return weir_fail(reterr, WEIR_USAGE, "%s: views that read each other in a circle",
                          model->table.location);
-    WEIR_TRY(tables_of(model, arena, &names, &count, reterr));
+    WEIR_TRY(tables_of(model, collecting->arena, &names, &count, reterr));
     for (size_t i = 0; i < count; i++) {
         char *name;
-        WEIR_TRY(dotted(arena, &names[i], &name, reterr));
-        const struct weir_model_config *other = model_find(pipeline, name);
+        WEIR_TRY(dotted(collecting->arena, &names[i], &name, reterr));
         if (names[i].is_path || names[i].version || names[i].timestamp) {
             weir_status status = weir_fail(reterr, WEIR_USAGE,
                                            "%s: a model reads tables as they are", name);
             weir_error_hint(reterr, "make files a table: source: {files: ...} with mode: full");
             return model_failed(model, status, reterr);
         }
-        if (other && other->mode == WEIR_MODEL_VIEW) {
-            WEIR_TRY(collect(pipeline, other, arena, depth + 1, sources, reterr));
-            if (sources->view_count == MODEL_SOURCES_MAX)
-                return weir_fail(reterr, WEIR_USAGE, "a model reads more than %d views",
-                                 MODEL_SOURCES_MAX);
-            sources->views[sources->view_count++] = other;
-        } else if (other || is_ingested(pipeline, name)) {
-            WEIR_TRY(add_source(sources, name, reterr));
-        } else {
-            weir_status status = weir_fail(reterr, WEIR_USAGE,
-                                           "there is no table %s in the pipeline file", name);
-            return model_failed(model, status, reterr);
-        }
+        WEIR_TRY(collect_name(collecting, model, name, depth, reterr));
     }
     return WEIR_OK;
 }
@@ -108,8 +125,22 @@ weir_status model_sources(const struct weir_pipeline *pipeline,
                           const struct weir_model_config *model, struct weir_arena *arena,
                           struct model_sources *ret_sources, struct weir_error *reterr)
 {
+    struct collecting collecting = {pipeline, arena, ret_sources};
     *ret_sources = (struct model_sources){0};
-    return model->files ? WEIR_OK : collect(pipeline, model, arena, 0, ret_sources, reterr);
+    if (model->files)
+        return WEIR_OK;
+    WEIR_TRY(collect(&collecting, model, 0, reterr));
+    for (size_t i = 0; i < model->gate_count; i++) {
+        const struct weir_gate *gate = &model->gates[i];
+        if (gate->on_fail != WEIR_ON_FAIL_QUARANTINE || !gate->other)
+            continue;
+        weir_status status = collect_name(&collecting, model, gate->other, 0, reterr);
+        if (status != WEIR_OK) {
+            weir_error_prefix(reterr, "%s: expect %s", gate->location, gate->name);
+            return status;
+        }
+    }
+    return WEIR_OK;
 }
 
 /* ---- order ---- */
@@ -141,6 +172,15 @@ static weir_status place(struct ordering *ordering, size_t index, struct weir_er
             if (other)
                 WEIR_TRY(place(ordering, (size_t)(other - ordering->pipeline->models), reterr));
         }
+    }
+    for (size_t i = 0; i < model->gate_count; i++) {
+        const struct weir_gate *gate = &model->gates[i];
+        const struct weir_model_config *other = gate->on_fail == WEIR_ON_FAIL_QUARANTINE &&
+                                                        gate->other
+                                                    ? model_find(ordering->pipeline, gate->other)
+                                                    : NULL;
+        if (other)
+            WEIR_TRY(place(ordering, (size_t)(other - ordering->pipeline->models), reterr));
     }
     ordering->state[index] = 2;
     ordering->order[ordering->count++] = index;

@@ -201,6 +201,7 @@ static weir_status prepare(struct promotion *promotion, const struct weir_promot
     *promotion = (struct promotion){
         .options = options, .model = options->model, .lake = options->lake};
     weir_arena_init(&promotion->arena, &options->lake->context->memory);
+    promotion->aside.gone = json_object();
     WEIR_TRY(promotion_load(promotion, reterr));
     WEIR_TRY(promotion_open(promotion, reterr));
     return ask_sources(promotion, reterr);
@@ -249,10 +250,9 @@ static weir_status overlay_sources(void *self, json_t *state, int64_t snapshot_i
                                    struct weir_error *reterr)
 {
     const struct promotion *promotion = self;
-    (void)snapshot_id;
     if (json_object_set_new(state, "sources", reached_json(promotion)))
         return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a table's state");
-    return WEIR_OK;
+    return aside_overlay(promotion, state, snapshot_id, reterr);
 }
 
 static json_t *receipt_json(const struct promotion *promotion)
@@ -268,10 +268,11 @@ static json_t *receipt_json(const struct promotion *promotion)
                                                "digest", added->digests[i]));
     for (size_t i = 0; i < promotion->removed_count; i++)
         json_array_append_new(removed, json_string(promotion->removed[i]));
-    return json_pack("{s:s, s:s, s:o, s:I, s:s, s:o, s:o, s:s}", "mode",
+    return json_pack("{s:s, s:s, s:o, s:I, s:s, s:o, s:o, s:o, s:I, s:s}", "mode",
                      promotion_mode(promotion->model->mode), "why", promotion->why, "sources",
                      reached_json(promotion), "rows", (json_int_t)added->rows, "row_hash", hash,
-                     "files", files, "removed", removed, "version", "0.1.0");
+                     "files", files, "removed", removed, "letters", aside_receipt(promotion),
+                     "set_aside", (json_int_t)promotion->aside.rows, "version", "0.1.0");
 }
 
 /* weir.class.{column}, for those who read the table. */
@@ -407,6 +408,8 @@ static void tell(const struct promotion *promotion, json_t *outcome, int64_t sna
                         json_integer((json_int_t)promotion->removed_count));
     json_object_set_new(outcome, "bytes_read", json_integer((json_int_t)promotion->bytes_read));
     json_object_set_new(outcome, "bytes_written", json_integer(promotion->files.bytes));
+    if (promotion->model->aside_count)
+        json_object_set_new(outcome, "set_aside", json_integer(promotion->aside.rows));
     json_object_set_new(outcome, "snapshot", json_integer(snapshot_id));
 }
 
@@ -422,16 +425,18 @@ static weir_status promote_due(struct promotion *promotion, json_t *outcome,
     WEIR_TRY(promotion_bind(promotion, reterr));
     if (!promotion->table)
         WEIR_TRY(birth(promotion, reterr));
+    WEIR_TRY(aside_sync(promotion, reterr));
     if (!promotion->first)
         WEIR_TRY(promotion_differences(promotion, reterr));
     WEIR_TRY(promotion_compute(promotion, &nothing, reterr));
-    bool gated = promotion->model->gate_count && !nothing;
+    bool gated = promotion->model->gate_count > promotion->model->aside_count && !nothing;
     WEIR_TRY(gated ? land_gated(promotion, outcome, ret_landing, &snapshot_id, reterr)
                    : land(promotion, NULL, ret_landing, &snapshot_id, reterr));
     if (*ret_landing != WEIR_LANDED)
         return WEIR_OK;
     tell(promotion, outcome, snapshot_id);
-    return pins_drop(promotion, reterr);
+    WEIR_TRY(pins_drop(promotion, reterr));
+    return aside_sync(promotion, reterr);
 }
 
 static weir_status promote_once(const struct weir_promote_options *options, json_t *outcome,
@@ -450,6 +455,8 @@ static weir_status promote_once(const struct weir_promote_options *options, json
             status = promote_due(&promotion, outcome, ret_landing, reterr);
         else if (status == WEIR_OK && promotion.why)
             json_object_set_new(outcome, "reason", json_string(promotion.why));
+        if (status == WEIR_OK && !due && promotion.table) /* what an earlier run left */
+            status = aside_sync(&promotion, reterr);
     }
     promotion_close(&promotion);
     return status;
@@ -515,6 +522,8 @@ weir_status weir_promote_accept(const struct weir_promote_options *options, json
         weir_metadata_ref(promotion.table->metadata, branch, &candidate);
         status = weir_publish(options->lake, &promotion.table, branch, &landing, reterr);
     }
+    if (status == WEIR_OK && landing != WEIR_ABANDONED)
+        status = aside_sync(&promotion, reterr);
     if (status == WEIR_OK && landing == WEIR_ABANDONED)
         status = weir_fail(reterr, WEIR_DECISION,
                            "%s has moved on since the candidate was made: run the promotion again",

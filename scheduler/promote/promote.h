@@ -26,7 +26,7 @@ struct weir_promote_options {
 
 /* Brings one model up to date, or finds that nothing is due. New reference, on failure too:
  * {"table", "mode", "idle", "reason", "rows_added", "rows_removed", "files_added",
- *  "files_removed", "bytes_read", "bytes_written", "snapshot", "gates": [...]}
+ *  "files_removed", "bytes_read", "bytes_written", "snapshot", "set_aside", "gates": [...]}
  * GATE: a check said no; the candidate stays on its branch. DECISION: on_change: ask, or rows left
  * the source of an appended model. */
 weir_status weir_promote(const struct weir_promote_options *options, json_t **ret_outcome,
@@ -36,6 +36,11 @@ weir_status weir_promote_accept(const struct weir_promote_options *options, json
                                 struct weir_error *reterr) WEIR_MUST_CHECK;
 weir_status weir_promote_discard(const struct weir_promote_options *options, json_t **ret_outcome,
                                  struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Rows that checks of a model have set aside, by what they break: array of {"reason": names of the
+ * checks, "count", "message"}; only: of this reason, or NULL. New reference. */
+weir_status weir_promote_set_aside(struct weir_lake *lake, const struct weir_model_config *model,
+                                   const char *only, json_t **ret_groups,
+                                   struct weir_error *reterr) WEIR_MUST_CHECK;
 /* What is due and why, without doing it: {"table", "mode", "due", "reason", "sources": [{"table",
  * "from", "to", "files_added", "files_removed", "rows_added"}]}; sources that have changed, also
  * when the rule says not yet. */

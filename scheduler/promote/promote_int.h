@@ -34,7 +34,8 @@ enum variant {
     VARIANT_EVER     /* as it is now, and the rows that went */
 };
 
-#define PROMOTION_NAMES_MAX (2 * MODEL_SOURCES_MAX + 2 * MODEL_SOURCES_MAX + 16)
+#define PROMOTION_NAMES_MAX (2 * MODEL_SOURCES_MAX + 2 * MODEL_SOURCES_MAX + 32)
+#define PROMOTION_KEPT_MAX  24
 
 struct promotion {
     const struct weir_promote_options *options;
@@ -70,7 +71,7 @@ struct promotion {
     /* tables of the statements: results kept in memory, and the target */
     struct weir_query_name names[PROMOTION_NAMES_MAX];
     size_t name_count;
-    struct weir_table_source kept[16];
+    struct weir_table_source kept[PROMOTION_KEPT_MAX];
     size_t kept_count;
 
     /* what is to be committed */
@@ -82,6 +83,17 @@ struct promotion {
     uint64_t bytes_read;
     bool replace_all;
     struct path_set rewritten;
+    struct aside {
+        struct weir_table *table; /* {table}__quarantine as it was last seen; NULL: not there */
+        int64_t head;
+        struct weir_table_config config;
+        struct weir_shape shape;
+        struct weir_table_writer *writer;
+        struct weir_table_files files; /* of rows that come */
+        json_t *gone;                  /* object: path -> true, files that go */
+        int64_t rows;                  /* set aside now that were not before */
+        bool changed;
+    } aside;
 };
 
 /* sources.c. Heads of the sources: nothing of them is read yet. */
@@ -133,6 +145,12 @@ bool due_by_rule(const struct weir_promote_rule *rule, const struct gained *gain
 bool due_by_cron(const struct weir_promote_rule *rule, int64_t promoted_ms, int64_t now_ms,
                  char *ret_why, size_t size);
 
+/* The rows of a table's snapshot, with _file, as `name` from now on; only: of these files, or NULL.
+ */
+weir_status promotion_rows(struct promotion *promotion, const char *name,
+                           const struct weir_table *table, int64_t snapshot_id,
+                           const struct path_set *only, struct weir_error *reterr) WEIR_MUST_CHECK;
+
 /* statement.c: runs SQL with the names set last. having: false = filters of groups left out. */
 typedef weir_status (*take_batch)(void *self, const struct weir_batch *batch,
                                   struct weir_error *reterr);
@@ -144,6 +162,9 @@ weir_status statement_keep(struct promotion *promotion, const char *name, const 
                            struct weir_error *reterr) WEIR_MUST_CHECK;
 weir_status statement_write(struct promotion *promotion, const char *text,
                             struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status statement_write_to(struct promotion *promotion, const char *text,
+                               struct weir_table_writer *writer,
+                               struct weir_error *reterr) WEIR_MUST_CHECK;
 /* One column of texts, sorted. */
 weir_status statement_texts(struct promotion *promotion, const char *text, struct path_set *ret,
                             struct weir_error *reterr) WEIR_MUST_CHECK;
@@ -151,6 +172,30 @@ weir_status statement_texts(struct promotion *promotion, const char *text, struc
 /* compute.c: files to add and remove. *ret_nothing: the table would stay as it is. */
 weir_status promotion_compute(struct promotion *promotion, bool *ret_nothing,
                               struct weir_error *reterr) WEIR_MUST_CHECK;
+
+/* aside.c: rows that checks set aside. SQL for those of `rows` (the table's columns) that stay, and
+ * for those that do not: checks, key, record. */
+weir_status aside_good(struct promotion *promotion, const char *rows, char **ret_text,
+                       struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status aside_bad(struct promotion *promotion, const char *rows, char **ret_text,
+                      struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Rows are set aside, or were. */
+bool aside_concerns(const struct promotion *promotion);
+/* Makes {table}__quarantine what the table's head says; before rows are computed, and after the
+ * commit. */
+weir_status aside_sync(struct promotion *promotion, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Rows of aside_bad that come; all that were there go; those of weir.keys (everything: all) are to
+ * be what `rows` gives. Then the end of it. */
+weir_status aside_write(struct promotion *promotion, const char *text,
+                        struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status aside_replace(struct promotion *promotion, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status aside_change(struct promotion *promotion, const char *rows, bool everything,
+                         struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status aside_finish(struct promotion *promotion, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* For the commit: the list in the table's state; files of the receipt. */
+weir_status aside_overlay(const struct promotion *promotion, json_t *state, int64_t snapshot_id,
+                          struct weir_error *reterr) WEIR_MUST_CHECK;
+json_t *aside_receipt(const struct promotion *promotion);
 
 /* For whatif.c. Keys that the changed sources touch, as weir.keys, unless only everything will do;
  * a condition that a row `alias` has such a key; SQL for what the table must hold of the rows for

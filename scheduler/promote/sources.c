@@ -174,6 +174,9 @@ static void free_rows(struct weir_table_source *rows)
 void promotion_close(struct promotion *promotion)
 {
     weir_table_writer_free(promotion->writer);
+    weir_table_writer_free(promotion->aside.writer);
+    weir_table_free(promotion->aside.table);
+    json_decref(promotion->aside.gone);
     if (!promotion->graph_shared)
         weir_graph_free(promotion->graph);
     weir_query_session_free(promotion->session);
@@ -334,7 +337,7 @@ static weir_status name_source(struct promotion *promotion, size_t index, enum v
 weir_status promotion_names(struct promotion *promotion, size_t at, enum variant one,
                             enum variant before, enum variant behind, struct weir_error *reterr)
 {
-    struct weir_query_name kept[16];
+    struct weir_query_name kept[PROMOTION_KEPT_MAX];
     size_t kept_count = 0;
     for (size_t i = 0; i < promotion->name_count; i++)
         for (size_t k = 0; k < promotion->kept_count; k++)
@@ -359,9 +362,16 @@ weir_status promotion_names(struct promotion *promotion, size_t at, enum variant
 weir_status promotion_target(struct promotion *promotion, const char *name,
                              const struct path_set *only, struct weir_error *reterr)
 {
+    return promotion_rows(promotion, name, promotion->table, promotion->head, only, reterr);
+}
+
+weir_status promotion_rows(struct promotion *promotion, const char *name,
+                           const struct weir_table *table, int64_t snapshot_id,
+                           const struct path_set *only, struct weir_error *reterr)
+{
     struct weir_table_source *rows = &promotion->kept[promotion->kept_count];
-    WEIR_TRY(open_rows(promotion, promotion->table, promotion->head, only,
-                       only ? 100000 : 0 /* a guess */, true, rows, reterr));
+    WEIR_TRY(open_rows(promotion, table, snapshot_id, only, only ? 100000 : 0 /* a guess */, true,
+                       rows, reterr));
     promotion->kept_count++;
     add_name(promotion, name, NULL, rows);
     weir_query_names_set(promotion->session, promotion->names, promotion->name_count);

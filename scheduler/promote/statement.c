@@ -121,7 +121,13 @@ weir_status statement_write(struct promotion *promotion, const char *text,
             .attempt = weir_snapshot_id(promotion->lake->context, promotion->table->metadata)};
         WEIR_TRY(weir_table_writer_new(&options, &promotion->writer, reterr));
     }
-    return statement_run(promotion, text, true, write_batch, promotion->writer, reterr);
+    return statement_write_to(promotion, text, promotion->writer, reterr);
+}
+
+weir_status statement_write_to(struct promotion *promotion, const char *text,
+                               struct weir_table_writer *writer, struct weir_error *reterr)
+{
+    return statement_run(promotion, text, true, write_batch, writer, reterr);
 }
 
 struct texts {

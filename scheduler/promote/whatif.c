@@ -559,15 +559,36 @@ static const char *verdict(const struct weir_gate *gate, json_int_t rows)
                                                 : "would set aside";
 }
 
+/* Rows that would be set aside are in no table: they are counted where the SQL gives them. */
+static weir_status bad_rows(struct whatif *whatif, const struct weir_gate *gate, char **ret_text,
+                            struct weir_error *reterr)
+{
+    struct promotion *promotion = &whatif->promotion;
+    struct weir_arena *arena = &promotion->arena;
+    char all[] = "true", *condition = all, *name, *text;
+    if (gate->on_fail != WEIR_ON_FAIL_QUARANTINE)
+        return weir_arena_print(arena, ret_text, reterr, "%s", gate->bad_rows);
+    if (whatif->keyed)
+        WEIR_TRY(compute_touched(promotion, "m", &condition, reterr));
+    WEIR_TRY(weir_arena_print(arena, &text, reterr,
+                              "SELECT %s FROM (SELECT %s FROM weir.model m) m WHERE %s",
+                              promotion->column_list, promotion->model_list, condition));
+    WEIR_TRY(aside_bad(promotion, text, &text, reterr));
+    WEIR_TRY(quoted(arena, gate->name, '\'', &name, reterr));
+    return weir_arena_print(arena, ret_text, reterr,
+                            "SELECT * FROM (%s) q WHERE position(%s IN checks) > 0", text, name);
+}
+
 static weir_status judge(struct whatif *whatif, const struct weir_gate *gate,
                          struct weir_error *reterr)
 {
     struct promotion *promotion = &whatif->promotion;
     json_t *counts, *entry, *rows = json_array();
-    char *text;
-    weir_status status = weir_arena_print(&promotion->arena, &text, reterr,
-                                          "SELECT to_json({'rows': count(*)}) FROM (%s) b",
-                                          gate->bad_rows);
+    char *text, *bad;
+    weir_status status = bad_rows(whatif, gate, &bad, reterr);
+    if (status == WEIR_OK)
+        status = weir_arena_print(&promotion->arena, &text, reterr,
+                                  "SELECT to_json({'rows': count(*)}) FROM (%s) b", bad);
     if (status == WEIR_OK)
         status = one_object(whatif, text, &counts, reterr);
     if (status != WEIR_OK) {
@@ -585,7 +606,9 @@ static weir_status judge(struct whatif *whatif, const struct weir_gate *gate,
         (void)!weir_fail(&whatif->first, WEIR_GATE, "%s: expect %s would not hold: %lld rows",
                          promotion->model->table.name, gate->name, (long long)count);
     }
-    return count ? promotion_sample(promotion, gate->bad_rows, rows, reterr) : WEIR_OK;
+    return count && gate->on_fail != WEIR_ON_FAIL_QUARANTINE
+               ? promotion_sample(promotion, gate->bad_rows, rows, reterr)
+               : WEIR_OK;
 }
 
 /* What a sink of the table would be told. */

@@ -392,7 +392,8 @@ weir_status cli_table(struct cli *cli, const struct weir_pipeline *pipeline,
         return weir_fail(reterr, WEIR_USAGE, "weir %s needs a table's name", cli->verb->name);
     for (size_t i = 0; i < pipeline->model_count; i++)
         if (strcmp(pipeline->models[i].table.name, name) == 0) {
-            if (strcmp(cli->verb->name, "history") != 0)
+            if (strcmp(cli->verb->name, "history") != 0 &&
+                strcmp(cli->verb->name, "quarantine") != 0)
                 return weir_fail(reterr, WEIR_USAGE,
                                  "%s is a model: weir %s is for tables that a "
                                  "source fills",

@@ -52,6 +52,9 @@ void cli_print_promotion(const json_t *outcome)
                json_integer_value(json_object_get(outcome, "rows_removed")),
                json_integer_value(json_object_get(outcome, "files_added")),
                json_integer_value(json_object_get(outcome, "files_removed")), reason ? reason : "");
+    if (json_integer_value(json_object_get(outcome, "set_aside")))
+        printf("  %" JSON_INTEGER_FORMAT " rows set aside: weir quarantine show %s\n",
+               json_integer_value(json_object_get(outcome, "set_aside")), name);
     json_array_foreach(json_object_get(outcome, "gates"), at, gate)
     {
         if (strcmp(json_string_value(json_object_get(gate, "verdict")), "holds") == 0)

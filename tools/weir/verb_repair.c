@@ -14,6 +14,7 @@ struct desk {
     struct weir_pipeline *pipeline;
     struct weir_lake lake;
     const struct weir_table_config *table;
+    const struct weir_model_config *model; /* that the table is of; NULL: a source fills it */
     char actor[128];
 };
 
@@ -34,6 +35,9 @@ static weir_status desk_open(struct cli *cli, bool for_writing, bool needs_table
     char host[64] = "";
     gethostname(host, sizeof host - 1);
     snprintf(desk->actor, sizeof desk->actor, "%s@%s", user && *user ? user : "unknown", host);
+    for (size_t i = 0; i < desk->pipeline->model_count; i++)
+        if (desk->table == &desk->pipeline->models[i].table)
+            desk->model = &desk->pipeline->models[i];
     desk->lake.actor = desk->actor;
     desk->lake.reason = cli->reason;
     return WEIR_OK;
@@ -203,10 +207,13 @@ static weir_status group_letter(void *argument, const struct weir_letter *letter
 }
 
 static weir_status quarantine_groups(struct cli *cli, struct desk *desk,
-                                     const struct weir_table_config *config, json_t **ret_groups,
+                                     const struct weir_table_config *config,
+                                     const struct weir_model_config *model, json_t **ret_groups,
                                      struct weir_error *reterr)
 {
     struct weir_table *table;
+    if (model)
+        return weir_promote_set_aside(&desk->lake, model, cli->why, ret_groups, reterr);
     struct grouping grouping = {json_object(), cli->why};
     weir_status status = desk->lake.catalog.operations->load(desk->lake.catalog.self, config->name,
                                                              &table, reterr);
@@ -230,7 +237,7 @@ static weir_status quarantine_groups(struct cli *cli, struct desk *desk,
 static weir_status quarantine_show(struct cli *cli, struct desk *desk, struct weir_error *reterr)
 {
     json_t *groups;
-    WEIR_TRY(quarantine_groups(cli, desk, desk->table, &groups, reterr));
+    WEIR_TRY(quarantine_groups(cli, desk, desk->table, desk->model, &groups, reterr));
     static const char *const columns[] = {"reason", "count",    "message", "first",
                                           "last",   "position", "raw",     NULL};
     weir_status status = cli_rows(cli, groups, columns, reterr);
@@ -242,16 +249,21 @@ static weir_status quarantine_list(struct cli *cli, struct desk *desk, struct we
 {
     json_t *rows = json_array();
     weir_status status = WEIR_OK;
-    for (size_t i = 0; status == WEIR_OK && i < desk->pipeline->table_count; i++) {
-        const struct weir_table_config *config = &desk->pipeline->tables[i];
+    const struct weir_pipeline *pipeline = desk->pipeline;
+    for (size_t i = 0; status == WEIR_OK && i < pipeline->table_count + pipeline->model_count;
+         i++) {
+        const struct weir_model_config *model = i < pipeline->table_count
+                                                    ? NULL
+                                                    : &pipeline->models[i - pipeline->table_count];
+        const struct weir_table_config *config = model ? &model->table : &pipeline->tables[i];
         json_t *groups, *group, *reasons = json_object();
         size_t at;
         int64_t total = 0;
-        if (!cli_selected(cli, config->name)) {
+        if (!cli_selected(cli, config->name) || (model && !model->aside_count)) {
             json_decref(reasons);
             continue;
         }
-        status = quarantine_groups(cli, desk, config, &groups, reterr);
+        status = quarantine_groups(cli, desk, config, model, &groups, reterr);
         if (status != WEIR_OK) {
             json_decref(reasons);
             break;
@@ -282,6 +294,17 @@ static weir_status quarantine_act(struct cli *cli, struct desk *desk, bool disca
     struct weir_window_options options = desk_options(desk);
     json_t *outcome;
     char question[400];
+    if (desk->model) {
+        weir_status status = weir_fail(reterr, WEIR_USAGE,
+                                       "%s is a model: its rows are judged anew with what they are "
+                                       "made of",
+                                       desk->table->name);
+        weir_error_hint(reterr,
+                        "mend the source, the SQL or the check; weir promote %s --rebuild "
+                        "judges all of them",
+                        desk->table->name);
+        return status;
+    }
     if (cli->dry_run)
         return quarantine_show(cli, desk, reterr);
     if (discard) {
