@@ -233,6 +233,8 @@ static weir_status producer_fill(rd_kafka_conf_t *conf,
                                                  {"linger.ms", "5"}},
                                      behind[] = {{"enable.idempotence", "true"},
                                                  {"acks", "all"},
+                                                 /* how large a record may be is the topic's */
+                                                 {"message.max.bytes", "67108864"},
                                                  {"message.timeout.ms", timeout}};
     for (size_t i = 0; i < sizeof before / sizeof *before; i++)
         WEIR_TRY(property_set(conf, &before[i], reterr));

@@ -242,10 +242,18 @@ static rd_kafka_resp_err_t produce(struct kafka_sink *sink, const struct weir_si
     return code;
 }
 
+static bool is_stopped(const struct kafka_sink *sink)
+{
+    return weir_context_check(sink->context, NULL) != WEIR_OK;
+}
+
 static void not_queued(struct kafka_sink *sink, rd_kafka_resp_err_t code,
                        struct weir_sink_result *result)
 {
-    bool refused = code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    /* the queue is full with nothing in it: this one never fits */
+    bool refused = code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+                   (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && sink->outstanding == 0 &&
+                    !is_stopped(sink));
     result->answer = refused ? WEIR_SINK_REFUSED : WEIR_SINK_LATER;
     snprintf(result->reason, sizeof result->reason, "%s", rd_kafka_err2str(code));
     if (!refused)
@@ -258,11 +266,49 @@ static void wait_for_reports(struct kafka_sink *sink)
     bool purged = false;
     while (sink->outstanding) {
         rd_kafka_poll(sink->producer, POLL_MS);
-        if (!purged && (atomic_load(&sink->context->stop) || is_denied(sink))) {
+        if (!purged && (is_stopped(sink) || is_denied(sink))) {
             rd_kafka_purge(sink->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
             purged = true;
         }
     }
+}
+
+static void put(struct kafka_sink *sink, const struct weir_sink_change *change,
+                struct weir_sink_result *result)
+{
+    rd_kafka_resp_err_t code;
+    while ((code = produce(sink, change, result)) == RD_KAFKA_RESP_ERR__QUEUE_FULL &&
+           sink->outstanding && !is_stopped(sink))
+        rd_kafka_poll(sink->producer, POLL_MS);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        sink->outstanding++;
+    else
+        not_queued(sink, code, result);
+}
+
+/* A broker refuses a whole batch for one record of it, or because all of them together are more
+ * than the topic takes: those that were refused go out again in halves, down to one that is alone.
+ */
+static void send_range(struct kafka_sink *sink, const struct weir_sink_change *changes,
+                       struct weir_sink_result *results, size_t count, bool again)
+{
+    bool refused = false;
+    for (size_t i = 0; i < count; i++)
+        if (!again || results[i].answer == WEIR_SINK_REFUSED)
+            put(sink, &changes[i], &results[i]);
+    wait_for_reports(sink);
+    for (size_t i = 0; i < count; i++)
+        refused |= results[i].answer == WEIR_SINK_REFUSED;
+    if (!refused || count == 1)
+        return;
+    if (sink->whole == RD_KAFKA_RESP_ERR_NO_ERROR && !is_stopped(sink)) {
+        send_range(sink, changes, results, count / 2, true);
+        send_range(sink, changes + count / 2, results + count / 2, count - count / 2, true);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) /* not known of any of them alone */
+        if (results[i].answer == WEIR_SINK_REFUSED)
+            results[i].answer = WEIR_SINK_LATER;
 }
 
 static weir_status deliver(void *self, const struct weir_sink_change *changes, size_t count,
@@ -275,19 +321,13 @@ static weir_status deliver(void *self, const struct weir_sink_change *changes, s
     sink->outstanding = sink->taken = 0;
     sink->whole = RD_KAFKA_RESP_ERR_NO_ERROR;
     WEIR_TRY(connect_producer(sink, reterr));
-    for (size_t i = 0; i < count; i++) {
-        rd_kafka_resp_err_t code;
-        while ((code = produce(sink, &changes[i], &results[i])) == RD_KAFKA_RESP_ERR__QUEUE_FULL)
-            rd_kafka_poll(sink->producer, POLL_MS);
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-            sink->outstanding++;
-        else
-            not_queued(sink, code, &results[i]);
-    }
-    wait_for_reports(sink);
+    send_range(sink, changes, results, count, false);
     rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(sink->producer, words, sizeof words);
-    if (fatal)
+    if (fatal) {
+        if (status_of(fatal) != WEIR_UNAVAILABLE) /* the records themselves say "purged" only */
+            sink->whole = fatal;
         disconnect(sink); /* a new one, with a new id, next time */
+    }
     WEIR_TRY(weir_context_check(sink->context, reterr));
     bool denied = is_denied(sink) || status_of(sink->whole) != WEIR_UNAVAILABLE;
     if (sink->whole == RD_KAFKA_RESP_ERR_NO_ERROR || (sink->taken && !denied))
