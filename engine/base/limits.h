@@ -8,6 +8,7 @@
 #define WEIR_RECORD_SIZE_MAX                                                                       \
     (64u << 20) /* bytes of one JSON record; beyond: refused as too_large */
 #define WEIR_JSON_DEPTH_MAX           128   /* nesting of a record, known or unknown keys alike */
+#define WEIR_CSV_HEADER_SIZE_MAX      (256u << 10) /* bytes of the names at the top of a CSV file */
 #define WEIR_SCHEMA_DEPTH_MAX         32    /* nesting of declared types */
 #define WEIR_SCHEMA_FIELDS_MAX        10000 /* leaves and inner fields together */
 #define WEIR_EVOLVED_FIELDS_MAX       1000 /* fields of a table that unknown_fields: evolve adds to */

@@ -42,10 +42,20 @@ size_t weir_csv_mark_size(const uint8_t *data, size_t size);
 uint32_t weir_csv_split(const struct weir_csv_dialect *dialect, const uint8_t *data, size_t size,
                         bool last, struct weir_bytes *ret_records, uint32_t most, size_t *ret_used);
 
+/* The texts of a record's fields, the names of a header, in the arena. CORRUPT: it is none (a quote
+ * left open, text behind one), or a text that is no UTF-8 or holds a NUL. UNSUPPORTED: more than
+ * WEIR_SCHEMA_FIELDS_MAX. */
+weir_status weir_csv_names(struct weir_arena *arena, const struct weir_csv_dialect *dialect,
+                           struct weir_bytes record, const char ***ret_names, uint32_t *ret_count,
+                           struct weir_error *reterr) WEIR_MUST_CHECK;
+
+#define WEIR_CSV_NO_FIELD UINT32_MAX /* of a column that records do not have: it is null */
+
 struct weir_csv_decoder;
 
 /* `schema`: the columns wanted, a STRUCT of primitive types; fields[i]: the number of the field in
- * a record that column i is read from (NULL: i). Both outlive the decoder. USAGE: a nested column,
+ * a record that column i is read from, or WEIR_CSV_NO_FIELD (NULL: i). `schema` outlives the
+ * decoder. USAGE: a nested column,
  * or a field that is not there. One thread at a time. */
 weir_status weir_csv_decoder_new(struct weir_account *account, const struct weir_type *schema,
                                  const uint32_t *fields, const struct weir_csv_dialect *dialect,

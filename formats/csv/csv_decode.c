@@ -56,7 +56,7 @@ weir_status weir_csv_decoder_new(struct weir_account *account, const struct weir
         if (weir_type_is_nested(column->field->type.id))
             status = weir_fail(reterr, WEIR_USAGE, "column %s: CSV holds no %s",
                                column->field->name, weir_type_name(column->field->type.id));
-        else if (column->from >= dialect->column_count)
+        else if (column->from >= dialect->column_count && column->from != WEIR_CSV_NO_FIELD)
             status = weir_fail(reterr, WEIR_USAGE, "column %s: field %u of %u", column->field->name,
                                column->from + 1, dialect->column_count);
         if (status != WEIR_OK)
@@ -241,9 +241,12 @@ static weir_status decode_record(struct decoding *decoding, uint32_t number,
         return refuse_shape(decoding, number, fault, count, position, reterr);
     for (uint32_t i = 0; i < decoder->schema->child_count; i++) {
         struct column *column = &decoder->columns[i];
-        const struct csv_field *field = &decoder->fields[column->from];
+        static const struct csv_field absent = {.position = UINT32_MAX};
+        bool there = column->from != WEIR_CSV_NO_FIELD;
+        const struct csv_field *field = there ? &decoder->fields[column->from] : &absent;
         enum weir_reason reason = WEIR_REASON_COUNT;
-        WEIR_TRY(put_value(decoding, column, field, &reason, reterr));
+        WEIR_TRY(there ? put_value(decoding, column, field, &reason, reterr)
+                       : put_null(decoding, column, &reason));
         if (reason != WEIR_REASON_COUNT) {
             take_back(decoding, i + 1);
             return refuse_value(decoding, number, reason, column, field->position, reterr);

@@ -136,3 +136,38 @@ size_t csv_unescape(const struct weir_csv_dialect *dialect, const struct csv_fie
     }
     return (size_t)(to - out);
 }
+
+weir_status weir_csv_names(struct weir_arena *arena, const struct weir_csv_dialect *dialect,
+                           struct weir_bytes record, const char ***ret_names, uint32_t *ret_count,
+                           struct weir_error *reterr)
+{
+    struct csv_field *fields;
+    const char **names;
+    uint32_t count = 0, position;
+    if (csv_fields(dialect, record, NULL, 0, &count, &position) != CSV_FIELDS_OK)
+        return weir_fail(reterr, WEIR_CORRUPT,
+                         "the header is no record of CSV: a quote at byte %u is not closed, or "
+                         "has text behind it",
+                         position);
+    if (count > WEIR_SCHEMA_FIELDS_MAX)
+        return weir_fail(reterr, WEIR_UNSUPPORTED, "the header has %u names; at most %d", count,
+                         WEIR_SCHEMA_FIELDS_MAX);
+    WEIR_TRY(weir_arena_alloc(arena, (count + 1) * sizeof *fields, &fields, reterr));
+    WEIR_TRY(weir_arena_alloc(arena, (count + 1) * sizeof *names, &names, reterr));
+    csv_fields(dialect, record, fields, count, &count, &position);
+    for (uint32_t i = 0; i < count; i++) {
+        char *name;
+        WEIR_TRY(weir_arena_copy(arena, fields[i].data, fields[i].size, &name, reterr));
+        size_t size = fields[i].size;
+        if (fields[i].escaped)
+            size = csv_unescape(dialect, &fields[i], (uint8_t *)name);
+        name[size] = '\0';
+        if (weir_utf8_invalid((const uint8_t *)name, size) < size || strlen(name) < size)
+            return weir_fail(reterr, WEIR_CORRUPT, "name %u of the header, at byte %u, is no UTF-8",
+                             i + 1, fields[i].position);
+        names[i] = name;
+    }
+    *ret_names = names;
+    *ret_count = count;
+    return WEIR_OK;
+}

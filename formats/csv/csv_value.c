@@ -135,6 +135,26 @@ static bool timestamp(const struct weir_type *type, const char *text, size_t siz
     return true;
 }
 
+/* Whether text has the form of the date or time, digits aside: then it is an impossible one. */
+static bool looks_like_time(const struct weir_type *type, const char *text, size_t size)
+{
+    const char *form = type->id == WEIR_TIME   ? "00:00:00"
+                       : type->id == WEIR_DATE ? "0000-00-00"
+                                               : "0000-00-00T00:00:00";
+    size_t form_size = strlen(form);
+    int64_t other;
+    if (size < form_size || (type->id == WEIR_DATE && size > form_size))
+        return false;
+    for (size_t i = 0; i < form_size; i++) {
+        char c = text[i] >= '0' && text[i] <= '9'          ? '0'
+                 : form[i] == 'T' && strchr(" t", text[i]) ? 'T'
+                                                           : text[i];
+        if (c != form[i])
+            return false;
+    }
+    return type->id != WEIR_TIMESTAMP || !weir_text_timestamptz(text, size, &other);
+}
+
 static enum weir_reason fixed(const struct weir_type *type, const char *text, size_t size,
                               uint8_t *out)
 {
@@ -152,7 +172,7 @@ static enum weir_reason fixed(const struct weir_type *type, const char *text, si
 
 enum weir_reason csv_value(const struct weir_type *type, const char *text, size_t size, void *out)
 {
-    bool read;
+    bool read, is_time = type->id >= WEIR_DATE && type->id <= WEIR_TIMESTAMPTZ;
     while (size && (*text == ' ' || *text == '\t')) {
         text++;
         size--;
@@ -174,5 +194,7 @@ enum weir_reason csv_value(const struct weir_type *type, const char *text, size_
     case WEIR_FIXED: return fixed(type, text, size, out);
     default: read = false;
     }
+    if (!read && is_time && looks_like_time(type, text, size))
+        return WEIR_REASON_RANGE;
     return read ? WEIR_REASON_COUNT : WEIR_REASON_TYPE;
 }

@@ -51,7 +51,12 @@ struct weir_source_config {
     size_t property_count; /* librdkafka's, secrets resolved */
     /* files */
     const char *files;  /* path or glob, absolute or s3:// */
-    const char *format; /* "json" */
+    const char *format; /* "json", "csv", "parquet" */
+    struct weir_csv_config {
+        char delimiter, quote;
+        bool header, latin1;
+        const char *null_text;
+    } csv;
 };
 
 struct weir_expectation {

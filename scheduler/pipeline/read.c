@@ -366,6 +366,40 @@ static void check_topics(struct reading *reading, const struct node *topics, con
         complain(reading, topics, 0, NULL, "%s.topics: no topic", shown);
 }
 
+/* One character of ASCII. */
+static char get_character(struct reading *reading, const struct node *csv, const char *key,
+                          char standard, const char *shown)
+{
+    const char *text = get_text(csv, key);
+    if (!text)
+        return standard;
+    if (strcmp(text, "tab") == 0)
+        return '\t';
+    if (text[0] == '\0' || text[1] != '\0' || text[0] == '\n' || text[0] == '\r' ||
+        (unsigned char)text[0] >= 0x80)
+        complain(reading, node_get(csv, key), 0, NULL, "sources.%s.csv.%s: expected one character",
+                 shown, key);
+    return text[0];
+}
+
+static void bind_csv(struct reading *reading, struct weir_source_config *source,
+                     const struct node *csv)
+{
+    const char *null_text = get_text(csv, "null_text"), *encoding = get_text(csv, "encoding");
+    source->csv = (struct weir_csv_config){
+        .delimiter = get_character(reading, csv, "delimiter", ',', source->name),
+        .quote = get_character(reading, csv, "quote", '"', source->name),
+        .header = get_boolean(csv, "header", true),
+        .latin1 = encoding && strcmp(encoding, "latin1") == 0,
+        .null_text = null_text ? null_text : ""};
+    if (csv && strcmp(source->format, "csv") != 0)
+        complain(reading, csv, 0, "format: csv", "sources.%s.csv: the format is %s", source->name,
+                 source->format);
+    if (source->csv.delimiter == source->csv.quote)
+        complain(reading, csv, 0, NULL, "sources.%s.csv: delimiter and quote are the same",
+                 source->name);
+}
+
 static void bind_source(struct reading *reading, struct weir_source_config *source,
                         const struct node *key, const struct node *value)
 {
@@ -375,7 +409,12 @@ static void bind_source(struct reading *reading, struct weir_source_config *sour
     source->format = get_text(value, "format");
     if (!source->format)
         source->format = "json";
+    bind_csv(reading, source, node_get(value, "csv"));
     source->is_kafka = kafka != NULL;
+    if (kafka && (strcmp(source->format, "csv") == 0 || strcmp(source->format, "parquet") == 0))
+        complain(reading, node_get(value, "format"), 0, "json",
+                 "sources.%s.format: %s is of files, not of Kafka records", key->text,
+                 source->format);
     if (kafka && files)
         complain(reading, files, 0, NULL, "sources.%s: kafka or files, not both", key->text);
     if (!kafka && !files && !node_get_key(value, "kafka") && !node_get_key(value, "files"))

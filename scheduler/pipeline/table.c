@@ -432,6 +432,11 @@ weir_status table_canonical(const struct weir_table_config *table, struct weir_b
         for (size_t i = 0; i < source->topic_count; i++)
             WEIR_TRY(canonical_text(out, "topic", source->topics[i], reterr));
         WEIR_TRY(canonical_text(out, "format", source->format, reterr));
+        if (strcmp(source->format, "csv") == 0) {
+            WEIR_TRY(weir_buffer_print(out, reterr, "csv %d %d %d %d\n", source->csv.delimiter,
+                                       source->csv.quote, source->csv.header, source->csv.latin1));
+            WEIR_TRY(canonical_text(out, "null", source->csv.null_text, reterr));
+        }
         WEIR_TRY(weir_buffer_print(out, reterr, "headers %d\n", source->headers));
     }
     WEIR_TRY(canonical_text(out, "where", table->where, reterr));
@@ -600,11 +605,6 @@ static void bind_table(struct table_reading *at, const struct weir_pipeline *pip
         return;
     }
     refuse_model_keys(at);
-    if (at->table->source && strcmp(at->table->source->format, "json") != 0)
-        complain(at->reading, node_get(at->node, "source"), 0,
-                 "with a source of files, `mode: full` reads them whole each time they change",
-                 "%s.source: windows of %s are not in this version of Weir", at->shown,
-                 at->table->source->format);
     bind_expectations(at);
     bind_digest(at);
 }

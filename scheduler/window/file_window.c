@@ -1,51 +1,14 @@
 /* Windows of files: a set of (path, size, etag), each landed exactly once; the ledger of all of
  * them is an immutable sorted object that the snapshot names (weir.files). */
-#include "scheduler/window/table.h"
+#include "scheduler/window/file_int.h"
 
-#include "connectors/file/file_source.h"
 #include "connectors/s3/s3.h"
 #include "engine/base/text.h"
-#include "formats/codec/codec.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define READ_SIZE (1u << 20)
-#define RUN_BYTES (4u << 20)
-
-/* One run being filled: lines lie one behind another in `bytes`; pointers are made when it is
- * closed. */
-struct lines {
-    struct weir_buffer bytes;
-    size_t starts[WEIR_BATCH_ROWS], sizes[WEIR_BATCH_ROWS];
-    int64_t rows[WEIR_BATCH_ROWS];
-    struct weir_log_record records[WEIR_BATCH_ROWS];
-    size_t count;
-};
-
-struct file_window {
-    const struct weir_window_options *options;
-    struct table_state *table;
-    struct weir_file_source source;
-    struct weir_object_store store; /* of an s3:// source outside the warehouse */
-    bool own_store;
-    struct weir_arena arena;
-    struct weir_file_entry *entries; /* due, sorted by path */
-    size_t count, first, last;       /* the window is [first, last) */
-    json_t *ledger;                  /* object: path -> [size, etag], of the base */
-    json_t *changed;                 /* array of paths whose version differs from the one landed */
-    json_t *unnamable;               /* array of paths that are not UTF-8, bad bytes as \xNN */
-    json_t *done;                    /* array of what this window landed, for the receipt */
-    struct weir_ingest *ingest;
-    struct lines *lines;
-    struct weir_run *runs;
-    struct weir_run_counts *counts;
-    size_t width, run_count;
-    int64_t bytes, records, total_bytes, last_report_ms;
-    struct landing landing;
-};
 
 /* ---- the ledger ---- */
 
@@ -184,8 +147,10 @@ static weir_status window_open(struct file_window *window,
 
 static void window_close(struct file_window *window)
 {
-    for (size_t i = 0; window->lines && i < window->width; i++)
+    for (size_t i = 0; window->lines && i < window->width; i++) {
         weir_buffer_done(&window->lines[i].bytes);
+        weir_arena_done(&window->lines[i].arena);
+    }
     weir_ingest_free(window->ingest);
     if (window->own_store)
         window->store.operations->free(window->store.self);
@@ -194,189 +159,6 @@ static void window_close(struct file_window *window)
     json_decref(window->unnamable);
     json_decref(window->done);
     weir_arena_done(&window->arena);
-}
-
-/* ---- reading ---- */
-
-static weir_status flush(struct file_window *window, struct weir_run_counts *total,
-                         struct weir_error *reterr)
-{
-    const struct weir_progress *progress = &window->options->progress;
-    if (window->run_count)
-        WEIR_TRY(weir_ingest_runs(window->ingest, window->runs, window->run_count, window->counts,
-                                  reterr));
-    for (size_t i = 0; i < window->run_count; i++) {
-        total->landed += window->counts[i].landed;
-        total->refused += window->counts[i].refused;
-        total->filtered += window->counts[i].filtered + window->counts[i].tombstones;
-        weir_buffer_clear(&window->lines[i].bytes);
-        window->lines[i].count = 0;
-    }
-    window->run_count = 0;
-    int64_t now = weir_steady_ms(window->options->lake->context);
-    if (progress->report && now - window->last_report_ms > 250) {
-        progress->report(progress->self, window->options->table->name, window->records,
-                         window->records, window->bytes);
-        window->last_report_ms = now;
-    }
-    return weir_context_check(window->options->lake->context, reterr);
-}
-
-static weir_status close_run(struct file_window *window, const char *path,
-                             struct weir_run_counts *total, struct weir_error *reterr)
-{
-    struct lines *lines = &window->lines[window->run_count];
-    if (lines->count == 0)
-        return WEIR_OK;
-    for (size_t i = 0; i < lines->count; i++)
-        lines->records[i] = (struct weir_log_record){
-            .timestamp_ms = -1, .value = {lines->bytes.data + lines->starts[i], lines->sizes[i]}};
-    window->runs[window->run_count] = (struct weir_run){
-        .origin = {.path = path, .rows = lines->rows},
-        .records = lines->records,
-        .count = lines->count};
-    window->run_count++;
-    return window->run_count == window->width ? flush(window, total, reterr) : WEIR_OK;
-}
-
-/* A file being cut into lines. A line that is too long keeps its first bytes, enough to be refused
- * as too large. */
-struct cutter {
-    struct file_window *window;
-    const char *path;
-    int64_t row;
-    struct weir_buffer pending; /* a line that is not whole yet */
-    struct weir_run_counts *total;
-};
-
-static bool is_blank(const uint8_t *data, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if (data[i] != ' ' && data[i] != '\t' && data[i] != '\r')
-            return false;
-    return true;
-}
-
-static weir_status add_line(struct cutter *cutter, const uint8_t *data, size_t size,
-                            struct weir_error *reterr)
-{
-    struct file_window *window = cutter->window;
-    int64_t row = cutter->row++;
-    if (row == 0 && size >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0) {
-        data += 3; /* a byte order mark belongs to the file, not to its first record */
-        size -= 3;
-    }
-    if (is_blank(data, size))
-        return WEIR_OK;
-    struct lines *lines = &window->lines[window->run_count];
-    lines->starts[lines->count] = lines->bytes.size;
-    lines->sizes[lines->count] = size;
-    lines->rows[lines->count++] = row;
-    WEIR_TRY(weir_buffer_append(&lines->bytes, data, size, reterr));
-    window->records++;
-    if (lines->count == WEIR_BATCH_ROWS || lines->bytes.size >= RUN_BYTES)
-        return close_run(window, cutter->path, cutter->total, reterr);
-    return WEIR_OK;
-}
-
-static weir_status add_pending(struct cutter *cutter, const uint8_t *data, size_t size,
-                               struct weir_error *reterr)
-{
-    size_t room = cutter->pending.size > WEIR_RECORD_SIZE_MAX
-                      ? 0
-                      : WEIR_RECORD_SIZE_MAX + 1 - cutter->pending.size;
-    return weir_buffer_append(&cutter->pending, data, size < room ? size : room, reterr);
-}
-
-static weir_status cut(struct cutter *cutter, const uint8_t *data, size_t size,
-                       struct weir_error *reterr)
-{
-    while (size) {
-        const uint8_t *end = memchr(data, '\n', size);
-        size_t line = end ? (size_t)(end - data) : size;
-        if (!end)
-            return add_pending(cutter, data, size, reterr);
-        if (cutter->pending.size) {
-            WEIR_TRY(add_pending(cutter, data, line, reterr));
-            WEIR_TRY(add_line(cutter, cutter->pending.data, cutter->pending.size, reterr));
-            weir_buffer_clear(&cutter->pending);
-        } else {
-            WEIR_TRY(add_line(cutter, data, line, reterr));
-        }
-        data += line + 1;
-        size -= line + 1;
-    }
-    return WEIR_OK;
-}
-
-static weir_status cut_stream(struct cutter *cutter, struct weir_stream_decoder *decoder,
-                              struct weir_file *file, struct weir_error *reterr)
-{
-    WEIR_AUTO(weir_buffer)
-    raw = {.account = cutter->window->arena.account},
-    plain = {.account = cutter->window->arena.account};
-    uint64_t size = weir_file_size(file);
-    for (uint64_t at = 0; at < size;) {
-        weir_buffer_clear(&raw);
-        WEIR_TRY(weir_file_read_at(file, at, READ_SIZE, &raw, reterr));
-        if (raw.size == 0)
-            break;
-        at += raw.size;
-        cutter->window->bytes += (int64_t)raw.size;
-        if (!decoder) { /* plain: no copy between */
-            WEIR_TRY(cut(cutter, raw.data, raw.size, reterr));
-            continue;
-        }
-        for (size_t used = 0; used < raw.size;) {
-            size_t taken;
-            weir_buffer_clear(&plain);
-            WEIR_TRY(weir_stream_decode(decoder, raw.data + used, raw.size - used, READ_SIZE * 2,
-                                        &plain, &taken, reterr));
-            WEIR_TRY(cut(cutter, plain.data, plain.size, reterr));
-            used += taken;
-        }
-    }
-    for (bool done = !decoder; !done;) {
-        weir_buffer_clear(&plain);
-        WEIR_TRY(weir_stream_finish(decoder, READ_SIZE * 2, &plain, &done, reterr));
-        WEIR_TRY(cut(cutter, plain.data, plain.size, reterr));
-    }
-    if (cutter->pending.size) /* the last line needs no line end */
-        WEIR_TRY(add_line(cutter, cutter->pending.data, cutter->pending.size, reterr));
-    return WEIR_OK;
-}
-
-static weir_status read_file(struct file_window *window, const struct weir_file_entry *entry,
-                             struct weir_error *reterr)
-{
-    struct weir_run_counts total = {0};
-    struct cutter cutter = {.window = window,
-                            .path = entry->path,
-                            .pending = {.account = window->arena.account},
-                            .total = &total};
-    struct weir_file *file = NULL;
-    struct weir_stream_decoder *decoder = NULL; /* NULL: plain */
-    enum weir_stream_format format = weir_stream_format_of(entry->name);
-    weir_status status;
-    WEIR_TRY_OUT(status, weir_file_open(&window->source, entry, &file, reterr));
-    if (format != WEIR_STREAM_PLAIN)
-        WEIR_TRY_OUT(status,
-                     weir_stream_decoder_new(window->arena.account, format, &decoder, reterr));
-    WEIR_TRY_OUT(status, cut_stream(&cutter, decoder, file, reterr));
-    WEIR_TRY_OUT(status, close_run(window, entry->path, &total, reterr));
-    WEIR_TRY_OUT(status, flush(window, &total, reterr));
-    json_array_append_new(window->done,
-                          json_pack("{s:s, s:I, s:s, s:I, s:I, s:I}", "path", entry->path, "size",
-                                    (json_int_t)entry->size, "etag", entry->etag, "landed",
-                                    (json_int_t)total.landed, "refused", (json_int_t)total.refused,
-                                    "filtered", (json_int_t)total.filtered));
-out:
-    weir_buffer_done(&cutter.pending);
-    weir_stream_decoder_free(decoder);
-    weir_file_close(file);
-    if (status != WEIR_OK)
-        weir_error_prefix(reterr, "%s", entry->path);
-    return status;
 }
 
 /* ---- landing ---- */
@@ -458,8 +240,10 @@ static weir_status make_room(struct file_window *window, struct weir_error *rete
                              reterr));
     WEIR_TRY(weir_arena_zero(&window->arena, window->width, sizeof *window->counts, &window->counts,
                              reterr));
-    for (size_t i = 0; i < window->width; i++)
+    for (size_t i = 0; i < window->width; i++) {
         weir_buffer_init(&window->lines[i].bytes, window->arena.account);
+        weir_arena_init(&window->lines[i].arena, window->arena.account);
+    }
     return WEIR_OK;
 }
 
@@ -479,7 +263,7 @@ static weir_status read_window(struct file_window *window, unsigned flags,
     if (!window->lines)
         WEIR_TRY(make_room(window, reterr));
     for (size_t i = window->first; i < window->last; i++)
-        WEIR_TRY(read_file(window, &window->entries[i], reterr));
+        WEIR_TRY(file_take(window, &window->entries[i], reterr));
     return WEIR_OK;
 }
 

@@ -4,7 +4,7 @@
 #include "scheduler/window/ingest.h"
 
 #include "engine/expr/expr.h"
-#include "formats/json/json.h"
+#include "scheduler/window/decode.h"
 #include "scheduler/window/output.h"
 #include "scheduler/window/partition.h"
 
@@ -18,12 +18,12 @@ struct refused {
     uint32_t record;
     const char *reason, *message;
     uint32_t position;
+    struct weir_bytes raw; /* what is kept of it; set when all of the run's are known */
 };
 
 struct slot {
     struct weir_arena arena;
-    struct weir_json_decoder *decoder;
-    struct weir_json_decoder *finder; /* evolve: of records with fields unknown; NULL = none yet */
+    struct decoder *decoder;
     const struct weir_run *run;
     struct weir_batch batch; /* with the meta column */
     struct partition_group *groups;
@@ -90,37 +90,13 @@ static weir_status compile(struct weir_ingest *ingest, struct weir_error *reterr
     return WEIR_OK;
 }
 
-static int time_unit(const char *unit)
-{
-    static const char *const names[] = {"iso", "seconds", "millis", "micros", "nanos"};
-    for (int i = 0; i < 5; i++)
-        if (strcmp(unit, names[i]) == 0)
-            return i;
-    return WEIR_TIME_ISO;
-}
-
 static weir_status make_decoders(struct weir_ingest *ingest, struct weir_error *reterr)
 {
-    const struct weir_table_config *table = ingest->options.table;
-    const struct weir_type *decode = &ingest->options.shape->decode;
-    struct weir_json_time *times;
-    size_t count = 0;
-    WEIR_TRY(weir_arena_zero(&ingest->arena, table->column_config_count + 1, sizeof *times, &times,
-                             reterr));
-    for (size_t i = 0; i < table->column_config_count; i++) {
-        const struct weir_field *field = weir_type_by_path(decode, table->column_configs[i].path);
-        if (field && table->column_configs[i].unit)
-            times[count++] = (struct weir_json_time){field->id,
-                                                     time_unit(table->column_configs[i].unit)};
-    }
-    bool evolve = table->unknown_fields == WEIR_UNKNOWN_EVOLVE;
-    struct weir_json_options options = {.unknown_fields = evolve ? WEIR_UNKNOWN_MARK
-                                                                 : table->unknown_fields,
-                                        .times = times,
-                                        .time_count = count};
+    struct decode_options options = {.account = &ingest->options.lake->context->memory,
+                                     .table = ingest->options.table,
+                                     .columns = &ingest->options.shape->decode};
     for (size_t i = 0; i < ingest->slot_count; i++)
-        WEIR_TRY(weir_json_decoder_new(&ingest->options.lake->context->memory, decode, &options,
-                                       &ingest->slots[i].decoder, reterr));
+        WEIR_TRY(decoder_new(&options, &ingest->slots[i].decoder, reterr));
     return WEIR_OK;
 }
 
@@ -188,8 +164,7 @@ void weir_ingest_free(struct weir_ingest *ingest)
     if (!ingest)
         return;
     for (size_t i = 0; ingest->slots && i < ingest->slot_count; i++) {
-        weir_json_decoder_free(ingest->slots[i].decoder);
-        weir_json_decoder_free(ingest->slots[i].finder);
+        decoder_free(ingest->slots[i].decoder);
         weir_arena_done(&ingest->slots[i].arena);
     }
     for (size_t i = 0; i < ingest->partition_count; i++)
@@ -310,7 +285,7 @@ struct judging {      /* rows of the decoded batch that are still in */
 static void refuse(struct slot *slot, uint32_t record, const char *reason, const char *message,
                    uint32_t position)
 {
-    slot->refused[slot->refused_count++] = (struct refused){record, reason, message, position};
+    slot->refused[slot->refused_count++] = (struct refused){record, reason, message, position, {0}};
 }
 
 static weir_status judge_where(struct weir_ingest *ingest, struct slot *slot,
@@ -395,40 +370,32 @@ static weir_status complete_batch(struct weir_ingest *ingest, struct slot *slot,
     return WEIR_OK;
 }
 
-/* A look at the fields of records that land. */
-static weir_status find_fields(struct weir_ingest *ingest, struct slot *slot,
-                               const struct weir_bytes *records, uint32_t count,
-                               struct weir_error *reterr)
-{
-    static const struct weir_json_options options = {.unknown_fields = WEIR_UNKNOWN_EVOLVE};
-    struct weir_decoded ignored;
-    if (count == 0)
-        return WEIR_OK;
-    if (!slot->finder)
-        WEIR_TRY(weir_json_decoder_new(&ingest->options.lake->context->memory,
-                                       &ingest->options.shape->decode, &options, &slot->finder,
-                                       reterr));
-    return weir_json_decode(slot->finder, records, count, &slot->arena, &ignored, reterr);
-}
-
 /* unknown_fields: evolve. Records that are still in and have fields without a column: they make
  * columns, or, when that was done, are refused. */
 static weir_status judge_unknown(struct weir_ingest *ingest, struct slot *slot,
-                                 const struct weir_decoded *decoded, const struct weir_bytes *raw,
-                                 struct judging *judging, struct weir_error *reterr)
+                                 const struct weir_decoded *decoded,
+                                 const struct decode_input *input, struct judging *judging,
+                                 struct weir_error *reterr)
 {
+    const struct decoder_operations *operations = slot->decoder->operations;
+    const struct decode_mark *marks;
+    struct weir_bytes *raw;
+    uint32_t *record, row = 0, found = 0;
     size_t count;
-    const struct weir_json_mark *marks = weir_json_marks(slot->decoder, &count);
-    struct weir_bytes *records;
-    uint32_t row = 0, found = 0;
-    WEIR_TRY(weir_arena_alloc(&slot->arena, (count + 1) * sizeof *records, &records, reterr));
+    if (!operations->marks)
+        return WEIR_OK;
+    WEIR_TRY(
+        operations->marks(slot->decoder, input, decoded, &slot->arena, &marks, &count, reterr));
+    WEIR_TRY(weir_arena_alloc(&slot->arena, (count + 1) * sizeof *raw, &raw, reterr));
+    WEIR_TRY(weir_arena_alloc(&slot->arena, (count + 1) * sizeof *record, &record, reterr));
     for (size_t i = 0; i < count; i++) {
-        while (decoded->source[row] != marks[i].record)
+        while (decoded->source[row] != marks[i].input)
             row++;
         if (judging->out[row])
             continue;
         if (!ingest->options.grown) {
-            records[found++] = raw[marks[i].record];
+            raw[found] = input->raw[marks[i].input];
+            record[found++] = input->record[marks[i].input];
             continue;
         }
         char *message;
@@ -438,13 +405,31 @@ static weir_status judge_unknown(struct weir_ingest *ingest, struct slot *slot,
         judging->out[row] = 1;
         refuse(slot, judging->source[row], "unknown_field", message, marks[i].position);
     }
-    return find_fields(ingest, slot, records, found, reterr);
+    if (found == 0)
+        return WEIR_OK;
+    struct decode_input fresh = {input->run, raw, record, found};
+    slot->decoder->found = true;
+    return operations->find(slot->decoder, &fresh, &slot->arena, reterr);
 }
 
 static int by_record(const void *a, const void *b)
 {
     uint32_t x = ((const struct refused *)a)->record, y = ((const struct refused *)b)->record;
     return (x > y) - (x < y);
+}
+
+/* What the letters will hold of the refused records. */
+static weir_status keep_raw(struct slot *slot, struct weir_error *reterr)
+{
+    const struct decoder_operations *operations = slot->decoder->operations;
+    for (size_t i = 0; i < slot->refused_count; i++) {
+        struct refused *refused = &slot->refused[i];
+        refused->raw = slot->run->records[refused->record].value;
+        if (operations->letter && refused->raw.data)
+            WEIR_TRY(operations->letter(slot->decoder, slot->run, refused->record, &slot->arena,
+                                        &refused->raw, reterr));
+    }
+    return WEIR_OK;
 }
 
 static weir_status work_slot(void *argument, size_t index, struct weir_error *reterr)
@@ -475,8 +460,10 @@ static weir_status work_slot(void *argument, size_t index, struct weir_error *re
                    UINT32_MAX);
         }
     }
+    struct decode_input input = {run, raw, record, count};
     struct weir_decoded decoded;
-    WEIR_TRY(weir_json_decode(slot->decoder, raw, count, &slot->arena, &decoded, reterr));
+    WEIR_TRY(
+        slot->decoder->operations->decode(slot->decoder, &input, &slot->arena, &decoded, reterr));
     for (uint32_t i = 0; i < decoded.refusal_count; i++)
         refuse(slot, record[decoded.refusals[i].record],
                weir_reason_name(decoded.refusals[i].reason), decoded.refusals[i].message,
@@ -491,8 +478,9 @@ static weir_status work_slot(void *argument, size_t index, struct weir_error *re
     for (size_t e = 0; e < ingest->options.table->expectation_count; e++)
         WEIR_TRY(judge_expectation(slot, &ingest->options.table->expectations[e],
                                    ingest->expectations[e], &decoded.batch, &judging, reterr));
-    WEIR_TRY(judge_unknown(ingest, slot, &decoded, raw, &judging, reterr));
+    WEIR_TRY(judge_unknown(ingest, slot, &decoded, &input, &judging, reterr));
     qsort(slot->refused, slot->refused_count, sizeof *slot->refused, by_record);
+    WEIR_TRY(keep_raw(slot, reterr));
     WEIR_TRY(complete_batch(ingest, slot, &decoded.batch, &judging, reterr));
     WEIR_TRY(weir_row_hash_add(&slot->hash, &slot->batch, NULL, &slot->arena, reterr));
     return partition_rows(&slot->arena, ingest->options.shape, &slot->batch, &slot->groups,
@@ -558,7 +546,7 @@ static weir_status letters_batch(struct weir_ingest *ingest, struct slot *slot, 
     for (uint32_t i = 0; i < count; i++) {
         const struct refused *refused = &slot->refused[first + i];
         record[i] = refused->record;
-        raw_bytes += slot->run->records[refused->record].value.size;
+        raw_bytes += refused->raw.size;
         text_bytes += strlen(refused->reason) + strlen(refused->message);
     }
     WEIR_TRY(weir_arena_zero(&slot->arena, type->child_count, sizeof *batch.columns, &batch.columns,
@@ -575,9 +563,8 @@ static weir_status letters_batch(struct weir_ingest *ingest, struct slot *slot, 
     WEIR_TRY(nullable(&slot->arena, &c[3], count, reterr));
     for (uint32_t i = 0; i < count; i++) {
         const struct refused *refused = &slot->refused[first + i];
-        struct weir_bytes raw = slot->run->records[refused->record].value;
-        put_bytes(&c[0], i, raw);
-        set_valid(&c[0], i, raw.data != NULL);
+        put_bytes(&c[0], i, refused->raw);
+        set_valid(&c[0], i, refused->raw.data != NULL);
         put_bytes(&c[1], i,
                   (struct weir_bytes){(const uint8_t *)refused->reason, strlen(refused->reason)});
         put_bytes(&c[2], i,
@@ -632,6 +619,7 @@ weir_status weir_ingest_letter(struct weir_ingest *ingest, const struct weir_run
     slot->refused_count = 0;
     WEIR_TRY(weir_arena_alloc(&slot->arena, sizeof *slot->refused, &slot->refused, reterr));
     refuse(slot, 0, refused->reason, refused->message, position);
+    slot->refused[0].raw = run->records[0].value; /* as it was kept before */
     return letters_batch(ingest, slot, 0, 1, reterr);
 }
 
@@ -675,7 +663,7 @@ weir_status weir_ingest_runs(struct weir_ingest *ingest, const struct weir_run *
         for (size_t i = 0; i < width; i++) {
             struct slot *slot = &ingest->slots[i];
             WEIR_TRY(stop_at_bad(ingest, slot, reterr));
-            ingest->found |= slot->finder != NULL;
+            ingest->found |= slot->decoder->found;
             for (size_t g = 0; g < slot->group_count && !ingest->found; g++) {
                 struct partition *partition;
                 struct weir_selection selection = {slot->groups[g].count, slot->groups[g].rows};
@@ -706,14 +694,14 @@ bool weir_ingest_found(const struct weir_ingest *ingest)
 weir_status weir_ingest_fields(struct weir_ingest *ingest, struct weir_arena *arena,
                                struct weir_type *ret_found, struct weir_error *reterr)
 {
-    struct weir_json_decoder **finders;
+    struct decoder **finders;
     size_t count = 0;
     WEIR_TRY(weir_arena_zero(&ingest->arena, ingest->slot_count + 1, sizeof(*finders), &finders,
                              reterr));
     for (size_t i = 0; i < ingest->slot_count; i++)
-        if (ingest->slots[i].finder)
-            finders[count++] = ingest->slots[i].finder;
-    return weir_json_evolved(finders, count, arena, ret_found, reterr);
+        if (ingest->slots[i].decoder->found)
+            finders[count++] = ingest->slots[i].decoder;
+    return finders[0]->operations->evolved(finders, count, arena, ret_found, reterr);
 }
 
 static int by_folder(const void *a, const void *b)

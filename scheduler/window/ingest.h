@@ -21,12 +21,18 @@ struct weir_origin {
     const int64_t *rows; /* retry: row number of each record; NULL = first_row + i */
 };
 
+struct weir_layout;
+
 /* records[i].value is what is decoded; offset, timestamp and key go to the meta column. All bytes
  * stay valid until the run's flush. */
 struct weir_run {
     struct weir_origin origin;
     const struct weir_log_record *records;
     size_t count; /* at most WEIR_BATCH_ROWS */
+    /* How the file of these records is written; NULL where a record tells that itself: JSON, and
+     * records that were refused before. */
+    const struct weir_layout *layout;
+    const struct weir_batch *rows; /* of Parquet: what was read; records are there, but empty */
 };
 
 /* What became of the records of a run. */

@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,7 +140,7 @@ Test(csv, values_of_every_type)
        "in "
        "decimal\n!5 type 0: a: wanted decimal\n");
     is("struct<a:date, b:time>", "1970-01-02,00:00:01\n1969-02-30,1\n",
-       "1|1000000\n!1 type 0: a: wanted date\n");
+       "1|1000000\n!1 range 0: a: does not fit in date\n");
     is("struct<a:timestamp, b:timestamptz>",
        "1970-01-01 00:00:01,1970-01-01T01:00:00+01:00\n1970-01-02,1970-01-01 00:00:02\n",
        "1000000|0\n86400000000|2000000\n");
@@ -254,6 +255,97 @@ Test(csv, nothing_is_no_table)
     cr_expect_eq(
         weir_csv_sniff(&arena, (const uint8_t *)"", 0, true, NULL, &dialect, &schema, NULL),
         WEIR_USAGE);
+}
+
+/* ---- headers ---- */
+
+static struct weir_bytes text_of(const char *text)
+{
+    return (struct weir_bytes){(const uint8_t *)text, strlen(text)};
+}
+
+Test(csv, names_of_a_header)
+{
+    const char **names;
+    uint32_t count;
+    OK(weir_csv_names(&arena, &plain, text_of("id,\"a \"\"b\"\", c\", x ,"), &names, &count,
+                      error));
+    cr_assert_eq(count, 4);
+    cr_expect_str_eq(names[0], "id");
+    cr_expect_str_eq(names[1], "a \"b\", c");
+    cr_expect_str_eq(names[2], " x ");
+    cr_expect_str_eq(names[3], "");
+}
+
+Test(csv, names_that_are_none)
+{
+    const char **names;
+    uint32_t count;
+    struct weir_error error = {0};
+    cr_expect_eq(weir_csv_names(&arena, &plain, text_of("a,\"b"), &names, &count, &error),
+                 WEIR_CORRUPT);
+    cr_expect(strstr(error.text, "byte 2"), "%s", error.text);
+    cr_expect_eq(weir_csv_names(&arena, &plain, text_of("a,\"b\"c"), &names, &count, &error),
+                 WEIR_CORRUPT);
+    cr_expect_eq(weir_csv_names(&arena, &plain, text_of("a,\xff"), &names, &count, &error),
+                 WEIR_CORRUPT);
+    struct weir_bytes zero = {(const uint8_t *)"a\0b", 3};
+    cr_expect_eq(weir_csv_names(&arena, &plain, zero, &names, &count, &error), WEIR_CORRUPT);
+}
+
+Test(csv, a_column_without_a_field_is_null)
+{
+    struct weir_csv_dialect dialect = plain;
+    dialect.column_count = 1;
+    for (int required = 0; required < 2; required++) {
+        struct weir_type schema;
+        struct weir_csv_decoder *decoder;
+        struct weir_decoded decoded;
+        struct weir_bytes record = text_of("7");
+        OK(weir_type_parse(
+            &arena, required ? "struct<a:string required, b:int>" : "struct<a:string, b:int>",
+            &schema, error));
+        OK(weir_csv_decoder_new(&account, &schema, (const uint32_t[]){WEIR_CSV_NO_FIELD, 0},
+                                &dialect, &decoder, error));
+        OK(weir_csv_decode(decoder, &record, 1, &arena, &decoded, error));
+        cr_expect_eq(decoded.batch.count, required ? 0 : 1);
+        cr_expect_eq(decoded.refusal_count, required ? 1 : 0);
+        if (required)
+            cr_expect_eq(decoded.refusals[0].reason, WEIR_REASON_REQUIRED);
+        else
+            cr_expect(!weir_vector_valid(&decoded.batch.columns[0], 0));
+        weir_csv_decoder_free(decoder);
+    }
+}
+
+Test(csv, impossible_times_are_out_of_range)
+{
+    static const struct {
+        const char *type, *text;
+        enum weir_reason reason;
+    } cases[] = {{"date", "2024-02-30", WEIR_REASON_RANGE},
+                 {"date", "2024-2-3", WEIR_REASON_TYPE},
+                 {"time", "25:00:00", WEIR_REASON_RANGE},
+                 {"timestamp", "2024-13-01 00:00:00", WEIR_REASON_RANGE},
+                 {"timestamp", "2024-12-01T00:00:00Z", WEIR_REASON_TYPE},
+                 {"timestamptz", "2024-12-01t24:01:00Z", WEIR_REASON_RANGE},
+                 {"timestamptz", "soon", WEIR_REASON_TYPE}};
+    struct weir_csv_dialect dialect = plain;
+    dialect.column_count = 1;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[64];
+        struct weir_type schema;
+        struct weir_csv_decoder *decoder;
+        struct weir_decoded decoded;
+        struct weir_bytes record = text_of(cases[i].text);
+        snprintf(text, sizeof text, "struct<a:%s>", cases[i].type);
+        OK(weir_type_parse(&arena, text, &schema, error));
+        OK(weir_csv_decoder_new(&account, &schema, NULL, &dialect, &decoder, error));
+        OK(weir_csv_decode(decoder, &record, 1, &arena, &decoded, error));
+        cr_assert_eq(decoded.refusal_count, 1, "%s", cases[i].text);
+        cr_expect_eq(decoded.refusals[0].reason, cases[i].reason, "%s", cases[i].text);
+        weir_csv_decoder_free(decoder);
+    }
 }
 
 /* ---- any bytes ---- */
