@@ -209,6 +209,47 @@ static weir_status prepare(void *self, const struct weir_type *row, struct weir_
     return status;
 }
 
+/* Of all topics: a broker that makes topics makes one when it is asked for it by name. */
+static rd_kafka_resp_err_t find_topic(struct kafka_sink *sink, int *ret_partitions)
+{
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_resp_err_t code = rd_kafka_metadata(sink->producer, 1, NULL, &metadata, 1000);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return code;
+    code = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    for (int i = 0; i < metadata->topic_cnt; i++) {
+        if (strcmp(metadata->topics[i].topic, sink->options.topic) != 0)
+            continue;
+        code = metadata->topics[i].err;
+        *ret_partitions = metadata->topics[i].partition_cnt;
+    }
+    rd_kafka_metadata_destroy(metadata);
+    return code;
+}
+
+static weir_status probe(void *self, const struct weir_type *row, char *ret_words, size_t size,
+                         struct weir_error *reterr)
+{
+    struct kafka_sink *sink = self;
+    int64_t started = weir_steady_ms(sink->context);
+    int partitions = 0;
+    (void)row;
+    WEIR_TRY(connect_producer(sink, reterr));
+    for (;;) {
+        rd_kafka_resp_err_t code = find_topic(sink, &partitions);
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+            break;
+        rd_kafka_poll(sink->producer, 0);
+        WEIR_TRY(weir_context_check(sink->context, reterr));
+        if (status_of(code) != WEIR_UNAVAILABLE || is_denied(sink) ||
+            weir_steady_ms(sink->context) - started > REACH_MS)
+            return fail(sink, code, reterr);
+        weir_sleep_ms(sink->context, POLL_MS);
+    }
+    snprintf(ret_words, size, "topic %s is there, %d partitions", sink->options.topic, partitions);
+    return WEIR_OK;
+}
+
 /* ---- delivering ---- */
 
 static rd_kafka_headers_t *make_headers(const struct weir_sink_change *change)
@@ -366,7 +407,7 @@ weir_status weir_kafka_sink_new(struct weir_context *context,
                                 const struct weir_kafka_sink_options *options,
                                 struct weir_sink *ret_sink, struct weir_error *reterr)
 {
-    static const struct weir_sink_operations operations = {"kafka", prepare, deliver,
+    static const struct weir_sink_operations operations = {"kafka", prepare, probe, deliver,
                                                            kafka_sink_free};
     struct kafka_sink *sink;
     WEIR_TRY(weir_alloc_zero(&context->memory, 1, sizeof *sink, &sink, reterr));

@@ -142,6 +142,7 @@ static weir_status send(struct opensearch *self, const struct opensearch_request
     if (status == WEIR_OK) {
         answer->code = response.code;
         answer->wait_ms = sink_retry_after_ms(&response, weir_now_ms(self->context));
+        answer->ahead_s = sink_clock_ahead_s(&response, weir_now_ms(self->context));
         status = answer_read(self, body, answer, reterr);
     } else if (status == WEIR_UNKNOWN_OUTCOME || status == WEIR_CORRUPT) {
         /* the same once more does no harm: ids and versions are the same */
@@ -321,8 +322,8 @@ weir_status weir_opensearch_sink_new(struct weir_context *context,
                                      const struct weir_opensearch_options *options,
                                      struct weir_sink *ret_sink, struct weir_error *reterr)
 {
-    static const struct weir_sink_operations operations = {"opensearch", opensearch_prepare,
-                                                           opensearch_deliver, opensearch_free};
+    static const struct weir_sink_operations operations = {
+        "opensearch", opensearch_prepare, opensearch_probe, opensearch_deliver, opensearch_free};
     struct opensearch *self;
     WEIR_TRY(weir_alloc_zero(&context->memory, 1, sizeof *self, &self, reterr));
     self->context = context;

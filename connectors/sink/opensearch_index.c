@@ -77,8 +77,8 @@ static weir_status fields_add(struct opensearch *self, const json_t *mappings,
     return status;
 }
 
-static weir_status index_check(struct opensearch *self, const json_t *answer,
-                               struct weir_error *reterr)
+static weir_status index_fits(struct opensearch *self, const json_t *answer,
+                              const json_t **ret_mappings, struct weir_error *reterr)
 {
     const json_t *index;
     WEIR_TRY(one_index(self, answer, &index, reterr));
@@ -90,7 +90,15 @@ static weir_status index_check(struct opensearch *self, const json_t *answer,
                          "index \"%s\" has no mapping as OpenSearch, or Elasticsearch since 7, has "
                          "one",
                          self->index);
-    WEIR_TRY(opensearch_mapping_check(&self->row, mappings, self->index, reterr));
+    *ret_mappings = mappings;
+    return opensearch_mapping_check(&self->row, mappings, self->index, reterr);
+}
+
+static weir_status index_check(struct opensearch *self, const json_t *answer,
+                               struct weir_error *reterr)
+{
+    const json_t *mappings;
+    WEIR_TRY(index_fits(self, answer, &mappings, reterr));
     return fields_add(self, mappings, reterr);
 }
 
@@ -132,19 +140,51 @@ static weir_status index_look(struct opensearch *self, bool *ret_there, struct w
     return status;
 }
 
+/* NULL: a row of no columns. The names first: before an index is made for rows that it would not
+ * take. */
+static weir_status row_take(struct opensearch *self, const struct weir_type *row,
+                            struct weir_error *reterr)
+{
+    struct weir_type copy;
+    self->row = (struct weir_type){.id = WEIR_STRUCT};
+    weir_arena_reset(&self->arena);
+    if (!row)
+        return WEIR_OK;
+    WEIR_TRY(weir_type_copy(&self->arena, row, &copy, reterr));
+    self->row = copy;
+    return opensearch_mapping_check(&self->row, NULL, self->index, reterr);
+}
+
+weir_status opensearch_probe(void *receiver, const struct weir_type *row, char *ret_words,
+                             size_t size, struct weir_error *reterr)
+{
+    struct opensearch *self = receiver;
+    struct opensearch_answer answer;
+    const json_t *mappings;
+    WEIR_TRY(row_take(self, row, reterr));
+    weir_status status = ask(self, "GET", "", NULL, &answer, reterr);
+    if (status == WEIR_OK && is_ok(&answer)) {
+        status = index_fits(self, answer.json, &mappings, reterr);
+        snprintf(ret_words, size, "index \"%s\" is there%s", self->index,
+                 row ? " and takes the columns" : "");
+    } else if (status == WEIR_OK && (answer.code != 404 || !answer.json)) {
+        status = opensearch_refusal(self, &answer, "asking for it", true, reterr);
+    } else if (status == WEIR_OK) {
+        snprintf(ret_words, size, "no index \"%s\" yet: the first delivery makes it", self->index);
+    }
+    if (status == WEIR_OK)
+        status = sink_clock_check(answer.ahead_s, self->signer != NULL, ret_words, size, reterr);
+    opensearch_answer_done(self, &answer);
+    return status;
+}
+
 weir_status opensearch_prepare(void *receiver, const struct weir_type *row,
                                struct weir_error *reterr)
 {
     struct opensearch *self = receiver;
-    struct weir_type copy;
     weir_status status = WEIR_OK;
     bool there = false;
-    self->row = (struct weir_type){.id = WEIR_STRUCT};
-    weir_arena_reset(&self->arena);
-    WEIR_TRY(weir_type_copy(&self->arena, row, &copy, reterr));
-    self->row = copy;
-    /* the names first: before an index is made for rows that it would not take */
-    WEIR_TRY(opensearch_mapping_check(&self->row, NULL, self->index, reterr));
+    WEIR_TRY(row_take(self, row, reterr));
     for (int round = 0; round < ROUNDS_MAX && status == WEIR_OK && !there; round++) {
         status = index_look(self, &there, reterr);
         if (status == WEIR_OK && !there)

@@ -40,6 +40,7 @@ struct opensearch_answer {
     json_t *json; /* NULL: not JSON */
     size_t charged;
     int64_t wait_ms; /* Retry-After, 0: none */
+    int64_t ahead_s; /* its clock, 0: not told */
 };
 
 /* OK for any answer of the server; free it by opensearch_answer_done, also on failure.
@@ -62,6 +63,8 @@ void opensearch_word(const json_t *text, char *ret_word, size_t size);
 weir_status opensearch_prepare(void *self, const struct weir_type *row,
                                struct weir_error *reterr) WEIR_MUST_CHECK;
 
+weir_status opensearch_probe(void *self, const struct weir_type *row, char *ret_words, size_t size,
+                             struct weir_error *reterr) WEIR_MUST_CHECK;
 weir_status opensearch_deliver(void *self, const struct weir_sink_change *changes, size_t count,
                                struct weir_sink_result *results, int64_t *ret_wait_ms,
                                struct weir_error *reterr) WEIR_MUST_CHECK;

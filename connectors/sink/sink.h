@@ -41,6 +41,11 @@ struct weir_sink_operations {
      * (an index with a mapping from `row`, a STRUCT of the columns that are sent). Safe to repeat.
      * UNAVAILABLE: not reached; DENIED: login; REFUSED or USAGE: cannot work as configured. */
     weir_status (*prepare)(void *self, const struct weir_type *row, struct weir_error *reterr);
+    /* What would a delivery meet? Reaches the receiver, logs in, looks for the place; makes and
+     * sends nothing. row NULL: not known yet. ret_words: what was found, one line. Errors as those
+     * of prepare; REFUSED also if the receiver's clock is too far from ours for a signature. */
+    weir_status (*probe)(void *self, const struct weir_type *row, char *ret_words, size_t size,
+                         struct weir_error *reterr);
     /* Sends changes and waits for the answers; at most batch_max of them, those of one key next to
      * each other: these keep their order. OK: results[i]
      * is filled for each i. Otherwise nothing is known of any: UNAVAILABLE (away, busy as a whole,

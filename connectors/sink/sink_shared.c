@@ -4,10 +4,14 @@
 #include "engine/base/text.h"
 
 #include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define WAIT_MS_MAX ((int64_t)3600 * 1000)
+#define WAIT_MS_MAX   ((int64_t)3600 * 1000)
+#define CLOCK_WORTH_S 30  /* a Date has whole seconds, and answers take time */
+#define CLOCK_MAX_S   240 /* what is signed is taken for five minutes */
 
 int64_t sink_retry_after_ms(const struct weir_http_response *response, int64_t now_ms)
 {
@@ -25,4 +29,31 @@ int64_t sink_retry_after_ms(const struct weir_http_response *response, int64_t n
             wait_ms = (int64_t)until * 1000 - now_ms;
     }
     return wait_ms < 0 ? 0 : wait_ms > WAIT_MS_MAX ? WAIT_MS_MAX : wait_ms;
+}
+
+int64_t sink_clock_ahead_s(const struct weir_http_response *response, int64_t now_ms)
+{
+    char value[64];
+    if (!weir_http_header(response, "date", value, sizeof value))
+        return 0;
+    time_t there = curl_getdate(value, NULL);
+    return there > 0 && there < (time_t)1 << 40 ? (int64_t)there - now_ms / 1000 : 0;
+}
+
+weir_status sink_clock_check(int64_t ahead_s, bool signs, char *words, size_t size,
+                             struct weir_error *reterr)
+{
+    size_t used = strlen(words);
+    long long seconds = llabs((long long)ahead_s);
+    const char *side = ahead_s > 0 ? "ahead of" : "behind";
+    if (signs && seconds > CLOCK_MAX_S) {
+        weir_status status = weir_fail(
+            reterr, WEIR_REFUSED, "its clock is %lld s %s ours: it would not take what we sign",
+            seconds, side);
+        weir_error_hint(reterr, "set the clock of this machine, or that of the receiver");
+        return status;
+    }
+    if (seconds > CLOCK_WORTH_S)
+        snprintf(words + used, size - used, "; its clock is %lld s %s ours", seconds, side);
+    return WEIR_OK;
 }

@@ -338,6 +338,34 @@ static weir_status prepare(void *self, const struct weir_type *row, struct weir_
     return WEIR_OK;
 }
 
+/* Nothing is asked of the address itself: whoever answers there may take any request for news. The
+ * server it is on says whether it is reached. */
+static weir_status probe(void *self, const struct weir_type *row, char *ret_words, size_t size,
+                         struct weir_error *reterr)
+{
+    struct webhook *webhook = self;
+    struct weir_http_response response = {0};
+    struct weir_error error = {0};
+    char origin[sizeof webhook->place + 2];
+    (void)row;
+    snprintf(origin, sizeof origin, "%s/", webhook->place);
+    struct weir_http_request request = {
+        .method = "HEAD", .url = origin, .timeout_ms = webhook->options.timeout_ms};
+    weir_status status = weir_http_send(webhook->client, &request, &response, &error);
+    if (status == WEIR_UNKNOWN_OUTCOME || status == WEIR_CORRUPT)
+        status = WEIR_UNAVAILABLE;
+    int64_t ahead_s = sink_clock_ahead_s(&response, weir_now_ms(webhook->context));
+    if (status == WEIR_OK)
+        snprintf(ret_words, size, "%s answers; whether it lets us in shows with the first change",
+                 webhook->place);
+    weir_http_response_done(&response);
+    if (status == WEIR_OK)
+        return sink_clock_check(ahead_s, webhook->key != NULL, ret_words, size, reterr);
+    if (reterr)
+        *reterr = error;
+    return status;
+}
+
 static void webhook_free(void *self)
 {
     struct webhook *webhook = self;
@@ -422,7 +450,7 @@ weir_status weir_webhook_sink_new(struct weir_context *context,
                                   const struct weir_webhook_options *options,
                                   struct weir_sink *ret_sink, struct weir_error *reterr)
 {
-    static const struct weir_sink_operations operations = {"webhook", prepare, deliver,
+    static const struct weir_sink_operations operations = {"webhook", prepare, probe, deliver,
                                                            webhook_free};
     struct webhook *webhook;
     WEIR_TRY(weir_alloc_zero(&context->memory, 1, sizeof *webhook, &webhook, reterr));

@@ -34,6 +34,12 @@ struct weir_sink_options {
  */
 weir_status weir_sink_run(const struct weir_sink_options *options, json_t **ret_outcome,
                           struct weir_error *reterr) WEIR_MUST_CHECK;
+/* What would a delivery meet? Sends and makes nothing. options->lake NULL: without looking whether
+ * the receiver takes the table's columns. ret_words: what was found, one line. Errors as
+ * prepare's in connectors/sink/sink.h; USAGE too for `where`, columns or keys. */
+weir_status weir_sink_probe(struct weir_context *context, const struct weir_sink_options *options,
+                            char *ret_words, size_t size,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Where it stands, sending nothing: {"sink", "table", "kind", "receiver", "reached", "waiting"
  * (snapshots), "delivered", "dead", "aged", "seconds_behind", "problem"}. New reference. */
 weir_status weir_sink_state(const struct weir_sink_options *options, json_t **ret_state,

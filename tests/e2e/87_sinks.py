@@ -125,6 +125,9 @@ def webhook_part(server):
   pager: {{from: gold.violations, webhook: {{url: "http://127.0.0.1:{port}/token-in-path?key=secret", hmac_key: "file:{folder}/key", headers: {{x-team: edge, authorization: "file:{folder}/login"}}}}}}
   high: {{from: gold.violations, changes: [insert], where: "level = 3", columns: [level], webhook: {{url: "http://127.0.0.1:{port}/high", hmac_key: "file:{folder}/key", batch: 7}}}}
 """)
+    run = weir("doctor", "-o", "json")
+    say(run.returncode == 0 and [check["result"] for check in json.loads(run.stdout) if check["check"] == "sink"] == ["ok", "ok"] and not Receiver.requests and "token-in-path" not in run.stdout,
+        "doctor reaches a webhook's server and sends nothing, before there is a table", run.stdout + run.stderr[-300:])
     window()
     run = weir("run")
     mine = lambda sink: [change for change in Receiver.taken if change["sink"] == sink]
@@ -167,7 +170,9 @@ def webhook_part(server):
     server.shutdown()
     server.server_close()
     run = weir("run")
-    say(run.returncode == 75, "webhook: away: exit 75", f"{run.returncode} {run.stderr[-300:]}")
+    say(run.returncode == 75 and "token-in-path" not in run.stderr + run.stdout, "webhook: away: exit 75, no token in the message", f"{run.returncode} {run.stderr[-300:]}")
+    run = weir("doctor", "-o", "json")
+    say(run.returncode == 1 and any(check["where"] == "pager" and check["result"] == "FAILED" for check in json.loads(run.stdout)), "doctor says that a webhook is away", run.stdout + run.stderr[-300:])
     shown = json.loads(weir("sinks", "-o", "json").stdout)
     say(any(sink["sink"] == "pager" and sink["waiting"] == 1 for sink in shown), "weir sinks shows that it waits", str(shown)[:300])
     serve(port)
@@ -273,6 +278,10 @@ def kafka_part():
         say(len({(message.partition()) for message in records}) > 1, "kafka: keys spread over partitions")
         run = weir("run", "-s", "none", file="none.yaml")
         say(run.returncode == 2 and "no.such.topic" in run.stderr, "kafka: a topic that is not there: exit 2", f"{run.returncode} {run.stderr[-300:]}")
+        run = weir("doctor", "-o", "json", file="none.yaml")
+        say(run.returncode == 1 and "no.such.topic" in run.stdout, "doctor says that a topic is not there", run.stdout + run.stderr[-300:])
+        run = weir("doctor", "-o", "json", file="kafka.yaml")
+        say(run.returncode == 0 and "topic violations is there, 3 partitions" in run.stdout, "doctor finds a topic", run.stdout + run.stderr[-300:])
         # one at a time, with the broker gone in between
         kafka.crash() if hasattr(kafka, "crash") else kafka.stop()
         window()

@@ -4,6 +4,7 @@
 #include "connectors/kafka/kafka.h"
 #include "engine/exec/aggregate.h"
 #include "engine/expr/ir.h"
+#include "scheduler/sink/sink.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +65,21 @@ static void check_store(struct cli *cli, struct weir_lake *lake, json_t *rows)
     weir_arena_done(&arena);
 }
 
+/* lake NULL: it cannot be opened. */
+static void check_sinks(struct cli *cli, const struct weir_pipeline *pipeline,
+                        struct weir_lake *lake, json_t *rows)
+{
+    for (size_t i = 0; i < pipeline->sink_count; i++) {
+        struct weir_sink_options options = {
+            .lake = lake, .pipeline = pipeline, .sink = &pipeline->sinks[i]};
+        struct weir_error error = {0};
+        char words[400] = "";
+        weir_status status = weir_sink_probe(cli->context, &options, words, sizeof words, &error);
+        finding(rows, "sink", pipeline->sinks[i].name, status,
+                status == WEIR_OK ? words : error.text);
+    }
+}
+
 weir_status verb_doctor(struct cli *cli, struct weir_error *reterr)
 {
     struct weir_pipeline *pipeline;
@@ -79,9 +95,11 @@ weir_status verb_doctor(struct cli *cli, struct weir_error *reterr)
         finding(rows, "place", pipeline->warehouse, WEIR_OK,
                 "reached; region and owner as configured");
         check_store(cli, &lake, rows);
+        check_sinks(cli, pipeline, &lake, rows);
         weir_lake_close(&lake);
     } else {
         finding(rows, "place", pipeline->warehouse, status, error.text);
+        check_sinks(cli, pipeline, NULL, rows);
     }
     static const char *const columns[] = {"check", "where", "result", "detail", NULL};
     status = cli_rows(cli, rows, columns, reterr);

@@ -91,8 +91,8 @@ const struct verb verbs[] = {
      "discard and reset ask, or --yes. `weir run` sends what is due: docs/sinks.md.",
      verb_sinks},
     {"doctor", "Trust", "", "reach and probe each service the pipeline names", "po",
-     "Kafka, store, catalog: reached, what they guarantee, clock skew. Exit 1 if something would "
-     "not work.",
+     "Kafka, store, catalog: reached, what they guarantee, clock skew; sinks: reached, let in, the "
+     "place there; nothing is\nsent to them. Exit 1 if something would not work.",
      verb_doctor},
     {"dev", "Else", "broker", "a throw-away Kafka broker in this process, for trials", "f",
      "Prints its address and its limit. Ends with Ctrl-C or after --for.", verb_dev},

@@ -307,3 +307,23 @@ Test(kafka_sink, settings)
         cr_expect(strstr(error.text, refused[i].key), "%s", error.text);
     }
 }
+
+Test(kafka_sink, probe)
+{
+    char words[300] = "";
+    open_sink(false, NULL, NULL);
+    cr_expect_eq(sink.operations->probe(sink.self, &row, words, sizeof words, &error), WEIR_OK,
+                 "%s", error.text);
+    cr_expect_str_eq(words, "topic changes is there, 1 partitions");
+    sink.operations->free(sink.self);
+    const struct weir_kafka_property properties[] = {
+        {"bootstrap.servers", rd_kafka_mock_cluster_bootstraps(cluster)}};
+    struct weir_kafka_sink_options options = {
+        .topic = "other", .properties = properties, .property_count = 1};
+    cr_assert_eq(weir_kafka_sink_new(&context, &options, &sink, &error), WEIR_OK);
+    for (int i = 0; i < 2; i++) { /* twice: it is not made by asking */
+        cr_expect_eq(sink.operations->probe(sink.self, &row, words, sizeof words, &error),
+                     WEIR_REFUSED);
+        cr_expect(strstr(error.text, "there is no topic other"), "%s", error.text);
+    }
+}

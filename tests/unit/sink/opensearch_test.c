@@ -562,3 +562,32 @@ Test(opensearch, settings)
     cr_expect_str_eq(((struct opensearch *)sink.self)->host, "h");
     cr_expect_str_eq(((struct opensearch *)sink.self)->path, "/prefix");
 }
+
+/* ---- asking ---------------------------------------------------------------------------------- */
+
+Test(opensearch, probe)
+{
+    struct fake_rule rules[] = {
+        {"GET /violations ", 1, FAKE_ANSWER, 404, NULL,
+         "{\"error\":{\"type\":\"index_not_found_exception\"}}", 0},
+        {"GET /violations ", 2, FAKE_ANSWER, 200, "Date: Mon, 23 Nov 2026 10:10:00 GMT\r\n",
+         "{\"violations\":{\"mappings\":{\"_meta\":{\"made_by\":\"weir\"},\"properties\":{\"v\":{"
+         "\"type\":\"integer\"}}}}}",
+         0},
+        {"GET /violations ", 0, FAKE_ANSWER, 401, NULL,
+         "{\"error\":{\"type\":\"security_exception\"}}", 0}};
+    struct weir_type row = type_of("struct<v:int, later:int>"), other = type_of("struct<v:string>");
+    char words[300] = "";
+    start(rules, 3, (struct weir_opensearch_options){0});
+    cr_expect_eq(sink.operations->probe(sink.self, &row, words, sizeof words, &error), WEIR_OK);
+    cr_expect_str_eq(words, "no index \"violations\" yet: the first delivery makes it");
+    cr_expect_eq(sink.operations->probe(sink.self, &row, words, sizeof words, &error), WEIR_OK,
+                 "%s", error.text);
+    cr_expect_str_eq(words,
+                     "index \"violations\" is there and takes the columns; its clock is 600 s "
+                     "ahead of ours");
+    cr_expect_eq(sink.operations->probe(sink.self, &other, words, sizeof words, &error),
+                 WEIR_REFUSED, "%s", error.text);
+    cr_expect_eq(sink.operations->probe(sink.self, NULL, words, sizeof words, &error), WEIR_DENIED);
+    cr_expect(!strstr(server.log, "PUT") && !strstr(server.log, "POST"), "%s", server.log);
+}

@@ -363,3 +363,31 @@ Test(webhook, side_by_side)
         cr_expect_eq(results[i].answer, WEIR_SINK_TAKEN);
     }
 }
+
+/* ---- asking ---------------------------------------------------------------------------------- */
+
+/* The server is asked, never the address: it might take any request for news. */
+Test(webhook, probe)
+{
+    static struct fake_rule rules[] = {
+        {"HEAD / ", 1, FAKE_ANSWER, 501, "Date: Mon, 23 Nov 2026 10:00:02 GMT\r\n", NULL, 0},
+        {"HEAD / ", 1, FAKE_ANSWER, 200, "Date: Mon, 23 Nov 2026 09:00:00 GMT\r\n", NULL, 0},
+        {"HEAD / ", 1, FAKE_ANSWER, 200, "Date: Mon, 23 Nov 2026 10:02:00 GMT\r\n", NULL, 0},
+        {"HEAD / ", 1, FAKE_CLOSE, 0, NULL, NULL, 0}};
+    char words[300] = "", wanted[200];
+    start(rules, 4, (struct weir_webhook_options){.hmac_key = "key"});
+    snprintf(wanted, sizeof wanted, "%s answers; whether it lets us in shows with the first change",
+             server.url);
+    cr_expect_eq(sink.operations->probe(sink.self, NULL, words, sizeof words, &error), WEIR_OK);
+    cr_expect_str_eq(words, wanted);
+    cr_expect_eq(sink.operations->probe(sink.self, NULL, words, sizeof words, &error),
+                 WEIR_REFUSED);
+    cr_expect(strstr(error.text, "3600 s behind ours"), "%s", error.text);
+    cr_expect_eq(sink.operations->probe(sink.self, NULL, words, sizeof words, &error), WEIR_OK);
+    cr_expect(strstr(words, "120 s ahead of ours"), "%s", words);
+    cr_expect_eq(sink.operations->probe(sink.self, NULL, words, sizeof words, &error),
+                 WEIR_UNAVAILABLE);
+    cr_expect(!strstr(error.text, "t0ken"), "%s", error.text);
+    cr_expect_eq(occurrences("t0ken"), 0, "%s", server.log);
+    cr_expect_eq(occurrences("POST"), 0, "%s", server.log);
+}
