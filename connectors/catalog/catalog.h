@@ -1,11 +1,12 @@
-/* The catalogs that need no server: a SQLite file with the JDBC catalog's tables, and plain objects
- * in a store. Both fill the seam of formats/iceberg/catalog.h; protocol.md 5, "Pointers".
+/* The catalogs: a SQLite file with the JDBC catalog's tables, plain objects in a store, and a
+ * server that speaks the Iceberg REST protocol. All fill the seam of formats/iceberg/catalog.h;
+ * protocol.md 5, "Pointers".
  *
  * Table names are "layer.table" (a namespace of several levels has more dots). A table made here
  * lies at {store root}/{layer}/{table}; its metadata below metadata/ there. The store must outlive
  * the catalog and stays the caller's. Catalogs may be used from several threads at once.
  *
- * Verdicts of commit and create, both catalogs:
+ * Verdicts of commit and create, all catalogs:
  *   OK               landed; the new state is in *ret_table
  *   PRECONDITION     a requirement did not hold, or another writer moved the pointer first. Told by
  * a store whose client may have sent the request twice: load and look for the snapshot among the
@@ -44,6 +45,48 @@ weir_status weir_catalog_object_store_new(struct weir_context *context,
                                           const struct weir_object_store *store,
                                           struct weir_catalog *ret_catalog,
                                           struct weir_error *reterr) WEIR_MUST_CHECK;
+
+enum weir_catalog_rest_auth {
+    WEIR_REST_AUTH_NONE,
+    WEIR_REST_AUTH_BEARER, /* token */
+    WEIR_REST_AUTH_OAUTH2, /* client_id, client_secret */
+    WEIR_REST_AUTH_SIGV4,  /* sign_region, sign_service */
+};
+
+struct weir_catalog_rest_options {
+    const char *uri;       /* "https://host[:port][/path]", without /v1 */
+    const char *warehouse; /* the server's name for it; NULL: not asked for */
+    const char *prefix;    /* of paths, encoded; NULL: as the server says */
+    enum weir_catalog_rest_auth auth;
+    const char *token;
+    const char *token_file; /* where it came from: read again when the server refuses it; NULL */
+    const char *token_url;  /* NULL: {uri}/v1/oauth/tokens */
+    const char *client_id, *client_secret;
+    const char *client_secret_file; /* as token_file */
+    const char *scope;              /* NULL: "catalog" */
+    const char *audience;           /* NULL: none */
+    const char *sign_region, *sign_service, *sign_role_arn, *sign_external_id;
+    const char *const *headers; /* "name: value" lines, sent with each request */
+    size_t header_count;
+    int64_t timeout_ms; /* of a request; 0: 60 s */
+    int64_t retry_ms;   /* how long what only reads is tried; 0: 30 s */
+    const char *tls_ca_file, *tls_cert_file, *tls_key_file;
+};
+
+/* An Iceberg REST catalog (apache/iceberg open-api/rest-catalog-open-api.yaml). Copies the options,
+ * asks nobody yet: the first call fetches the server's configuration (prefix, overrides). A table
+ * must lie in `store`: the server names its location, ours is {store root}/{layer}/{table}.
+ *
+ * load is tried again while the server is away (5xx, 429, no connection) until retry_ms is over;
+ * create and commit are sent once: 409 and 412 are PRECONDITION, no answer and every 5xx
+ * UNKNOWN_OUTCOME, 429 and no connection UNAVAILABLE. A server that says in its configuration that
+ * it knows Idempotency-Key gets the same one with the same commit. NOT_FOUND only by the protocol's
+ * own error: a 404 of somebody in between is FAILED, never a reason to make a table. */
+weir_status weir_catalog_rest_new(struct weir_context *context,
+                                  const struct weir_object_store *store,
+                                  const struct weir_catalog_rest_options *options,
+                                  struct weir_catalog *ret_catalog,
+                                  struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* What a superseded version may be replaced with (put-if-match) when its space is wanted: the name
  * stays taken. */

@@ -29,8 +29,14 @@ weir_status catalog_table_new(struct weir_context *context, const char *name, co
                               struct weir_table **ret_table,
                               struct weir_error *reterr) WEIR_MUST_CHECK;
 
-/* The commit that creates a table: a uuid and {root}/{folder} as its location, in front, unless it
- * gives them itself. */
+/* The commit that creates a table, appended to `whole`: assert-create, a uuid and {root}/{folder}
+ * as its location in front, unless it gives them itself. */
+weir_status catalog_create_fill(struct weir_context *context, const struct weir_object_store *store,
+                                const struct catalog_name *name, const struct weir_commit *commit,
+                                struct weir_commit *whole,
+                                struct weir_error *reterr) WEIR_MUST_CHECK;
+
+/* The document that such a commit makes. */
 weir_status catalog_create_metadata(struct weir_context *context,
                                     const struct weir_object_store *store,
                                     const struct catalog_name *name,

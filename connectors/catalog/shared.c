@@ -151,6 +151,17 @@ out:
     return status;
 }
 
+static bool has_create(const struct weir_commit *commit)
+{
+    for (size_t i = 0; i < json_array_size(commit->requirements); i++) {
+        const char *type = json_string_value(
+            json_object_get(json_array_get(commit->requirements, i), "type"));
+        if (type && strcmp(type, "assert-create") == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool has_action(const struct weir_commit *commit, const char *action)
 {
     for (size_t i = 0; i < json_array_size(commit->updates); i++) {
@@ -162,11 +173,12 @@ static bool has_action(const struct weir_commit *commit, const char *action)
     return false;
 }
 
-static weir_status fill_create(struct weir_context *context, const struct weir_object_store *store,
-                               const struct catalog_name *name, const struct weir_commit *commit,
-                               struct weir_commit *whole, struct weir_error *reterr)
+weir_status catalog_create_fill(struct weir_context *context, const struct weir_object_store *store,
+                                const struct catalog_name *name, const struct weir_commit *commit,
+                                struct weir_commit *whole, struct weir_error *reterr)
 {
-    WEIR_TRY(weir_commit_require(whole, json_pack("{s:s}", "type", "assert-create"), reterr));
+    if (!has_create(commit))
+        WEIR_TRY(weir_commit_require(whole, json_pack("{s:s}", "type", "assert-create"), reterr));
     if (!has_action(commit, "assign-uuid")) {
         char uuid[37];
         weir_random_uuid(context, uuid);
@@ -192,7 +204,7 @@ weir_status catalog_create_metadata(struct weir_context *context,
 {
     struct weir_commit whole;
     WEIR_TRY(weir_commit_init(&whole, reterr));
-    weir_status status = fill_create(context, store, name, commit, &whole, reterr);
+    weir_status status = catalog_create_fill(context, store, name, commit, &whole, reterr);
     if (status == WEIR_OK)
         status = weir_metadata_apply(&context->memory, NULL, NULL, &whole, weir_now_ms(context),
                                      ret_metadata, reterr);

@@ -118,9 +118,15 @@ weir_status weir_sigv4_sign(struct weir_sigv4_signer *signer,
     headers[count++] = (struct sigv4_pair){"x-amz-date", time};
     if (*signer->current.token)
         headers[count++] = (struct sigv4_pair){"x-amz-security-token", signer->current.token};
-    struct sigv4_request request = {
-        message->method, (const char *)path.data, "",  headers, count, hash,
-        signer->region,  signer->service,         time};
+    struct sigv4_request request = {message->method,
+                                    (const char *)path.data,
+                                    message->query ? message->query : "",
+                                    headers,
+                                    count,
+                                    hash,
+                                    signer->region,
+                                    signer->service,
+                                    time};
     WEIR_TRY(sigv4_sign(&signer->keys, &signer->current, &request, &signature, reterr));
     for (size_t i = 1; i < count; i++) /* libcurl sends host itself */
         WEIR_TRY(line_add(arena, headers[i].name, headers[i].value, lines, &line_count, reterr));

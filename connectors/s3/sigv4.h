@@ -23,8 +23,10 @@ void weir_sigv4_signer_free(struct weir_sigv4_signer *signer); /* wipes the keys
 
 struct weir_sigv4_message {
     const char *method;
-    const char *host;         /* "name" or "name:port", as in the URL */
-    const char *path;         /* percent-encoded as it goes over the wire, with '/' in front */
+    const char *host;  /* "name" or "name:port", as in the URL */
+    const char *path;  /* percent-encoded as it goes over the wire, with '/' in front */
+    const char *query; /* as it goes over the wire: sorted by name, encoded, '=' always there;
+                          NULL or "": none */
     const char *content_type; /* NULL: none; otherwise a line of its own is returned */
     const void *body;
     size_t body_size;
@@ -33,7 +35,7 @@ struct weir_sigv4_message {
 #define WEIR_SIGV4_LINES 5
 
 /* The header lines to send: content-type, x-amz-content-sha256, x-amz-date, x-amz-security-token,
- * authorization; in the arena. The request must have no query. DENIED: no keys are to be found;
+ * authorization; in the arena. DENIED: no keys are to be found;
  * UNAVAILABLE: the service that gives them is away. */
 weir_status weir_sigv4_sign(struct weir_sigv4_signer *signer,
                             const struct weir_sigv4_message *message, struct weir_arena *arena,

@@ -268,6 +268,12 @@ weir_status weir_metadata_parse(struct weir_account *account, const void *text, 
     return metadata_from_document(account, document, size, ret_metadata, reterr);
 }
 
+weir_status weir_metadata_adopt(struct weir_account *account, json_t *document, size_t size,
+                                struct weir_metadata **ret_metadata, struct weir_error *reterr)
+{
+    return metadata_from_document(account, document, size, ret_metadata, reterr);
+}
+
 static int write_piece(const char *piece, size_t size, void *argument)
 {
     return weir_buffer_append(argument, piece, size, NULL) == WEIR_OK ? 0 : -1;

@@ -15,6 +15,11 @@ struct weir_metadata; /* reference-free: owns its document; immutable once made 
 weir_status weir_metadata_parse(struct weir_account *account, const void *text, size_t size,
                                 struct weir_metadata **ret_metadata,
                                 struct weir_error *reterr) WEIR_MUST_CHECK;
+/* The same of a document that somebody else has parsed from `size` bytes. Takes the reference, on
+ * failure too. */
+weir_status weir_metadata_adopt(struct weir_account *account, json_t *document, size_t size,
+                                struct weir_metadata **ret_metadata,
+                                struct weir_error *reterr) WEIR_MUST_CHECK;
 weir_status weir_metadata_write(const struct weir_metadata *metadata, struct weir_buffer *out,
                                 struct weir_error *reterr) WEIR_MUST_CHECK;
 void weir_metadata_free(struct weir_metadata *metadata); /* NULL-safe */

@@ -286,6 +286,7 @@ static bool resolve_reference(struct reading *reading, struct node *node, const 
     }
     node->text = text;
     node->size = size;
+    node->from_file = path;
     node->secret = node->substituted = true;
     return true;
 }

@@ -4,6 +4,7 @@
 #ifndef WEIR_SCHEDULER_PIPELINE_PIPELINE_H
 #define WEIR_SCHEDULER_PIPELINE_PIPELINE_H
 
+#include "connectors/catalog/catalog.h"
 #include "connectors/sink/sink.h"
 #include "engine/base/context.h"
 #include "engine/vec/type.h"
@@ -22,7 +23,7 @@ struct weir_tls_config {
     const char *ca_file, *cert_file, *key_file;
 };
 
-enum weir_catalog_kind { WEIR_CATALOG_SQLITE, WEIR_CATALOG_OBJECT_STORE };
+enum weir_catalog_kind { WEIR_CATALOG_SQLITE, WEIR_CATALOG_OBJECT_STORE, WEIR_CATALOG_REST };
 enum weir_start_kind {
     WEIR_START_EARLIEST,
     WEIR_START_LATEST,
@@ -220,6 +221,7 @@ struct weir_pipeline {
     const char *warehouse; /* absolute path or s3://bucket/prefix, templates filled */
     enum weir_catalog_kind catalog;
     const char *catalog_path; /* sqlite file */
+    struct weir_catalog_rest_options rest;
     struct weir_s3_config s3;
     struct weir_tls_config tls;
     int threads;

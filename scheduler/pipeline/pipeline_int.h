@@ -47,7 +47,8 @@ struct node {
     bool substituted; /* ${...} was in it: positions inside are lost, and the value is not repeated
                        */
     bool secret;      /* never shown */
-    bool broken;      /* complained of; kind is NODE_NULL, and nothing more is said of it */
+    const char *from_file; /* `file:/path` that the value was read from; NULL: none */
+    bool broken;           /* complained of; kind is NODE_NULL, and nothing more is said of it */
     struct node_entry *entries;
     size_t count, capacity;
     size_t weight; /* nodes in it, itself included */
@@ -215,6 +216,10 @@ void lifecycle_check(struct reading *reading, const struct weir_pipeline *pipeli
 
 /* sinks.c */
 void sinks_bind(struct reading *reading, struct weir_pipeline *pipeline, const struct node *root);
+
+/* catalog.c: once warehouse and tls are bound */
+void catalog_bind(struct reading *reading, struct weir_pipeline *pipeline, const struct node *lake,
+                  bool is_remote);
 
 /* policies.c */
 void policies_bind(struct reading *reading, struct weir_pipeline *pipeline,

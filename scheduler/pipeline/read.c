@@ -115,17 +115,7 @@ static void bind_warehouse(struct reading *reading, struct weir_pipeline *pipeli
     for (size_t size = text ? strlen(text) : 0; size > 1 && text[size - 1] == '/'; size--)
         text[size - 1] = 0;
     pipeline->warehouse = text;
-    bool remote = is_s3(filled);
-    const struct node *catalog = node_get(lake, "catalog");
-    pipeline->catalog = catalog  ? (node_is(catalog, "sqlite") ? WEIR_CATALOG_SQLITE
-                                                               : WEIR_CATALOG_OBJECT_STORE)
-                        : remote ? WEIR_CATALOG_OBJECT_STORE
-                                 : WEIR_CATALOG_SQLITE;
-    if (pipeline->catalog == WEIR_CATALOG_SQLITE && remote)
-        complain(reading, catalog, 0, "object-store is the default for s3://",
-                 "lake.catalog: sqlite keeps its file in a folder, the warehouse is %s", filled);
-    else if (pipeline->catalog == WEIR_CATALOG_SQLITE)
-        pipeline->catalog_path = take_print(reading, "%s/catalog.db", text ? text : "");
+    catalog_bind(reading, pipeline, lake, is_s3(filled));
 }
 
 static void bind_lake(struct reading *reading, struct weir_pipeline *pipeline,

@@ -144,6 +144,9 @@ static weir_status open_catalog(struct weir_context *context, const struct weir_
     if (pipeline->catalog == WEIR_CATALOG_SQLITE)
         return weir_catalog_sqlite_new(context, &lake->store, pipeline->catalog_path, "weir",
                                        &lake->catalog, reterr);
+    if (pipeline->catalog == WEIR_CATALOG_REST)
+        return weir_catalog_rest_new(context, &lake->store, &pipeline->rest, &lake->catalog,
+                                     reterr);
     return weir_catalog_object_store_new(context, &lake->store, &lake->catalog, reterr);
 }
 

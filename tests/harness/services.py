@@ -592,6 +592,129 @@ class OpenSearch:
             return False
 
 
+class IcebergRest:
+    """Apache Iceberg's REST catalog over SQLite; asks for no token. Options: port, settings {warehouse: s3://... or
+    a folder, s3: endpoint}."""
+
+    @staticmethod
+    def prepare(folder, options):
+        port = int(options.pop("port", None) or free_ports(1)[0])
+        settings = options.pop("settings", {})
+        warehouse = settings.pop("warehouse", None) or str(folder / "warehouse")
+        environment = {
+            "CATALOG_REST_PORT": str(port),
+            "CATALOG_CATALOG__IMPL": "org.apache.iceberg.jdbc.JdbcCatalog",
+            "CATALOG_URI": f"jdbc:sqlite:{folder}/catalog.db",
+            "CATALOG_JDBC_USER": "u",
+            "CATALOG_JDBC_PASSWORD": "p",
+            "CATALOG_WAREHOUSE": warehouse,
+            "CATALOG_IO__IMPL": "org.apache.iceberg.hadoop.HadoopFileIO",
+            "AWS_REGION": S3_REGION,
+        }
+        if "s3" in settings:
+            environment.update(
+                CATALOG_IO__IMPL="org.apache.iceberg.aws.s3.S3FileIO",
+                CATALOG_S3_ENDPOINT=settings.pop("s3"),
+                CATALOG_S3_PATH__STYLE__ACCESS="true",
+                CATALOG_S3_ACCESS__KEY__ID=S3_KEY,
+                CATALOG_S3_SECRET__ACCESS__KEY=S3_SECRET,
+            )
+        options.update(settings)
+        command = java("iceberg-rest", "256m", "org.apache.iceberg.rest.RESTCatalogServer")
+        return {
+            "address": f"http://127.0.0.1:{port}",
+            "command": command,
+            "environment": environment,
+        }
+
+    @staticmethod
+    def ready(facts):
+        return answers(facts["address"] + "/v1/config")
+
+
+class Nessie:
+    """Project Nessie with its store in memory; its REST catalog is at ADDRESS/iceberg, or /iceberg/BRANCH. Options:
+    port, secure (bearer tokens signed by jwt.key of the server's folder), settings {warehouse: s3://..., s3: endpoint}."""
+
+    @staticmethod
+    def prepare(folder, options):
+        home = CACHE / "nessie"
+        if not (home / "nessie.jar").exists():
+            raise ServiceError("nessie is not installed: tools/env/setup nessie")
+        port = options.pop("port", None)
+        ports = free_ports(2) if port is None else [int(port), int(port) + 1]
+        settings = options.pop("settings", {})
+        s3 = "nessie.catalog.service.s3.default-options."
+        properties = {
+            "quarkus.http.host": "127.0.0.1",
+            "quarkus.http.port": ports[0],
+            "quarkus.management.host": "127.0.0.1",
+            "quarkus.management.port": ports[1],
+            "nessie.version.store.type": "IN_MEMORY",
+            "nessie.catalog.default-warehouse": "wh",
+            "nessie.catalog.warehouses.wh.location": settings.pop("warehouse"),
+            s3 + "endpoint": settings.pop("s3"),
+            s3 + "path-style-access": "true",
+            s3 + "region": S3_REGION,
+            s3 + "access-key": "urn:nessie-secret:quarkus:s3creds",
+            "s3creds.name": S3_KEY,
+            "s3creds.secret": S3_SECRET,
+            **(Nessie.tokens(folder) if options.pop("secure", False) else {}),
+            **settings,
+        }
+        command = [
+            str(home / "java21" / "bin" / "java"),
+            "-Xmx384m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            *(f"-D{name}={value}" for name, value in properties.items()),
+            "-jar",
+            str(home / "nessie.jar"),
+        ]
+        health = f"http://127.0.0.1:{ports[1]}/q/health/ready"
+        return {"address": f"http://127.0.0.1:{ports[0]}", "health": health, "command": command}
+
+    @staticmethod
+    def tokens(folder):
+        key = str(folder / "jwt.key")
+        subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
+        public = subprocess.run(
+            ["openssl", "rsa", "-in", key, "-pubout"], check=True, capture_output=True, text=True
+        ).stdout
+        return {
+            "nessie.server.authentication.enabled": "true",
+            "quarkus.oidc.tenant-enabled": "true",
+            "quarkus.oidc.public-key": "".join(public.splitlines()[1:-1]),
+            "quarkus.oidc.client-id": "nessie",
+            "quarkus.oidc.auth-server-url": "",
+            "quarkus.oidc.token.audience": "any",
+        }
+
+    @staticmethod
+    def ready(facts):
+        try:
+            urllib.request.urlopen(facts["health"], timeout=2).close()
+            return True
+        except OSError:
+            return False
+
+
+def make_token(key_file, subject, seconds):
+    """A JWT as Nessie with `secure` takes it; `seconds` from now it ends."""
+
+    def encode(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+    now = int(time.time())
+    claims = {"sub": subject, "upn": subject, "iss": "t", "iat": now, "exp": now + seconds}
+    text = b".".join(
+        encode(json.dumps(part).encode()) for part in ({"alg": "RS256", "typ": "JWT"}, claims)
+    )
+    command = ["openssl", "dgst", "-sha256", "-sign", str(key_file)]
+    signature = subprocess.run(command, input=text, check=True, capture_output=True).stdout
+    return (text + b"." + encode(signature)).decode()
+
+
 KINDS = {
     "kafka": Kafka,
     "s3proxy": S3Proxy,
@@ -599,6 +722,8 @@ KINDS = {
     "versitygw": VersityGateway,
     "moto": Moto,
     "opensearch": OpenSearch,
+    "iceberg-rest": IcebergRest,
+    "nessie": Nessie,
 }
 
 

@@ -53,8 +53,10 @@ static weir_status create_table(struct weir_catalog *catalog, const char *name, 
 }
 
 /* One more snapshot on main, with main and uuid asserted. */
-static weir_status append(struct weir_catalog *catalog, const struct weir_table *base, int64_t id,
-                          struct weir_table **ret_table, struct weir_error *reterr)
+static __attribute__((unused)) weir_status append(struct weir_catalog *catalog,
+                                                  const struct weir_table *base, int64_t id,
+                                                  struct weir_table **ret_table,
+                                                  struct weir_error *reterr)
 {
     struct weir_commit commit;
     int64_t parent;
@@ -71,7 +73,7 @@ static weir_status append(struct weir_catalog *catalog, const struct weir_table 
     return status;
 }
 
-static int64_t head_of(const struct weir_table *table)
+static __attribute__((unused)) int64_t head_of(const struct weir_table *table)
 {
     int64_t id = -1;
     weir_metadata_ref(table->metadata, "main", &id);

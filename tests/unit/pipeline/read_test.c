@@ -7,6 +7,10 @@
 #include "formats/codec/codec.h"
 #include "formats/json/json.h"
 
+#define SOURCE_AND_TABLE                                                                           \
+    "sources:\n  s: {kafka: {topics: [t], properties: {bootstrap.servers: 'x:1'}}}\n"              \
+    "tables:\n  bronze.t:\n    source: s\n    columns: {a: int}\n"
+
 TestSuite(read, .init = help_setup, .fini = help_teardown);
 
 static char *file_text(const char *path)
@@ -116,6 +120,53 @@ Test(read, everything)
     cr_expect(!t->metadata && t->tombstones_skip);
     weir_pipeline_free(p);
     cr_expect_eq(atomic_load(&context.memory.used), 0);
+}
+
+/* A REST catalog: who we are, and the file that a token is read from again. */
+Test(read, rest_catalog)
+{
+    write_bytes("token", "abc\n", 4);
+    struct weir_pipeline *p = read_good(
+        "version: 1\nname: t\nlake:\n  warehouse: s3://lake/wh\n  region: eu-west-2\n"
+        "  tls: {ca_file: ca.pem}\n  catalog:\n    rest:\n      uri: https://h:1/iceberg/\n"
+        "      warehouse: w\n      prefix: p\n      timeout: 5s\n      headers: {X-Realm: a}\n"
+        "      auth: {bearer: file:token}\n" SOURCE_AND_TABLE);
+    char folder[4096], path[4200];
+    cr_assert_not_null(getcwd(folder, sizeof folder));
+    snprintf(path, sizeof path, "%s/token", folder);
+    cr_expect_eq(p->catalog, WEIR_CATALOG_REST);
+    cr_expect_str_eq(p->rest.uri, "https://h:1/iceberg/");
+    cr_expect_str_eq(p->rest.warehouse, "w");
+    cr_expect_str_eq(p->rest.prefix, "p");
+    cr_expect_eq(p->rest.timeout_ms, 5000);
+    cr_expect_eq(p->rest.auth, WEIR_REST_AUTH_BEARER);
+    cr_expect_str_eq(p->rest.token, "abc");
+    cr_expect_str_eq(p->rest.token_file, path);
+    cr_assert_eq(p->rest.header_count, 1);
+    cr_expect_str_eq(p->rest.headers[0], "X-Realm: a");
+    snprintf(path, sizeof path, "%s/ca.pem", folder);
+    cr_expect_str_eq(p->rest.tls_ca_file, path);
+    WEIR_AUTO(weir_buffer) text = {.account = &context.memory};
+    cr_assert_eq(weir_pipeline_print(p, &text, NULL), WEIR_OK);
+    cr_expect_null(strstr((char *)text.data, "abc"));
+    weir_buffer_done(&text);
+    weir_pipeline_free(p);
+    p = read_good("version: 1\nname: t\nlake:\n  warehouse: s3://lake/wh\n  region: eu-west-2\n"
+                  "  catalog: {rest: {uri: 'http://h', auth: {sigv4: {service: "
+                  "s3tables}}}}\n" SOURCE_AND_TABLE);
+    cr_expect_eq(p->rest.auth, WEIR_REST_AUTH_SIGV4);
+    cr_expect_str_eq(p->rest.sign_region, "eu-west-2");
+    cr_expect_str_eq(p->rest.sign_service, "s3tables");
+    cr_expect_null(p->rest.token_file);
+    weir_pipeline_free(p);
+    p = read_good("version: 1\nname: t\nlake:\n  warehouse: l\n  catalog:\n    rest:\n"
+                  "      uri: http://h\n      auth: {oauth2: {client_id: i, client_secret: s, "
+                  "token_url: 'https://t/x', scope: z}}\n" SOURCE_AND_TABLE);
+    cr_expect_eq(p->rest.auth, WEIR_REST_AUTH_OAUTH2);
+    cr_expect_str_eq(p->rest.client_secret, "s");
+    cr_expect_str_eq(p->rest.token_url, "https://t/x");
+    cr_expect_str_eq(p->rest.scope, "z");
+    weir_pipeline_free(p);
 }
 
 Test(read, defaults)

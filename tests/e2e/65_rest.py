@@ -1,0 +1,306 @@
+"""The REST catalog: Apache Iceberg's own server over S3 and over a folder, pyiceberg through the same catalog, a proxy that
+swallows, doubles and refuses answers to commits, kills at every commit; every record is once in bronze."""
+import collections, http.client, http.server, json, os, random, subprocess, sys, tempfile, threading
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "harness"))
+import services
+from pyiceberg.catalog import load_catalog
+
+WEIR, bad = os.environ["WEIR"], 0
+SEED, FULL = int(os.environ.get("WEIR_SEED", "1")), bool(os.environ.get("WEIR_FULL"))
+top = Path(tempfile.mkdtemp(prefix="weir-rest."))
+running = services.Services()
+
+
+def say(good, name, detail=""):
+    global bad
+    bad += not good
+    print(f"ok {name}" if good else f"FAIL {name}: {detail}", flush=True)
+
+
+def server(kind, **options):
+    subprocess.run([ROOT / "tools/env/setup", kind], check=True)
+    return running.start(kind, **options)
+
+
+# -- a proxy between Weir and the catalog ---------------------------------------------------------------
+
+
+class Proxy(http.server.ThreadingHTTPServer):
+    """Hands on what comes. `fault` happens to the first sending of each commit: lost-before, lost-after (no answer), 500, 503
+    (before it reaches the catalog), 500-after, 503-after, doubled (sent twice, the second answer is told), 409-after, garbage."""
+
+    daemon_threads = True
+
+    def __init__(self, target):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.target, self.fault, self.seen, self.commits, self.before = target.removeprefix("http://"), None, set(), 0, None
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, request, client_address):
+        pass  # a killed client
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def forward(self, body):
+        connection = http.client.HTTPConnection(self.server.target, timeout=60)
+        try:
+            headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "content-length", "connection")}
+            connection.request(self.command, self.path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def answer(self, code, body):
+        self.send_response(code)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def drop(self):
+        self.close_connection = True
+        self.connection.shutdown(2)
+
+    def handle_any(self):
+        proxy, body = self.server, self.rfile.read(int(self.headers.get("content-length") or 0))
+        if self.command != "POST" or b'"requirements"' not in body:
+            return self.answer(*self.forward(body))
+        proxy.commits += 1
+        if proxy.before:
+            before, proxy.before = proxy.before, None
+            before()
+        key = self.path if b'"assert-create"' in body else body  # a creation that failed is another one the next time
+        fault = proxy.fault if key not in proxy.seen else None
+        proxy.seen.add(key)
+        if fault == "random":
+            fault = random.Random(SEED * 1000 + proxy.commits).choice([*FAULTS, None])
+        error = lambda code, kind: json.dumps({"error": {"message": "a fault", "type": kind, "code": code}}).encode()
+        if fault == "lost-before":
+            return self.drop()
+        if fault in ("500", "503"):
+            return self.answer(int(fault), error(int(fault), "InternalServerError"))
+        answer = self.forward(body)
+        if fault == "lost-after":
+            return self.drop()
+        if fault in ("500-after", "503-after"):
+            return self.answer(int(fault[:3]), error(int(fault[:3]), "CommitStateUnknownException"))
+        if fault == "409-after":
+            return self.answer(409, error(409, "CommitFailedException"))
+        if fault == "doubled":
+            answer = self.forward(body)
+        if fault == "garbage":
+            answer = (200, b"<html>welcome</html>")
+        self.answer(*answer)
+
+    do_GET = do_POST = do_HEAD = do_DELETE = handle_any
+
+
+FAULTS = ["lost-before", "lost-after", "500", "503", "500-after", "503-after", "409-after", "doubled", "garbage"]
+
+# -- lakes ----------------------------------------------------------------------------------------------
+
+
+class Lake:
+    """A pipeline of its own over files: {name}.bronze.readings does not exist, so a table's name carries the lake's."""
+
+    def __init__(self, name, uri, warehouse, rest="", lake="", models=""):
+        self.name, self.folder, self.table, self.sent = name, top / name, f"bronze.{name}", 0
+        (self.folder / "in").mkdir(parents=True)
+        (self.folder / "weir.yaml").write_text(
+            f"""version: 1
+name: {name}
+lake:
+  warehouse: {warehouse}
+  catalog: {{rest: {{uri: "{uri}"{rest}}}}}
+{lake}
+sources:
+  f: {{files: "in/*.ndjson"}}
+tables:
+  {self.table}:
+    source: f
+    columns: {{id: long required, site: string, "v": double}}
+{models}"""
+        )
+
+    def more(self, count):
+        """A file of `count` records more; a bad one in it now and then."""
+        lines = [json.dumps({"id": i, "site": f"s{i % 7}", "v": i / 8}) for i in range(self.sent, self.sent + count)]
+        (self.folder / "in" / f"{self.sent:09}.ndjson").write_text("\n".join(lines) + "\n")
+        self.sent += count
+
+    def weir(self, *arguments, **environment):
+        return subprocess.run(
+            [WEIR, arguments[0], "-p", str(self.folder / "weir.yaml"), *arguments[1:]],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, "WEIR_TEST_LEASE_MS": "50", **environment},
+        )
+
+    def run(self, **environment):
+        """Until a run has nothing more to do; the exit codes on the way."""
+        codes = []
+        while len(codes) < 20:
+            done = self.weir("run", **environment)
+            environment, codes = {}, [*codes, done.returncode]
+            if done.returncode == 0:
+                return codes, done
+            if done.returncode not in (75, -9):
+                break
+        return codes, done
+
+    def once(self):
+        """Is each record there once? '' or what is wrong."""
+        done = self.weir("query", "-o", "csv", f"SELECT count(*), count(DISTINCT id), min(id), max(id) FROM {self.table}")
+        got = done.stdout.splitlines()[-1:] or [done.stderr]
+        return "" if got == [f"{self.sent},{self.sent},0,{self.sent - 1}"] else f"{got} of {self.sent}: {done.stderr}"
+
+
+def through_catalog(uri, name, s3=None, **more):
+    return load_catalog(name, type="rest", uri=uri, **more, **({"s3.endpoint": s3, "s3.access-key-id": services.S3_KEY, "s3.secret-access-key": services.S3_SECRET, "s3.region": services.S3_REGION} if s3 else {}))
+
+
+def foreign_snapshot(table):
+    """Somebody else moves main, by a snapshot without rows."""
+    table.refresh()
+    with table.transaction() as transaction:
+        with transaction.update_snapshot().fast_append():
+            pass
+
+
+# -- the story, on S3 -----------------------------------------------------------------------------------
+
+
+def story(rest, s3):
+    proxy = Proxy(rest.address)
+    models = """  silver.last: {sql: last.sql, mode: merge, unique_key: [site], order_by: [id desc]}
+"""
+    lake = Lake("story", proxy.url, "s3://lake/wh", lake=f'  region: us-east-1\n  s3: {{endpoint: "{s3.address}", path_style: true}}', models=models)
+    (lake.folder / "last.sql").write_text(f"SELECT site, id, v FROM {lake.table}\n")
+    lake.more(3000)
+    codes, done = lake.run()
+    say(codes == [0] and "3000 landed" in done.stdout, "s3: a first run makes namespace and table, and lands", done.stderr)
+    say("nothing to do" in lake.weir("run").stdout, "s3: nothing to do")
+    catalog = through_catalog(rest.address, "story", s3.address)
+    table = catalog.load_table(lake.table)
+    say(sorted(table.scan().to_arrow()["id"].to_pylist()) == list(range(3000)), "s3: pyiceberg reads the same rows through the catalog")
+    lake.more(500)
+    proxy.before = lambda: foreign_snapshot(table)
+    codes, done = lake.run()
+    say(codes == [0] and not lake.once(), "s3: another writer's commit in between: the next attempt stands on it", done.stderr + lake.once())
+    table.refresh()
+    with table.transaction() as transaction:
+        transaction.set_properties({"owner": "somebody"})
+    table.manage_snapshots().create_tag(table.current_snapshot().snapshot_id, "theirs").commit()
+    lake.more(500)
+    codes, done = lake.run()
+    table.refresh()
+    say(codes == [0] and not lake.once() and table.properties["owner"] == "somebody" and "theirs" in table.refs(), "s3: their property and tag stay", done.stderr)
+    last = {row["site"]: row["id"] for row in catalog.load_table("silver.last").scan().to_arrow().to_pylist()}
+    say(last == {f"s{i % 7}": i for i in range(3993, 4000)}, "s3: promotions", str(last))
+    refs = catalog.load_table(lake.table).refs()
+    say(any(name.startswith("weir-at-silver.last") for name in refs), "s3: what a promotion stands on is tagged", str(list(refs)))
+    done = lake.weir("verify", "--deep")
+    say(done.returncode == 0 and "4000 rows" in done.stdout, "s3: verify --deep", done.stdout + done.stderr)
+    done = lake.weir("doctor")
+    say(done.returncode == 0 and "rest" in done.stdout, "s3: doctor", done.stdout + done.stderr)
+    running.get(rest.name).pause()
+    (lake.folder / "hurry.yaml").write_text("run: {deadline: 2s}\n")
+    done = lake.weir("run", "-p", str(lake.folder / "hurry.yaml"))
+    say(done.returncode == 75, "s3: the catalog does not answer: exit 75", f"{done.returncode} {done.stderr}")
+    running.get(rest.name).proceed()
+    # the table goes, its folder stays: nobody makes it anew beside what is there
+    catalog.drop_table(lake.table)
+    done = lake.weir("run")
+    say(done.returncode == 4, "s3: a table that was dropped is not made anew: exit 4", f"{done.returncode} {done.stderr}")
+
+
+# -- faults and kills, on a folder ----------------------------------------------------------------------
+
+
+def faults(uri):
+    wrong = []
+    for fault in [*FAULTS, "random"]:
+        proxy = Proxy(uri)
+        proxy.fault = fault
+        lake = Lake("f_" + fault.replace("-", "_"), proxy.url, top / "lake")
+        codes = []
+        for count in (200, 300, 100) if not FULL else (200, 300, 100, 1, 50, 70, 20, 30):
+            lake.more(count)
+            codes += lake.run()[0]
+        detail = lake.once()
+        if detail or codes[-1] or proxy.commits < 4:
+            wrong.append(f"{fault}: {codes} {proxy.commits} commits, {detail}")
+    say(not wrong, f"answers to commits lost, doubled, refused and wrong in {len(FAULTS) + 1} ways: every record once", "; ".join(wrong))
+
+
+def two_writers(uri):
+    proxy = Proxy(uri)
+    proxy.fault = "random"
+    lake = Lake("two", proxy.url, top / "lake")
+    for _ in range(4):
+        lake.more(100)
+        both = [subprocess.Popen([WEIR, "run", "-p", str(lake.folder / "weir.yaml")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "WEIR_TEST_LEASE_MS": "1"}) for _ in range(2)]
+        for each in both:
+            each.wait(120)
+    codes, done = lake.run()
+    say(codes[-1] == 0 and not lake.once(), "two writers and random faults: every record once", f"{codes} {done.stderr} {lake.once()}")
+
+
+def kills(uri):
+    """Killed before and after each effect on the catalog, and with its answer lost, then run again."""
+    trace = top / "trace"
+
+    def effects(lake, **environment):
+        trace.unlink(missing_ok=True)
+        codes, done = lake.run(WEIR_TEST_EFFECTS=str(trace), **environment)
+        lines = [line.split(" ", 2) for line in trace.read_text().splitlines()]
+        return codes, [int(number) for number, kind, name in lines if kind == "commit" or "namespace" in name]
+
+    lake = Lake("k", uri, top / "lake")
+    lake.more(100)
+    first = effects(lake)[1]
+    lake.more(100)
+    later = effects(lake)[1]
+    say(len(first) >= 2 and later, "the effects on the catalog are known", f"{first} {later}")
+    wrong, tried = [], collections.Counter()
+    for number, mode in [(n, mode) for n in first for mode in ("before", "after", "lost")]:
+        lake = Lake(f"k{number}{mode}", uri, top / "lake")
+        lake.more(100)
+        codes, _ = lake.run(WEIR_TEST_KILL=f"{number}:{mode}")
+        tried[codes[0]] += 1
+        lake.more(50)
+        codes += lake.run(WEIR_TEST_KILL=f"{random.Random(SEED + number).choice(later)}:{mode}")[0]
+        if codes[-1] or lake.once():
+            wrong.append(f"{number}:{mode} {codes} {lake.once()}")
+    say(not wrong and tried[-9] >= 2 * len(first), "killed at every effect on the catalog: every record once", f"{wrong} {tried}")
+
+
+def main():
+    s3 = server("s3proxy")
+    services.create_bucket(s3, "lake")
+    os.environ.update(AWS_ACCESS_KEY_ID=services.S3_KEY, AWS_SECRET_ACCESS_KEY=services.S3_SECRET)
+    rest = server("iceberg-rest", settings={"warehouse": "s3://lake/wh", "s3": s3.address})
+    story(rest, s3)
+    for each in (rest, s3):
+        running.get(each.name).stop()
+    rest = server("iceberg-rest", settings={"warehouse": str(top / "lake")})
+    faults(rest.address)
+    two_writers(rest.address)
+    kills(rest.address)
+
+
+with running:
+    main()
+print(f"{bad} failed")
+sys.exit(bad > 0)
