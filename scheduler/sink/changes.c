@@ -427,3 +427,59 @@ weir_status changes_send(struct delivery *delivery, struct weir_error *reterr)
     free_rows(&removed);
     return status;
 }
+
+/* ---- rows as they are ---- */
+
+struct look {
+    weir_status (*take)(void *self, struct weir_bytes key_json, struct weir_bytes row,
+                        struct weir_error *reterr);
+    void *self;
+};
+
+static weir_status look_batch(void *self, const struct weir_batch *batch, struct weir_error *reterr)
+{
+    const struct look *look = self;
+    for (uint32_t row = 0; row < batch->count; row++)
+        WEIR_TRY(look->take(look->self, text_at(&batch->columns[2], row),
+                            text_at(&batch->columns[3], row), reterr));
+    return WEIR_OK;
+}
+
+static weir_status look_at(struct delivery *delivery, struct weir_arena *arena,
+                           const struct weir_table_source *rows, struct look *look,
+                           struct weir_error *reterr)
+{
+    struct weir_query_name name = {.name = "weir.added", .source = rows};
+    struct weir_query_result result = {begin, look_batch, look};
+    struct weir_operator *root;
+    struct texts texts;
+    char *text, *these;
+    weir_query_names_set(delivery->session, &name, 1);
+    WEIR_TRY(
+        weir_query_plan(delivery->session, arena, "SELECT * FROM weir.added", &root, NULL, reterr));
+    WEIR_TRY(texts_make(arena, delivery->config, &root->type, &texts, reterr));
+    WEIR_TRY(rows_of(&texts, "weir.added", NULL, &these, reterr));
+    WEIR_TRY(weir_arena_print(arena, &text, reterr,
+                              "SELECT 0 AS weir_kind, %s, %s, %s AS weir_row FROM (SELECT %s, %s "
+                              "FROM (%s) c) r",
+                              texts.key_text, texts.key, texts.row, texts.columns, texts.keys,
+                              these));
+    WEIR_TRY(weir_query_plan(delivery->session, arena, text, &root, NULL, reterr));
+    return weir_query_execute(delivery->session, root, &result, NULL, reterr);
+}
+
+weir_status changes_look(struct delivery *delivery, int64_t snapshot,
+                         weir_status (*take)(void *self, struct weir_bytes key_json,
+                                             struct weir_bytes row, struct weir_error *reterr),
+                         void *self, struct weir_error *reterr)
+{
+    struct weir_table_source rows = {0};
+    struct look look = {take, self};
+    WEIR_AUTO(weir_arena) arena;
+    weir_arena_init(&arena, &delivery->lake->context->memory);
+    WEIR_TRY(open_rows(delivery, &arena, snapshot, NULL, 0, 0, true, NULL, &rows, reterr));
+    weir_status status = look_at(delivery, &arena, &rows, &look, reterr);
+    weir_query_names_set(delivery->session, NULL, 0);
+    free_rows(&rows);
+    return status;
+}

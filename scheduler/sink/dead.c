@@ -92,6 +92,27 @@ static weir_status to_change(const json_t *letter, struct weir_sink_change *ret_
     return WEIR_OK;
 }
 
+/* *chosen: an array of those that still hold; all: of each of them. */
+static weir_status choose(struct delivery *delivery, const json_t *letters, bool all,
+                          json_t *chosen, struct weir_error *reterr)
+{
+    size_t at;
+    json_t *letter;
+    bool *over;
+    WEIR_TRY(weir_arena_zero(&delivery->lasting, json_array_size(letters) + 1, sizeof *over, &over,
+                             reterr));
+    if (!all)
+        WEIR_TRY(letters_judge(delivery, letters, over, reterr));
+    json_array_foreach(letters, at, letter)
+    {
+        if (over[at])
+            delivery->over++;
+        else
+            json_array_append(chosen, letter);
+    }
+    return WEIR_OK;
+}
+
 static weir_status send_letters(struct delivery *delivery, const json_t *letters,
                                 struct weir_error *reterr)
 {
@@ -101,7 +122,6 @@ static weir_status send_letters(struct delivery *delivery, const json_t *letters
     delivery->taken = remove_letter;
     if (json_array_size(letters) == 0)
         return WEIR_OK;
-    WEIR_TRY(delivery_ready(delivery, reterr));
     WEIR_TRY(delivery->sink.operations->prepare(delivery->sink.self, &delivery->row, reterr));
     WEIR_TRY(deliver_room(delivery, reterr));
     json_array_foreach(letters, at, letter)
@@ -134,18 +154,34 @@ static weir_status counted(struct delivery *delivery, struct weir_error *reterr)
     return cursor_save(delivery->lake, delivery->config, &cursor, reterr);
 }
 
-static weir_status retry(const struct weir_sink_options *options, bool discard, json_t *outcome,
+enum what { SEND_HOLDING, SEND_ALL, DISCARD };
+
+static weir_status choose_and_send(struct delivery *delivery, const json_t *letters, bool all,
+                                   struct weir_error *reterr)
+{
+    if (json_array_size(letters) == 0)
+        return WEIR_OK;
+    WEIR_TRY(delivery_ready(delivery, reterr));
+    json_t *chosen = json_array();
+    weir_status status = choose(delivery, letters, all, chosen, reterr);
+    if (status == WEIR_OK)
+        status = send_letters(delivery, chosen, reterr);
+    json_decref(chosen);
+    return status;
+}
+
+static weir_status retry(const struct weir_sink_options *options, enum what what, json_t *outcome,
                          struct weir_error *reterr)
 {
     struct delivery delivery;
     json_t *letters = NULL, *letter;
     size_t at, dropped = 0;
-    bool there;
+    bool there, discard = what == DISCARD;
     weir_status status = delivery_open(&delivery, options, &there, reterr);
     if (status == WEIR_OK)
         status = weir_sink_dead(options, &letters, reterr);
     if (status == WEIR_OK && !discard)
-        status = send_letters(&delivery, letters, reterr);
+        status = choose_and_send(&delivery, letters, what == SEND_ALL, reterr);
     if (discard)
         json_array_foreach(letters, at, letter)
         {
@@ -159,6 +195,7 @@ static weir_status retry(const struct weir_sink_options *options, bool discard, 
         outcome, "taken",
         json_integer(delivery.delivered[0] + delivery.delivered[1] + delivery.delivered[2]));
     json_object_set_new(outcome, "refused", json_integer(delivery.dead));
+    json_object_set_new(outcome, "superseded", json_integer(delivery.over));
     json_object_set_new(outcome, "dropped", json_integer((json_int_t)dropped));
     if (status == WEIR_OK)
         status = counted(&delivery, reterr);
@@ -167,7 +204,7 @@ static weir_status retry(const struct weir_sink_options *options, bool discard, 
     return status;
 }
 
-static weir_status under_lease(const struct weir_sink_options *options, bool discard,
+static weir_status under_lease(const struct weir_sink_options *options, enum what what,
                                json_t **ret_outcome, struct weir_error *reterr)
 {
     struct weir_lease *lease;
@@ -178,22 +215,22 @@ static weir_status under_lease(const struct weir_sink_options *options, bool dis
         return weir_fail(reterr, WEIR_PRECONDITION, "sink %s: another run is at it: %s",
                          options->sink->name, holder);
     json_t *outcome = json_pack("{s:s}", "sink", options->sink->name);
-    weir_status status = retry(options, discard, outcome, reterr);
+    weir_status status = retry(options, what, outcome, reterr);
     weir_lease_give_back(lease);
     *ret_outcome = outcome;
     return status;
 }
 
-weir_status weir_sink_dead_retry(const struct weir_sink_options *options, json_t **ret_outcome,
-                                 struct weir_error *reterr)
+weir_status weir_sink_dead_retry(const struct weir_sink_options *options, bool all,
+                                 json_t **ret_outcome, struct weir_error *reterr)
 {
     *ret_outcome = NULL;
-    return under_lease(options, false, ret_outcome, reterr);
+    return under_lease(options, all ? SEND_ALL : SEND_HOLDING, ret_outcome, reterr);
 }
 
 weir_status weir_sink_dead_discard(const struct weir_sink_options *options, json_t **ret_outcome,
                                    struct weir_error *reterr)
 {
     *ret_outcome = NULL;
-    return under_lease(options, true, ret_outcome, reterr);
+    return under_lease(options, DISCARD, ret_outcome, reterr);
 }

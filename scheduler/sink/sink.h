@@ -52,10 +52,12 @@ weir_status weir_sink_reset(const struct weir_sink_options *options, bool latest
 /* Dead letters: an array of what they hold, in the order of their versions. */
 weir_status weir_sink_dead(const struct weir_sink_options *options, json_t **ret_letters,
                            struct weir_error *reterr) WEIR_MUST_CHECK;
-/* Sends them once more (an old one may come behind a newer one: its version tells), or drops them.
- * Those that are taken, or dropped, are gone; {"sink", "taken", "refused", "dropped"}. */
-weir_status weir_sink_dead_retry(const struct weir_sink_options *options, json_t **ret_outcome,
-                                 struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Sends them once more, or drops them. One whose row was changed or deleted since (for a delete:
+ * came back) is left where it is, so that it undoes nothing that was told since; `all`: sent too,
+ * under its old version. Those that are taken, or dropped, are gone; {"sink", "taken", "refused",
+ * "superseded", "dropped"}. */
+weir_status weir_sink_dead_retry(const struct weir_sink_options *options, bool all,
+                                 json_t **ret_outcome, struct weir_error *reterr) WEIR_MUST_CHECK;
 weir_status weir_sink_dead_discard(const struct weir_sink_options *options, json_t **ret_outcome,
                                    struct weir_error *reterr) WEIR_MUST_CHECK;
 

@@ -1,6 +1,7 @@
 /* One sink's delivery under way. run.c: from the cursor to the table's head; steps.c: which
  * snapshots; changes.c: the SQL of one step; deliver.c: sending, backing off, dead letters;
- * cursor.c: what is kept. Private to the room. */
+ * dead.c,
+ * letters.c: dead letters again; cursor.c: what is kept. Private to the room. */
 #ifndef WEIR_SCHEDULER_SINK_INT_H
 #define WEIR_SCHEDULER_SINK_INT_H
 
@@ -54,6 +55,7 @@ struct delivery {
     int64_t last_repeat;
 
     int64_t delivered[3], dead, aged, snapshots; /* of this run */
+    int64_t over; /* letters that were left because of what came since */
 
     bool keeps_dead; /* what is sent are dead letters: a refused one lies there already */
     weir_status (*taken)(struct delivery *delivery, const struct weir_sink_change *change,
@@ -74,6 +76,17 @@ weir_status steps_find(const struct weir_table *table, const struct cursor *curs
 
 /* changes.c. Every change of delivery->step in order, to deliver_add. */
 weir_status changes_send(struct delivery *delivery, struct weir_error *reterr) WEIR_MUST_CHECK;
+
+/* Every row of a snapshot as the sink would send it, in no order. After delivery_ready. */
+weir_status changes_look(struct delivery *delivery, int64_t snapshot,
+                         weir_status (*take)(void *self, struct weir_bytes key_json,
+                                             struct weir_bytes row, struct weir_error *reterr),
+                         void *self, struct weir_error *reterr) WEIR_MUST_CHECK;
+
+/* letters.c. *ret_over[i]: what the i-th letter says was undone or changed since, and the sink was
+ * told so. After delivery_ready. */
+weir_status letters_judge(struct delivery *delivery, const json_t *letters, bool *ret_over,
+                          struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* deliver.c */
 struct change {

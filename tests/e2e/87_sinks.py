@@ -114,6 +114,14 @@ def fold(changes):
     return {key: level for key, (_, level) in rows.items() if level is not None}
 
 
+def in_order(changes):
+    """What a receiver holds that takes each change as it comes."""
+    rows = {}
+    for change in changes:
+        rows[change["key"]["device"], change["key"]["rule"]] = None if change["change"] == "delete" else change["row"]["level"]
+    return {key: level for key, level in rows.items() if level is not None}
+
+
 def dead(sink):
     letters = [json.loads(path.read_text()) for path in sorted((folder / f"lake/_weir/sinks/{sink}/dead").glob("*.json"))]
     return letters
@@ -193,6 +201,21 @@ def webhook_part(server):
     Receiver.answer = staticmethod(lambda body: (200, {}))
     run = weir("sinks", "retry", "pager")
     say(run.returncode == 0 and not dead("pager") and fold(mine("pager")) == violations(), "weir sinks retry: dead letters are taken after a mend", run.stdout + run.stderr[-300:])
+
+    Receiver.answer = staticmethod(lambda body: (422, {}) if any(change["key"]["device"] == poison for change in one(body)) else (200, {}))
+    window(surely=poison)
+    weir("run")
+    Receiver.answer = staticmethod(lambda body: (200, {}))
+    window(surely=poison)
+    weir("run")
+    before = len(dead("pager"))
+    run = weir("sinks", "retry", "pager", "-o", "json")
+    told, left = json.loads(run.stdout), dead("pager")
+    say(run.returncode == 0 and told["superseded"] == len(left) > 0 and told["taken"] == before - len(left) and any(letter["key"]["rule"] == "p0" for letter in left) and "changed or deleted since" in run.stderr,
+        "weir sinks retry leaves a letter whose row was changed since", run.stdout + run.stderr[-300:])
+    say(in_order(mine("pager")) == violations(), "weir sinks retry: also who knows no versions holds the table")
+    run = weir("sinks", "retry", "pager", "all")
+    say(run.returncode == 0 and not dead("pager") and fold(mine("pager")) == violations(), "weir sinks retry all: late ones have their old version", run.stdout + run.stderr[-300:])
 
     window()
     runs = [subprocess.Popen([WEIR, "run", "-p", str(folder / "weir.yaml")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]

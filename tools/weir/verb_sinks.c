@@ -151,20 +151,36 @@ static weir_status dead(struct cli *cli, const struct weir_sink_options *options
     return status;
 }
 
+static void note_superseded(const struct weir_sink_options *options, const json_t *outcome)
+{
+    json_int_t left = json_integer_value(json_object_get(outcome, "superseded"));
+    if (left)
+        fprintf(stderr,
+                "weir: %lld left where they are: their rows were changed or deleted since. `weir "
+                "sinks discard %s` drops them, `weir sinks retry %s all` sends them all the same\n",
+                (long long)left, options->sink->name, options->sink->name);
+}
+
 static weir_status retry_or_discard(struct cli *cli, const struct weir_sink_options *options,
                                     bool discard, struct weir_error *reterr)
 {
     json_t *outcome;
     char question[400];
+    const char *which = cli->argument_count > 2 ? cli->arguments[2] : "";
+    if (*which && (discard || strcmp(which, "all") != 0))
+        return weir_fail(reterr, WEIR_USAGE, "weir sinks %s %s %s: what is \"%s\"?",
+                         cli->arguments[0], options->sink->name, which, which);
     snprintf(question, sizeof question, "drop the dead letters of sink %s?", options->sink->name);
     if (discard)
         WEIR_TRY(cli_confirm(cli, question, reterr));
     else
         WEIR_TRY(weir_sink_allowed(cli->context, options->pipeline, options->sink, reterr));
     weir_status status = discard ? weir_sink_dead_discard(options, &outcome, reterr)
-                                 : weir_sink_dead_retry(options, &outcome, reterr);
-    if (outcome)
+                                 : weir_sink_dead_retry(options, *which != 0, &outcome, reterr);
+    if (outcome) {
         cli_object(cli, outcome);
+        note_superseded(options, outcome);
+    }
     json_decref(outcome);
     return status;
 }

@@ -79,12 +79,12 @@ const struct verb verbs[] = {
      "masked\nretry    decode again after a mend and land what is good now\ndiscard  take them out "
      "of force (needs --reason)\n--why CODE restricts to one reason code.",
      verb_quarantine},
-    {"sinks", "Repair", "[list|dead|retry|discard|reset] [NAME] [earliest|latest]",
+    {"sinks", "Repair", "[list|dead|retry|discard|reset] [NAME] [all|earliest|latest]",
      "who is told of changes, how far, and what was refused", "posyr",
      "list     each sink: its table, commits that wait, what was sent (the default)\n"
      "dead     changes that the receiver refused `tries` times\n"
-     "retry    send these again; those that are taken are gone. One may come behind a newer change "
-     "of its row: its version tells\n"
+     "retry    send these again; those that are taken are gone. One whose row was changed or deleted "
+     "since is left, so that it undoes nothing; retry NAME all: sent too, under its old version\n"
      "discard  drop them\n"
      "reset    earliest: everything that is in the table is sent again, as inserts; latest: go on "
      "behind what is there\n"
