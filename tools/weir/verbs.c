@@ -79,14 +79,17 @@ const struct verb verbs[] = {
      "masked\nretry    decode again after a mend and land what is good now\ndiscard  take them out "
      "of force (needs --reason)\n--why CODE restricts to one reason code.",
      verb_quarantine},
-    {"sinks", "Repair", "[list|dead|retry|discard|reset] [NAME] [all|earliest|latest]",
+    {"sinks", "Repair", "[list|dead|retry|discard|reset] [NAME] [WHICH]",
      "who is told of changes, how far, and what was refused", "posyr",
      "list     each sink: its table, commits that wait, what was sent (the default)\n"
      "dead     changes that the receiver refused `tries` times\n"
-     "retry    send these again; those that are taken are gone. One whose row was changed or deleted "
-     "since is left, so that it undoes nothing; retry NAME all: sent too, under its old version\n"
+     "retry    send these again; those that are taken are gone. One whose row was changed or "
+     "deleted "
+     "since is left,\n         so that it undoes nothing; retry NAME all: sent too, under its old "
+     "version\n"
      "discard  drop them\n"
-     "reset    earliest: everything that is in the table is sent again, as inserts; latest: go on "
+     "reset    NAME earliest: everything that is in the table is sent again, as inserts; NAME "
+     "latest: go on "
      "behind what is there\n"
      "discard and reset ask, or --yes. `weir run` sends what is due: docs/sinks.md.",
      verb_sinks},
