@@ -2,6 +2,7 @@
 #include "scheduler/promote/openlineage.h"
 
 #include "connectors/http/http.h"
+#include "connectors/kafka/kafka.h"
 #include "engine/base/text.h"
 #include "scheduler/promote/model_int.h"
 
@@ -57,16 +58,46 @@ static json_t *table_dataset(const struct weir_pipeline *pipeline,
     return dataset;
 }
 
+/* The first of the brokers names the cluster. */
+static void kafka_place(const char *key, const char *value, char ret_place[300])
+{
+    if (strcmp(key, "bootstrap.servers") == 0)
+        snprintf(ret_place, 300, "kafka://%.*s", (int)strcspn(value, ","), value);
+}
+
 static void add_kafka(const struct weir_source_config *source, json_t *inputs)
 {
     char server[300] = "kafka://";
     for (size_t i = 0; i < source->property_count; i++)
-        if (strcmp(source->properties[i].key, "bootstrap.servers") == 0)
-            snprintf(server, sizeof server, "kafka://%.*s",
-                     (int)strcspn(source->properties[i].value, ","), source->properties[i].value);
+        kafka_place(source->properties[i].key, source->properties[i].value, server);
     for (size_t i = 0; i < source->topic_count; i++)
         json_array_append_new(
             inputs, json_pack("{s:s, s:s}", "namespace", server, "name", source->topics[i]));
+}
+
+/* A receiver by its host and place; behind a webhook's host there may be a token: its sink's name.
+ */
+static json_t *sink_dataset(const struct weir_sink_config *sink)
+{
+    char place[300] = "kafka://";
+    const char *url = sink->kind == WEIR_SINK_WEBHOOK ? sink->webhook.url : sink->opensearch.url,
+               *name = sink->kind == WEIR_SINK_WEBHOOK      ? sink->name
+                       : sink->kind == WEIR_SINK_OPENSEARCH ? sink->opensearch.index
+                                                            : sink->kafka.topic;
+    if (sink->kind == WEIR_SINK_KAFKA) {
+        for (size_t i = 0; i < sink->kafka.property_count; i++)
+            kafka_place(sink->kafka.properties[i].key, sink->kafka.properties[i].value, place);
+    } else {
+        const char *behind = strstr(url, "://"), *host = behind ? behind + 3 : url;
+        size_t size = strcspn(host, "/?#");
+        const char *user = memchr(host, '@', size), *from = user ? user + 1 : host;
+        const char *scheme = sink->kind == WEIR_SINK_OPENSEARCH ? "opensearch"
+                             : strncmp(url, "https", 5) == 0    ? "https"
+                                                                : "http";
+        snprintf(place, sizeof place, "%s://%.*s", scheme, (int)(size - (size_t)(from - host)),
+                 from);
+    }
+    return json_pack("{s:s, s:s, s:{}}", "namespace", place, "name", name, "facets");
 }
 
 static weir_status schema_facet(struct weir_context *context, const struct weir_graph_table *table,
@@ -157,6 +188,11 @@ static void gather(const struct weir_graph *graph, const struct weir_graph_table
 static weir_status inputs_json(const struct weir_openlineage_job *job, json_t *ret_inputs,
                                struct weir_error *reterr)
 {
+    if (job->sink) {
+        json_t *dataset = table_dataset(job->pipeline, job->table);
+        json_array_append_new(ret_inputs, dataset);
+        return schema_facet(job->context, job->table, json_object_get(dataset, "facets"), reterr);
+    }
     const struct weir_source_config *source = job->table->config->source;
     struct inputs inputs = {0};
     gather(job->graph, job->table, &inputs);
@@ -179,12 +215,14 @@ static json_t *job_json(const struct weir_openlineage_job *job)
 {
     const struct weir_pipeline *pipeline = job->pipeline;
     char name[600];
-    snprintf(name, sizeof name, "%s.%s", pipeline->name ? pipeline->name : "weir",
-             job->table->name);
+    snprintf(name, sizeof name, "%s.%s%s", pipeline->name ? pipeline->name : "weir",
+             job->sink ? "sink." : "", job->sink ? job->sink->name : job->table->name);
     json_t *type = facet("2-0-4/JobTypeJobFacet.json#/$defs/JobTypeJobFacet");
-    json_object_update_new(type,
-                           json_pack("{s:s, s:s, s:s}", "processingType", "BATCH", "integration",
-                                     "WEIR", "jobType", job->table->model ? "MODEL" : "INGEST"));
+    json_object_update_new(type, json_pack("{s:s, s:s, s:s}", "processingType", "BATCH",
+                                           "integration", "WEIR", "jobType",
+                                           job->sink           ? "DELIVERY"
+                                           : job->table->model ? "MODEL"
+                                                               : "INGEST"));
     const char *namespace = pipeline->openlineage.namespace;
     return json_pack("{s:s, s:s, s:{s:o}}", "namespace",
                      namespace        ? namespace
@@ -200,16 +238,19 @@ static weir_status event_json(const struct weir_openlineage_job *job, const char
     size_t size = weir_print_timestamptz(time, time_ms * 1000);
     for (size_t i = 0; i < size; i++)
         time[i] = time[i] == ' ' ? 'T' : time[i];
-    json_t *output = table_dataset(job->pipeline, job->table), *inputs = json_array(),
-           *facets = json_object_get(output, "facets"),
+    json_t *output = job->sink ? sink_dataset(job->sink) : table_dataset(job->pipeline, job->table),
+           *inputs = json_array(), *facets = json_object_get(output, "facets"),
            *event = json_pack("{s:s%, s:s, s:s+, s:o, s:o, s:[o]}", "eventTime", time, size,
                               "producer", PRODUCER, "schemaURL", SPEC, kind, "job", job_json(job),
                               "inputs", inputs, "outputs", output);
-    weir_status status = event ? schema_facet(job->context, job->table, facets, reterr)
-                               : weir_fail(reterr, WEIR_NO_MEMORY, "no memory for an event");
+    weir_status status = WEIR_OK;
+    if (!event)
+        status = weir_fail(reterr, WEIR_NO_MEMORY, "no memory for an event");
+    else if (!job->sink)
+        status = schema_facet(job->context, job->table, facets, reterr);
     if (status == WEIR_OK)
         status = inputs_json(job, inputs, reterr);
-    if (status == WEIR_OK && job->table->model && !job->table->model->files)
+    if (status == WEIR_OK && !job->sink && job->table->model && !job->table->model->files)
         lineage_facet(job->pipeline, job->table, facets);
     if (status != WEIR_OK) {
         json_decref(event);
@@ -317,7 +358,16 @@ static void add_statistics(const json_t *outcome, json_t *event)
     json_t *output = json_array_get(json_object_get(event, "outputs"), 0),
            *statistics = facet("1-0-2/OutputStatisticsOutputDatasetFacet.json"
                                "#/$defs/OutputStatisticsOutputDatasetFacet");
+    const json_t *delivered = json_object_get(outcome, "delivered");
     bool promoted = json_object_get(outcome, "rows_written") != NULL;
+    if (delivered) {
+        json_object_set_new(statistics, "rowCount",
+                            json_integer(whole(delivered, "insert") + whole(delivered, "update") +
+                                         whole(delivered, "delete")));
+        json_object_set_new(output, "outputFacets",
+                            json_pack("{s:o}", "outputStatistics", statistics));
+        return;
+    }
     json_object_set_new(statistics, "rowCount",
                         json_integer(whole(outcome, promoted ? "rows_written" : "landed")));
     json_object_set_new(statistics, "fileCount",
@@ -374,15 +424,15 @@ static const char *ending(weir_status status)
     return status == WEIR_STOPPED || status == WEIR_INTERRUPTED ? "ABORT" : "FAIL";
 }
 
-void weir_openlineage_tell(struct weir_openlineage *sender, const char *table,
-                           const json_t *outcome, int64_t started_ms, weir_status status,
-                           const struct weir_error *error)
+static void tell(struct weir_openlineage *sender, const char *table,
+                 const struct weir_sink_config *sink, const json_t *outcome, int64_t started_ms,
+                 weir_status status, const struct weir_error *error)
 {
     char uuid[37];
     if (!sender || is_idle(outcome, status))
         return;
     struct weir_openlineage_job job = {sender->context, sender->pipeline, sender->graph,
-                                       weir_graph_find(sender->graph, table)};
+                                       weir_graph_find(sender->graph, table), sink};
     if (!job.table)
         return;
     weir_random_uuid(sender->context, uuid);
@@ -399,11 +449,27 @@ void weir_openlineage_tell(struct weir_openlineage *sender, const char *table,
                             run_json(uuid, last ? status : WEIR_OK, last ? error : NULL));
         if (last && status == WEIR_OK) {
             add_statistics(outcome, event);
-            add_version(outcome, event);
+            if (!sink)
+                add_version(outcome, event);
         }
         send_event(sender, event);
         json_decref(event);
     }
+}
+
+void weir_openlineage_tell(struct weir_openlineage *sender, const char *table,
+                           const json_t *outcome, int64_t started_ms, weir_status status,
+                           const struct weir_error *error)
+{
+    tell(sender, table, NULL, outcome, started_ms, status, error);
+}
+
+void weir_openlineage_tell_sink(struct weir_openlineage *sender,
+                                const struct weir_sink_config *sink, const json_t *outcome,
+                                int64_t started_ms, weir_status status,
+                                const struct weir_error *error)
+{
+    tell(sender, sink->from->name, sink, outcome, started_ms, status, error);
 }
 
 json_t *weir_openlineage_counts(const struct weir_openlineage *sender)

@@ -14,8 +14,9 @@ struct weir_openlineage_job {
     const struct weir_pipeline *pipeline;
     const struct weir_graph *graph;
     const struct weir_graph_table *table; /* of the graph */
+    const struct weir_sink_config *sink; /* NULL: the job makes the table; else it tells the sink */
 };
-/* What a table is made from, without a run. New reference. */
+/* What a table is made from, or a sink is told of, without a run. New reference. */
 weir_status weir_openlineage_job_event(const struct weir_openlineage_job *job, json_t **ret_event,
                                        struct weir_error *reterr) WEIR_MUST_CHECK;
 
@@ -29,6 +30,12 @@ weir_status weir_openlineage_new(struct weir_context *context, const struct weir
 void weir_openlineage_tell(struct weir_openlineage *sender, const char *table,
                            const json_t *outcome, int64_t started_ms, weir_status status,
                            const struct weir_error *error);
+/* The same of a sink's delivery: it reads the table and writes the receiver. outcome: of
+ * weir_sink_run. */
+void weir_openlineage_tell_sink(struct weir_openlineage *sender,
+                                const struct weir_sink_config *sink, const json_t *outcome,
+                                int64_t started_ms, weir_status status,
+                                const struct weir_error *error);
 /* {"sent", "failed"} events; new reference, NULL for NULL. */
 json_t *weir_openlineage_counts(const struct weir_openlineage *sender);
 void weir_openlineage_free(struct weir_openlineage *sender); /* NULL-safe */

@@ -396,7 +396,33 @@ def told():
     server.shutdown()
 
 
-for part in (validated, promoted, graph, sound, told):
+def delivered():
+    """A delivery is a job: it reads the table and writes its receiver, whose address stays unsaid."""
+    Receiver.code, Receiver.slow = 201, 0
+    Receiver.events.clear()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    host = f"127.0.0.1:{server.server_address[1]}"
+    folder = make("delivered", sinks="hook, feed, seen", sink=", columns: [m]", hook=f"http://{host}/hook/t0ken",
+                  more=f"lineage: {{openlineage: {{url: \"http://{host}\", namespace: acme}}}}\n")
+    (folder / "weir.yaml").write_text((folder / "weir.yaml").read_text().replace("policies:", """  feed: {from: gold.people, columns: [m], kafka: {topic: people, key: [who], properties: {bootstrap.servers: "k1:9092,k2:9092"}}}
+  seen: {from: gold.people, columns: [m], opensearch: {url: "https://search:9200/behind", index: people, id: [who]}}
+policies:"""))
+    done = weir(folder, "run", "-s", "bronze.inventory,bronze.policy,silver.device")
+    weir(folder, "promote", "gold.people")
+    done = weir(folder, "run", "-s", "hook")
+    events = [e for e in Receiver.events if "job" in e]
+    mine = [e for e in events if e["job"]["name"] == "law.sink.hook"]
+    say([e["eventType"] for e in mine] == ["START", "COMPLETE"] and mine[1]["outputs"][0]["namespace"] == f"http://{host}" and mine[1]["outputs"][0]["name"] == "hook"
+        and mine[1]["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"] == 6 and mine[1]["inputs"][0]["name"] == str(folder / "lake/gold/people"), "a delivery is told", f"{mine} {done.stderr}")
+    static = [json.loads(line) for line in weir(folder, "graph", "-o", "openlineage").stdout.split("\n") if line]
+    places = {e["job"]["name"]: (e["outputs"][0]["namespace"], e["outputs"][0]["name"]) for e in static if ".sink." in e["job"]["name"]}
+    say(places == {"law.sink.hook": (f"http://{host}", "hook"), "law.sink.feed": ("kafka://k1:9092", "people"), "law.sink.seen": ("opensearch://search:9200", "people")}, "sinks are jobs of weir graph", places)
+    say(not [w for e in events + static for w in wrong(e)] and "t0ken" not in json.dumps(events + static), "as the spec asks for, and without the address", [w for e in events + static for w in wrong(e)][:3])
+    server.shutdown()
+
+
+for part in (validated, promoted, graph, sound, told, delivered):
     part()
 if not bad:
     shutil.rmtree(top)

@@ -393,7 +393,7 @@ static weir_status draw_json(struct drawing *drawing, struct weir_error *reterr)
     return status;
 }
 
-/* What each chosen table's job reads and writes, one event a line. */
+/* What each chosen table's or sink's job reads and writes, one event a line. */
 static weir_status draw_events(struct drawing *drawing, const struct weir_graph *graph,
                                struct weir_error *reterr)
 {
@@ -402,6 +402,9 @@ static weir_status draw_events(struct drawing *drawing, const struct weir_graph 
     for (size_t i = 0; i < drawing->count; i++) {
         json_t *event;
         job.table = drawing->nodes[i].table;
+        job.sink = drawing->nodes[i].sink;
+        if (job.sink)
+            job.table = weir_graph_find(graph, job.sink->from->name);
         if (!drawing->nodes[i].chosen || !job.table ||
             (job.table->model && job.table->model->mode == WEIR_MODEL_VIEW)) /* nothing is kept */
             continue;

@@ -48,9 +48,11 @@ weir_status cli_deliver(struct cli *cli, struct weir_lake *lake,
         json_t *outcome = NULL;
         if (!is_chosen(cli, sink))
             continue;
+        int64_t started_ms = weir_now_ms(cli->context);
         weir_status status = weir_sink_allowed(cli->context, pipeline, sink, &error);
         if (status == WEIR_OK)
             status = weir_sink_run(&options, &outcome, &error);
+        weir_openlineage_tell_sink(cli->lineage, sink, outcome, started_ms, status, &error);
         if (!outcome)
             outcome = json_pack("{s:s, s:s}", "sink", sink->name, "error", error.text);
         json_object_set_new(outcome, "status", json_string(weir_status_name(status)));

@@ -27,7 +27,8 @@ const struct verb verbs[] = {
     {"graph", "Author", "", "lineage as text, Mermaid, DOT, JSON or OpenLineage; offline", "psoC",
      "Sources, tables by layer, models with their mode, sinks: what reads what. --columns adds the "
      "columns, their classes, and the columns they are made of.\n-s NAME, +NAME with what it "
-     "reads, NAME+ with what reads it, +NAME+ both.\n-o openlineage: a JobEvent of each table, "
+     "reads, NAME+ with what reads it, +NAME+ both.\n-o openlineage: a JobEvent of each table and "
+     "sink, "
      "one a line.",
      verb_graph},
     {"config", "Author", "", "the merged pipeline file, secrets masked", "p",
