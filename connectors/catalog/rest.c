@@ -102,6 +102,8 @@ static weir_status configuration_take(struct rest_catalog *catalog, const json_t
         WEIR_TRY(weir_arena_copy(&catalog->texts, separator, strlen(separator), &copy, reterr));
         catalog->separator = copy;
     }
+    const char *nessie = setting(config, "nessie.is-nessie-catalog");
+    catalog->is_nessie = nessie && strcmp(nessie, "true") == 0;
     catalog->idempotent = json_is_string(json_object_get(config, "idempotency-key-lifetime"));
     return WEIR_OK;
 }
@@ -302,6 +304,34 @@ out:
     return status;
 }
 
+/* The first branch or tag but main that the commit sets and `metadata` lacks (NULL: the first). */
+static const char *ref_without(const struct weir_commit *commit,
+                               const struct weir_metadata *metadata)
+{
+    int64_t at;
+    for (size_t i = 0; i < json_array_size(commit->updates); i++) {
+        const json_t *update = json_array_get(commit->updates, i);
+        const char *action = json_string_value(json_object_get(update, "action")),
+                   *ref = json_string_value(json_object_get(update, "ref-name"));
+        if (action && ref && strcmp(action, "set-snapshot-ref") == 0 && strcmp(ref, "main") != 0 &&
+            (!metadata || !weir_metadata_ref(metadata, ref, &at)))
+            return ref;
+    }
+    return NULL;
+}
+
+static weir_status no_refs(const struct rest_catalog *catalog, const char *table, const char *ref,
+                           struct weir_error *reterr)
+{
+    weir_status status = weir_fail(reterr, WEIR_UNSUPPORTED,
+                                   "catalog %s keeps no branches and tags of its tables: %s of %s "
+                                   "cannot be made",
+                                   catalog->uri, ref, table);
+    weir_error_hint(reterr, "promotions and sinks hold what they have read by tags, gates judge on "
+                            "a branch: such tables need another catalog");
+    return status;
+}
+
 static weir_status rest_commit(void *self, const struct weir_table *base,
                                const struct weir_commit *commit, struct weir_table **ret_table,
                                struct weir_error *reterr)
@@ -310,11 +340,24 @@ static weir_status rest_commit(void *self, const struct weir_table *base,
     struct catalog_name name;
     WEIR_TRY(catalog_name_split(base->name, &name, reterr));
     WEIR_TRY(rest_configure(catalog, reterr));
-    weir_status status = commit_send(catalog, base->name, &name, commit, ret_table, reterr);
+    /* Nessie takes any new snapshot for main's, whatever branch is named: a candidate that no gate
+     * has seen would be read by everybody. */
+    const char *ref = catalog->is_nessie ? ref_without(commit, NULL) : NULL;
+    if (ref)
+        return no_refs(catalog, base->name, ref, reterr);
+    struct weir_table *table;
+    weir_status status = commit_send(catalog, base->name, &name, commit, &table, reterr);
     if (status == WEIR_NOT_FOUND) /* not "make it anew": we stood on it */
         return weir_fail(reterr, WEIR_DECISION, "table %s is gone from catalog %s", base->name,
                          catalog->uri);
-    return status;
+    WEIR_TRY(status);
+    ref = ref_without(commit, table->metadata);
+    if (ref) {
+        weir_table_free(table);
+        return no_refs(catalog, base->name, ref, reterr);
+    }
+    *ret_table = table;
+    return WEIR_OK;
 }
 
 /* ---- creation ---------------------------------------------------------------------------------

@@ -77,6 +77,7 @@ struct rest_catalog {
     size_t header_count;
     int64_t timeout_ms, retry_ms;
     bool idempotent; /* the server knows Idempotency-Key */
+    bool is_nessie;  /* it keeps the newest snapshot of a table, no branches and tags */
 
     pthread_mutex_t lock; /* guards what follows, and the configuration while it is asked for */
     bool configured;

@@ -151,7 +151,15 @@ weir_status weir_truth(const struct weir_object_store *store, struct weir_accoun
     while (status == WEIR_OK && !state && steps++ < WEIR_ANCESTRY_MAX &&
            weir_metadata_snapshot(metadata, at, &snapshot)) {
         status = state_from(store, account, snapshot.summary, "weir.", &state, reterr);
-        if (snapshot.parent_id < 0 && !state && status == WEIR_OK) {
+        if (snapshot.parent_id < 0 && !state && property && status == WEIR_OK) {
+            status = weir_fail(reterr, WEIR_DECISION,
+                               "snapshot %lld of another writer names no parent: which offsets it "
+                               "stands on cannot be told",
+                               (long long)snapshot.id);
+            weir_error_hint(reterr,
+                            "a catalog that keeps the newest snapshot alone (Nessie) leaves "
+                            "a table to one writer: move its branch back to Weir's commit");
+        } else if (snapshot.parent_id < 0 && !state && status == WEIR_OK) {
             status = weir_fail(reterr, WEIR_NOT_FOUND, "no snapshot of branch %s was made by Weir",
                                branch);
             weir_error_hint(reterr, "the table belongs to another writer; choose another name");

@@ -411,6 +411,13 @@ weir_status weir_verify(struct weir_lake *lake, const struct weir_table *table,
                  strcmp(kind, "gap") == 0 || strcmp(kind, "rebind") == 0 ||
                  strcmp(kind, "retry") == 0 || strcmp(kind, "discard") == 0 ||
                  strcmp(kind, "letters") == 0;
+        if (snapshot.parent_id < 0 && *verify.wanted_name) {
+            whole = false;
+            say(verify.notes,
+                "the catalog keeps no snapshot before %lld: what came before is in the receipts "
+                "alone",
+                (long long)snapshot.id);
+        }
         if (snapshot.parent_id < 0)
             break;
         there = weir_metadata_snapshot(table->metadata, snapshot.parent_id, &snapshot);

@@ -1,6 +1,7 @@
 """The REST catalog: Apache Iceberg's own server over S3 and over a folder, pyiceberg through the same catalog, a proxy that
-swallows, doubles and refuses answers to commits, kills at every commit; every record is once in bronze."""
-import collections, http.client, http.server, json, os, random, subprocess, sys, tempfile, threading
+swallows, doubles and refuses answers to commits, kills at every commit; every record is once in bronze. Nessie: tokens that are
+wrong, end and are renewed, branches, and what it does not keep."""
+import collections, http.client, http.server, json, os, random, subprocess, sys, tempfile, threading, time, urllib.parse, urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,7 +54,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def forward(self, body):
         connection = http.client.HTTPConnection(self.server.target, timeout=60)
         try:
-            headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "content-length", "connection")}
+            headers = {k: v for k, v in self.headers.items() if k.lower() not in ("content-length", "connection")}
             connection.request(self.command, self.path, body, headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
@@ -286,14 +287,153 @@ def kills(uri):
     say(not wrong and tried[-9] >= 2 * len(first), "killed at every effect on the catalog: every record once", f"{wrong} {tried}")
 
 
+# -- Nessie ---------------------------------------------------------------------------------------------
+
+
+class TokenServer(http.server.ThreadingHTTPServer):
+    """An OAuth2 token endpoint: knows one client, gives tokens that live for `seconds`."""
+
+    daemon_threads = True
+
+    def __init__(self, key, seconds):
+        super().__init__(("127.0.0.1", 0), TokenHandler)
+        self.key, self.seconds, self.given = key, seconds, 0
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/token"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class TokenHandler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
+        good = form.get("client_id") == ["weir"] and form.get("client_secret") == ["s3cret"] and form.get("grant_type") == ["client_credentials"]
+        body = {"error": "invalid_client", "error_description": "not known here"}
+        if good:
+            self.server.given += 1
+            body = {"access_token": services.make_token(self.server.key, "weir", self.server.seconds), "token_type": "bearer", "expires_in": self.server.seconds}
+        text = json.dumps(body).encode()
+        self.send_response(200 if good else 401)
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+
+def tokens(lake_of, key, target):
+    """Nobody, a bogus token, one that has ended; one that ends during a run, renewed in its file; OAuth2."""
+    refused = {"none": "none", "bogus": "{bearer: abc}", "ended": f"{{bearer: {services.make_token(key, 'weir', -60)}}}"}
+    for name, auth in refused.items():
+        done = lake_of(name, target, auth).weir("run")
+        say(done.returncode == 1 and ": 401" in done.stderr and "abc" not in done.stderr, f"nessie: {name}: refused, and told so", f"{done.returncode} {done.stderr}")
+    proxy, seconds = Proxy(target), 6
+    lake = lake_of("renewed", proxy.url, '{bearer: "file:token"}')
+    file = lake.folder / "token"
+    file.write_text(services.make_token(key, "weir", 3600))
+    lake.more(100)
+    codes, done = lake.run()
+    say(codes == [0] and not lake.once(), "nessie: a token from a file", done.stderr)
+    ends = time.time() + seconds
+    file.write_text(services.make_token(key, "weir", seconds))
+
+    def wait_for_the_end():
+        time.sleep(max(0, ends - time.time()) + 1.5)
+        file.write_text(services.make_token(key, "weir", 3600))
+
+    proxy.before, proxy.commits = wait_for_the_end, 0
+    lake.more(100)
+    codes, done = lake.run()
+    say(codes == [0] and not lake.once() and proxy.commits >= 2, "nessie: it ends during a run: the file is read again", f"{codes} {proxy.commits} {done.stderr}")
+    giver = TokenServer(key, 6)
+    oauth = f'{{oauth2: {{token_url: "{giver.url}", client_id: weir, client_secret: s3cret, scope: x}}}}'
+    proxy = Proxy(target)
+    lake = lake_of("oauth", proxy.url, oauth)
+    lake.more(100)
+    proxy.before = lambda: time.sleep(6.5)
+    codes, done = lake.run()
+    say(codes == [0] and not lake.once() and giver.given >= 2, "nessie: client credentials, renewed as their tokens end", f"{codes} {giver.given} {done.stderr}")
+    done = lake_of("wrong", target, oauth.replace("s3cret", "no")).weir("run")
+    say(done.returncode == 1 and "invalid_client: not known here" in done.stderr, "nessie: a wrong client_secret", done.stderr)
+
+
+def branches(lake_of, key, address):
+    """A branch of Nessie is named by the uri or the prefix; what lands there is not on main."""
+    token = services.make_token(key, "weir", 3600)
+
+    def ask(method, path, body=None):
+        request = urllib.request.Request(address + path, method=method, data=body and json.dumps(body).encode(), headers={"authorization": f"Bearer {token}", "content-type": "application/json"})
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)
+
+    auth = f"{{bearer: {token}}}"
+    lake = lake_of("branched", address, auth)
+    lake.more(100)
+    lake.run()
+    main_ref = ask("GET", "/api/v2/trees/main")["reference"]
+    ask("POST", "/api/v2/trees?name=dev&type=BRANCH", main_ref)
+    text = (lake.folder / "weir.yaml").read_text()
+    (lake.folder / "weir.yaml").write_text(text.replace("/iceberg/main", "/iceberg/dev"))
+    lake.more(50)
+    codes, done = lake.run()
+    say(codes == [0] and not lake.once(), "nessie: a branch named by the uri", done.stderr)
+    (lake.folder / "weir.yaml").write_text(text)
+    lake.sent -= 50
+    say(not lake.once(), "nessie: main is as it was", lake.once())
+    (lake.folder / "weir.yaml").write_text(text.replace("/iceberg/main", "/iceberg").replace("auth:", 'prefix: "dev|wh", auth:'))
+    lake.sent += 50
+    say(not lake.once(), "nessie: a branch named by the prefix", lake.once())
+    (lake.folder / "weir.yaml").write_text(text.replace("/iceberg/main", "/iceberg/nowhere"))
+    done = lake.weir("run")
+    say(done.returncode == 1 and "'nowhere' not found" in done.stderr, "nessie: a branch that is not there is no empty lake", f"{done.returncode} {done.stderr}")
+
+
+def nessie(s3):
+    running_one = server("nessie", secure=True, settings={"warehouse": "s3://lake/nessie", "s3": s3.address})
+    key, address = running_one.folder / "jwt.key", running_one.address
+
+    def lake_of(name, target, auth, **more):
+        return Lake(name, f"{target}/iceberg/main", "s3://lake/nessie", f", auth: {auth}", f'  region: us-east-1\n  s3: {{endpoint: "{s3.address}", path_style: true}}', **more)
+
+    tokens(lake_of, key, address)
+    branches(lake_of, key, address)
+    token, wrong = services.make_token(key, "weir", 3600), []
+    for fault in ["lost-after", "500-after", "409-after", "doubled", "random"]:
+        proxy = Proxy(address)
+        lake = lake_of("n_" + fault.replace("-", "_"), proxy.url, f"{{bearer: {token}}}")
+        proxy.fault, codes = fault, []
+        for count in (100, 150):
+            lake.more(count)
+            codes += lake.run()[0]
+        if codes[-1] or lake.once() or proxy.commits < 3:
+            wrong.append(f"{fault}: {codes} {proxy.commits} {lake.once()}")
+    say(not wrong, "nessie: answers to commits lost, doubled and wrong: every record once", "; ".join(wrong))
+    models = "  silver.copy: {sql: copy.sql, mode: append}\n"
+    lake = lake_of("tags", address, f"{{bearer: {token}}}", models=models)
+    (lake.folder / "copy.sql").write_text(f"SELECT id FROM {lake.table}\n")
+    lake.more(100)
+    done = lake.weir("run")
+    say(done.returncode == 1 and "keeps no branches and tags" in done.stderr and not lake.once(), "nessie: promotions are refused, as it keeps no tags; bronze lands", f"{done.returncode} {done.stderr}")
+    done = lake.weir("verify")
+    say(done.returncode == 0 and "keeps no snapshot before" in done.stdout, "nessie: verify says what it cannot see", done.stdout + done.stderr)
+    table = through_catalog(f"{address}/iceberg/main", "nessie", s3.address, token=token).load_table(lake.table)
+    say(table.scan().to_arrow().num_rows == 100, "nessie: pyiceberg reads the same rows")
+    foreign_snapshot(table)
+    lake.more(100)
+    (lake.folder / "weir.yaml").write_text((lake.folder / "weir.yaml").read_text().replace(models, ""))
+    done = lake.weir("run")
+    say(done.returncode == 4 and "names no parent" in done.stderr, "nessie: behind another writer's snapshot offsets cannot be told: exit 4", f"{done.returncode} {done.stderr}")
+
+
 def main():
     s3 = server("s3proxy")
     services.create_bucket(s3, "lake")
     os.environ.update(AWS_ACCESS_KEY_ID=services.S3_KEY, AWS_SECRET_ACCESS_KEY=services.S3_SECRET)
     rest = server("iceberg-rest", settings={"warehouse": "s3://lake/wh", "s3": s3.address})
     story(rest, s3)
-    for each in (rest, s3):
-        running.get(each.name).stop()
+    running.get(rest.name).stop()
+    nessie(s3)
+    for name in ("nessie", s3.name):
+        running.get(name).stop()
     rest = server("iceberg-rest", settings={"warehouse": str(top / "lake")})
     faults(rest.address)
     two_writers(rest.address)

@@ -276,6 +276,44 @@ Test(rest, landed)
     cr_expect_eq(said("dempotency-"), 0, "the server has not said that it knows it");
 }
 
+static weir_status tag(void)
+{
+    struct weir_commit commit;
+    struct weir_table *base, *next = NULL;
+    cr_assert_eq(catalog.operations->load(catalog.self, "a.t", &base, &error), WEIR_OK);
+    cr_assert_eq(weir_commit_init(&commit, NULL), WEIR_OK);
+    cr_assert_eq(weir_commit_update(&commit,
+                                    json_pack("{s:s, s:s, s:s, s:i}", "action", "set-snapshot-ref",
+                                              "ref-name", "kept", "type", "tag", "snapshot-id", 1),
+                                    NULL),
+                 WEIR_OK);
+    weir_status status = catalog.operations->commit(catalog.self, base, &commit, &next, &error);
+    weir_table_free(base);
+    weir_table_free(next);
+    weir_commit_done(&commit);
+    return status;
+}
+
+/* A catalog that takes a tag and forgets it; Nessie, which is not even asked. */
+Test(rest, no_tags)
+{
+    struct fake_rule rules[] = {
+        {"GET /v1/config", .times = 1, .code = 200, .body = "{\"defaults\":{}}"},
+        {"GET /v1/config", .code = 200,
+         .body = "{\"overrides\":{\"nessie.is-nessie-catalog\":\"true\"}}"},
+        LOAD,
+        COMMIT(.code = 200, .body = GOOD)};
+    start(rules, COUNT(rules));
+    cr_expect_eq(tag(), WEIR_UNSUPPORTED);
+    cr_expect(strstr(error.text, "keeps no branches and tags of its tables: kept of a.t"), "%s",
+              error.text);
+    cr_expect_eq(said("POST "), 1);
+    catalog.operations->free(catalog.self);
+    cr_assert_eq(weir_catalog_rest_new(&context, &store, &options, &catalog, &error), WEIR_OK);
+    cr_expect_eq(tag(), WEIR_UNSUPPORTED);
+    cr_expect_eq(said("POST "), 1);
+}
+
 /* The same commit has the same key until the server has said no. */
 Test(rest, idempotency_key)
 {
