@@ -9,7 +9,7 @@ const char *weir_reason_name(enum weir_reason reason)
         [WEIR_REASON_REQUIRED] = "required", [WEIR_REASON_UNKNOWN_FIELD] = "unknown_field",
         [WEIR_REASON_DEPTH] = "depth",       [WEIR_REASON_TOO_LARGE] = "too_large",
         [WEIR_REASON_EMPTY] = "empty",       [WEIR_REASON_NULL] = "null",
-        [WEIR_REASON_EXPECT] = "expect",
+        [WEIR_REASON_SCHEMA] = "schema",     [WEIR_REASON_EXPECT] = "expect",
     };
 
     return (unsigned)reason < WEIR_REASON_COUNT ? names[reason] : "unknown";

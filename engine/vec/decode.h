@@ -1,5 +1,4 @@
-/* Records in, batches and refusals out: what every row format's decoder (JSON now, Avro and CSV
- * later) gives. */
+/* Records in, batches and refusals out: what every row format's decoder gives. */
 #ifndef WEIR_ENGINE_VEC_DECODE_H
 #define WEIR_ENGINE_VEC_DECODE_H
 
@@ -19,6 +18,7 @@ enum weir_reason {
     WEIR_REASON_TOO_LARGE,     /* beyond a size limit */
     WEIR_REASON_EMPTY,         /* no bytes, or only white space */
     WEIR_REASON_NULL,          /* a null value where tombstones are not skipped */
+    WEIR_REASON_SCHEMA,        /* the schema it was written with is not to be had, or no use */
     WEIR_REASON_EXPECT,        /* an expectation did not hold; message names it */
     WEIR_REASON_COUNT
 };

@@ -101,6 +101,23 @@ weir_status weir_avro_reader_next(struct weir_avro_reader *reader, struct weir_a
                                   bool *ret_end, struct weir_avro_value *ret_value,
                                   struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* A container file read piece by piece, so that it need not fit into memory. `last`: nothing comes
+ * behind these bytes. */
+struct weir_avro_blocks;
+/* Reads the header at the beginning of the data; *ret_used is its size, or 0: more bytes are wanted
+ * (nothing is made). CORRUPT, UNSUPPORTED (a codec, a schema beyond WEIR_AVRO_SCHEMA_SIZE_MAX). */
+weir_status weir_avro_blocks_open(struct weir_account *account, const uint8_t *data, size_t size,
+                                  bool last, struct weir_avro_blocks **ret_blocks, size_t *ret_used,
+                                  struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Text of the schema in the header; lives as long as the blocks. */
+struct weir_bytes weir_avro_blocks_schema(const struct weir_avro_blocks *blocks);
+/* The block at the beginning of the data (not empty): its values, unpacked, until the next call.
+ * *ret_used as above. */
+weir_status weir_avro_blocks_next(struct weir_avro_blocks *blocks, const uint8_t *data, size_t size,
+                                  bool last, struct weir_bytes *ret_values, uint64_t *ret_count,
+                                  size_t *ret_used, struct weir_error *reterr) WEIR_MUST_CHECK;
+void weir_avro_blocks_free(struct weir_avro_blocks *blocks); /* NULL-safe */
+
 /* Encoders of single values, appended to a buffer. A record is its fields one after another; a
  * union is put_long(branch) and the value; an array is put_long(count), the items, put_long(0)
  * (count 0: only put_long(0)). */

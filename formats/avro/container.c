@@ -8,8 +8,6 @@
 #include <zlib.h>
 #include <zstd.h>
 
-enum codec { CODEC_NULL, CODEC_DEFLATE, CODEC_SNAPPY, CODEC_ZSTD, CODEC_COUNT };
-static const char *const codec_names[CODEC_COUNT] = {"null", "deflate", "snappy", "zstandard"};
 static const uint8_t magic[4] = {'O', 'b', 'j', 1};
 
 struct weir_avro_reader {
@@ -17,7 +15,7 @@ struct weir_avro_reader {
     size_t size, position;
     struct weir_avro_type *schema;
     struct weir_avro_value header; /* the map of bytes */
-    enum codec codec;
+    enum avro_codec codec;
     uint8_t sync[16];
     struct weir_buffer block; /* bytes of the block at hand, when compressed */
     const uint8_t *values;
@@ -56,10 +54,7 @@ static weir_status reader_header(struct weir_avro_reader *reader, struct weir_ar
                                     reterr));
     if (!weir_avro_reader_metadata(reader, "avro.codec", &codec))
         return WEIR_OK;
-    for (reader->codec = 0; reader->codec < CODEC_COUNT; reader->codec++)
-        if (strcmp((const char *)codec.data, codec_names[reader->codec]) == 0)
-            return WEIR_OK;
-    return weir_fail(reterr, WEIR_UNSUPPORTED, "avro: codec \"%.40s\"", (const char *)codec.data);
+    return avro_codec_find(codec, &reader->codec, reterr);
 }
 
 weir_status weir_avro_reader_open(struct weir_arena *arena, const void *data, size_t size,
@@ -179,21 +174,32 @@ out:
     return status;
 }
 
-static weir_status reader_unpack(struct weir_avro_reader *reader, const uint8_t *data, size_t size,
-                                 struct weir_error *reterr)
+weir_status avro_codec_find(struct weir_bytes name, enum avro_codec *ret_codec,
+                            struct weir_error *reterr)
 {
-    weir_buffer_clear(&reader->block);
-    switch (reader->codec) {
-    case CODEC_DEFLATE: WEIR_TRY(inflate_block(&reader->block, data, size, reterr)); break;
-    case CODEC_SNAPPY: WEIR_TRY(snappy_block(&reader->block, data, size, reterr)); break;
-    case CODEC_ZSTD: WEIR_TRY(zstd_block(&reader->block, data, size, reterr)); break;
-    default:
-        reader->values = data;
-        reader->values_size = size;
-        return WEIR_OK;
+    static const char *const names[] = {"null", "deflate", "snappy", "zstandard"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (name.size == strlen(names[i]) && memcmp(name.data, names[i], name.size) == 0) {
+            *ret_codec = (enum avro_codec)i;
+            return WEIR_OK;
+        }
+    return weir_fail(reterr, WEIR_UNSUPPORTED, "avro: codec \"%.*s\"",
+                     (int)(name.size < 40 ? name.size : 40), (const char *)name.data);
+}
+
+weir_status avro_unpack(enum avro_codec codec, struct weir_bytes packed, struct weir_buffer *block,
+                        struct weir_bytes *ret_values, struct weir_error *reterr)
+{
+    weir_buffer_clear(block);
+    switch (codec) {
+    case AVRO_CODEC_DEFLATE:
+        WEIR_TRY(inflate_block(block, packed.data, packed.size, reterr));
+        break;
+    case AVRO_CODEC_SNAPPY: WEIR_TRY(snappy_block(block, packed.data, packed.size, reterr)); break;
+    case AVRO_CODEC_ZSTD: WEIR_TRY(zstd_block(block, packed.data, packed.size, reterr)); break;
+    case AVRO_CODEC_NULL: *ret_values = packed; return WEIR_OK;
     }
-    reader->values = reader->block.data;
-    reader->values_size = reader->block.size;
+    *ret_values = (struct weir_bytes){block->data, block->size};
     return WEIR_OK;
 }
 
@@ -218,7 +224,10 @@ static weir_status reader_block(struct weir_avro_reader *reader, struct weir_are
     if (memcmp(data + size.as.integer, reader->sync, 16) != 0)
         return weir_fail(reterr, WEIR_CORRUPT,
                          "avro: block at %zu is not followed by the sync marker", start);
-    WEIR_TRY(reader_unpack(reader, data, (size_t)size.as.integer, reterr));
+    struct weir_bytes packed = {data, (size_t)size.as.integer}, values;
+    WEIR_TRY(avro_unpack(reader->codec, packed, &reader->block, &values, reterr));
+    reader->values = values.data;
+    reader->values_size = values.size;
     if ((uint64_t)count.as.integer > reader->values_size + WEIR_AVRO_FREE_VALUES_MAX)
         return weir_fail(reterr, WEIR_CORRUPT, "avro: block at %zu: %lld values in %zu bytes",
                          start, (long long)count.as.integer, reader->values_size);

@@ -52,7 +52,7 @@ struct weir_source_config {
     size_t property_count; /* librdkafka's, secrets resolved */
     /* files */
     const char *files;  /* path or glob, absolute or s3:// */
-    const char *format; /* "json", "csv", "parquet" */
+    const char *format; /* "json", "avro", "csv", "parquet" */
     struct weir_csv_config {
         char delimiter, quote;
         bool header, latin1;

@@ -405,6 +405,11 @@ static void bind_source(struct reading *reading, struct weir_source_config *sour
         complain(reading, node_get(value, "format"), 0, "json",
                  "sources.%s.format: %s is of files, not of Kafka records", key->text,
                  source->format);
+    if (kafka && strcmp(source->format, "avro") == 0 && !node_get_key(value, "registry"))
+        complain(reading, node_get(value, "format"), 0, "registry: {url: https://...}",
+                 "sources.%s.format: Avro records of Kafka name their schema by its id in a "
+                 "registry: registry is missing",
+                 key->text);
     if (kafka && files)
         complain(reading, files, 0, NULL, "sources.%s: kafka or files, not both", key->text);
     if (!kafka && !files && !node_get_key(value, "kafka") && !node_get_key(value, "files"))

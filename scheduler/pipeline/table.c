@@ -600,6 +600,9 @@ static void bind_table(struct table_reading *at, const struct weir_pipeline *pip
     bind_partitions(at);
     bind_sort(at);
     bind_bloom(at);
+    if (model && at->table->source && strcmp(at->table->source->format, "avro") == 0)
+        complain(at->reading, node_get(at->node, "source"), 0, "json, csv or parquet",
+                 "%s.source: Avro files are not read by `mode: full`", at->shown);
     if (model) {
         model_bind(at, model, at->table->source);
         return;

@@ -12,7 +12,10 @@ weir_status decoder_new(const struct decode_options *options, struct decoder **r
         const char *name;
         weir_status (*make)(const struct decode_options *options, struct decoder **ret_decoder,
                             struct weir_error *reterr);
-    } formats[] = {{"json", decoder_json}, {"csv", decoder_csv}, {"parquet", decoder_parquet}};
+    } formats[] = {{"json", decoder_json},
+                   {"csv", decoder_csv},
+                   {"parquet", decoder_parquet},
+                   {"avro", decoder_avro}};
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         if (strcmp(options->table->source->format, formats[i].name) == 0)
             return formats[i].make(options, ret_decoder, reterr);

@@ -6,6 +6,7 @@
 #define WEIR_SCHEDULER_WINDOW_DECODE_H
 
 #include "engine/vec/decode.h"
+#include "formats/avro/rows.h"
 #include "formats/csv/csv.h"
 #include "scheduler/window/ingest.h"
 
@@ -29,10 +30,14 @@ struct weir_layout {
     uint32_t *fields;         /* by column */
     struct weir_bytes header; /* the record of names; empty without one */
     /* Parquet */
-    struct weir_type wanted;       /* what is read, column by column */
-    enum layout_cast *casts;       /* by column */
-    int *units;                    /* by column: enum weir_time_unit of formats/json */
-    const struct weir_type *found; /* wanted with the fields that no column takes; NULL = none */
+    struct weir_type wanted; /* what is read, column by column */
+    enum layout_cast *casts; /* by column */
+    int *units;              /* by column: enum weir_time_unit of formats/json */
+    /* Parquet, Avro: the file's own columns, as they would be declared */
+    const struct weir_type *found;
+    /* Avro */
+    const struct weir_avro_plan *plan;
+    struct weir_bytes schema; /* text */
 };
 
 /* The layout of a CSV file of this header (data NULL: the source's files have none). DECISION: a
@@ -48,6 +53,12 @@ weir_status layout_parquet(struct weir_arena *arena, const struct weir_table_con
                            const struct weir_type *columns, const struct weir_type *file,
                            struct weir_layout *ret_layout,
                            struct weir_error *reterr) WEIR_MUST_CHECK;
+
+/* The layout of records of this Avro schema. CORRUPT: it is none. UNSUPPORTED. The text is copied.
+ */
+weir_status layout_avro(struct weir_arena *arena, const struct weir_table_config *table,
+                        const struct weir_type *columns, struct weir_bytes schema,
+                        struct weir_layout *ret_layout, struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* ---- decoders ---- */
 
@@ -113,6 +124,8 @@ weir_status decoder_csv(const struct decode_options *options, struct decoder **r
                         struct weir_error *reterr) WEIR_MUST_CHECK;
 weir_status decoder_parquet(const struct decode_options *options, struct decoder **ret_decoder,
                             struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status decoder_avro(const struct decode_options *options, struct decoder **ret_decoder,
+                         struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* Every record refused as unknown_field: the file has a field that no column takes. */
 weir_status decode_refuse_all(const struct decode_input *input, const struct weir_type *columns,

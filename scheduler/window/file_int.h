@@ -79,5 +79,7 @@ weir_status file_read_csv(struct file_reading *reading,
                           struct weir_error *reterr) WEIR_MUST_CHECK; /* file_csv.c */
 weir_status file_read_parquet(struct file_reading *reading,
                               struct weir_error *reterr) WEIR_MUST_CHECK; /* file_parquet.c */
+weir_status file_read_avro(struct file_reading *reading,
+                           struct weir_error *reterr) WEIR_MUST_CHECK; /* file_avro.c */
 
 #endif

@@ -238,6 +238,8 @@ static weir_status read_records(struct file_reading *reading, struct weir_error 
         return file_read_csv(reading, reterr);
     if (strcmp(format, "parquet") == 0)
         return file_read_parquet(reading, reterr);
+    if (strcmp(format, "avro") == 0)
+        return file_read_avro(reading, reterr);
     return read_lines(reading, reterr);
 }
 

@@ -13,12 +13,13 @@
 
 #define SLOTS_PER_THREAD 2
 #define LETTER_ROWS      512
+#define LETTER_BYTES     (64u << 20) /* of what is kept of records, in one batch */
 
 struct refused {
     uint32_t record;
     const char *reason, *message;
     uint32_t position;
-    struct weir_bytes raw; /* what is kept of it; set when all of the run's are known */
+    struct weir_bytes raw; /* what is kept of it; set when its letter is written */
 };
 
 struct slot {
@@ -55,6 +56,7 @@ struct weir_ingest {
     struct weir_parquet_options parquet;
     struct weir_schema letter_schema;
     struct output *letters;
+    struct weir_arena letter_arena; /* of the letters that are being written */
     struct weir_ingest_result result;
     const struct weir_run *runs; /* of the round under way */
     bool found;                  /* evolve: there are fields to make columns of */
@@ -151,6 +153,7 @@ weir_status weir_ingest_new(const struct weir_ingest_options *options,
     WEIR_TRY(weir_alloc_zero(&options->lake->context->memory, 1, sizeof *ingest, &ingest, reterr));
     ingest->options = *options;
     weir_arena_init(&ingest->arena, &options->lake->context->memory);
+    weir_arena_init(&ingest->letter_arena, &options->lake->context->memory);
     weir_status status = ingest_init(ingest, reterr);
     if (status != WEIR_OK)
         weir_ingest_free(ingest);
@@ -171,6 +174,7 @@ void weir_ingest_free(struct weir_ingest *ingest)
         output_abandon(ingest->partitions[i].output);
     output_abandon(ingest->letters);
     json_decref(ingest->result.reasons);
+    weir_arena_done(&ingest->letter_arena);
     weir_arena_done(&ingest->arena);
     weir_free(ingest);
 }
@@ -418,20 +422,6 @@ static int by_record(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* What the letters will hold of the refused records. */
-static weir_status keep_raw(struct slot *slot, struct weir_error *reterr)
-{
-    const struct decoder_operations *operations = slot->decoder->operations;
-    for (size_t i = 0; i < slot->refused_count; i++) {
-        struct refused *refused = &slot->refused[i];
-        refused->raw = slot->run->records[refused->record].value;
-        if (operations->letter && refused->raw.data)
-            WEIR_TRY(operations->letter(slot->decoder, slot->run, refused->record, &slot->arena,
-                                        &refused->raw, reterr));
-    }
-    return WEIR_OK;
-}
-
 static weir_status work_slot(void *argument, size_t index, struct weir_error *reterr)
 {
     struct weir_ingest *ingest = argument;
@@ -480,7 +470,6 @@ static weir_status work_slot(void *argument, size_t index, struct weir_error *re
                                    ingest->expectations[e], &decoded.batch, &judging, reterr));
     WEIR_TRY(judge_unknown(ingest, slot, &decoded, &input, &judging, reterr));
     qsort(slot->refused, slot->refused_count, sizeof *slot->refused, by_record);
-    WEIR_TRY(keep_raw(slot, reterr));
     WEIR_TRY(complete_batch(ingest, slot, &decoded.batch, &judging, reterr));
     WEIR_TRY(weir_row_hash_add(&slot->hash, &slot->batch, NULL, &slot->arena, reterr));
     return partition_rows(&slot->arena, ingest->options.shape, &slot->batch, &slot->groups,
@@ -539,28 +528,26 @@ static weir_status letters_batch(struct weir_ingest *ingest, struct slot *slot, 
                                  uint32_t count, struct weir_error *reterr)
 {
     const struct weir_type *type = &ingest->letter_schema.root;
+    struct weir_arena *arena = &ingest->letter_arena;
     struct weir_batch batch = {type, count, NULL};
     size_t raw_bytes = 0, text_bytes = 0;
     uint32_t *record;
-    WEIR_TRY(weir_arena_alloc(&slot->arena, (count + 1) * sizeof *record, &record, reterr));
+    WEIR_TRY(weir_arena_alloc(arena, (count + 1) * sizeof *record, &record, reterr));
     for (uint32_t i = 0; i < count; i++) {
         const struct refused *refused = &slot->refused[first + i];
         record[i] = refused->record;
         raw_bytes += refused->raw.size;
         text_bytes += strlen(refused->reason) + strlen(refused->message);
     }
-    WEIR_TRY(weir_arena_zero(&slot->arena, type->child_count, sizeof *batch.columns, &batch.columns,
-                             reterr));
+    WEIR_TRY(
+        weir_arena_zero(arena, type->child_count, sizeof *batch.columns, &batch.columns, reterr));
     struct weir_vector *c = batch.columns;
-    WEIR_TRY(
-        weir_vector_make(&slot->arena, &type->children[0].type, count, raw_bytes, &c[0], reterr));
-    WEIR_TRY(
-        weir_vector_make(&slot->arena, &type->children[1].type, count, text_bytes, &c[1], reterr));
-    WEIR_TRY(
-        weir_vector_make(&slot->arena, &type->children[2].type, count, text_bytes, &c[2], reterr));
-    WEIR_TRY(weir_vector_make(&slot->arena, &type->children[3].type, count, 0, &c[3], reterr));
-    WEIR_TRY(nullable(&slot->arena, &c[0], count, reterr));
-    WEIR_TRY(nullable(&slot->arena, &c[3], count, reterr));
+    WEIR_TRY(weir_vector_make(arena, &type->children[0].type, count, raw_bytes, &c[0], reterr));
+    WEIR_TRY(weir_vector_make(arena, &type->children[1].type, count, text_bytes, &c[1], reterr));
+    WEIR_TRY(weir_vector_make(arena, &type->children[2].type, count, text_bytes, &c[2], reterr));
+    WEIR_TRY(weir_vector_make(arena, &type->children[3].type, count, 0, &c[3], reterr));
+    WEIR_TRY(nullable(arena, &c[0], count, reterr));
+    WEIR_TRY(nullable(arena, &c[3], count, reterr));
     for (uint32_t i = 0; i < count; i++) {
         const struct refused *refused = &slot->refused[first + i];
         put_bytes(&c[0], i, refused->raw);
@@ -576,9 +563,20 @@ static weir_status letters_batch(struct weir_ingest *ingest, struct slot *slot, 
         c[i].count = count;
     drop_full_validity(&c[0]);
     drop_full_validity(&c[3]);
-    WEIR_TRY(meta_column(&slot->arena, &type->children[4].type, slot->run, record, count, &c[4],
-                         reterr));
+    WEIR_TRY(meta_column(arena, &type->children[4].type, slot->run, record, count, &c[4], reterr));
     return output_add(ingest->letters, &batch, NULL, reterr);
+}
+
+/* What a letter holds of the refused record. */
+static weir_status keep_raw(struct weir_ingest *ingest, struct slot *slot, struct refused *refused,
+                            struct weir_error *reterr)
+{
+    const struct decoder_operations *operations = slot->decoder->operations;
+    refused->raw = slot->run->records[refused->record].value;
+    if (!operations->letter || !refused->raw.data)
+        return WEIR_OK;
+    return operations->letter(slot->decoder, slot->run, refused->record, &ingest->letter_arena,
+                              &refused->raw, reterr);
 }
 
 static weir_status write_letters(struct weir_ingest *ingest, struct slot *slot,
@@ -592,10 +590,16 @@ static weir_status write_letters(struct weir_ingest *ingest, struct slot *slot,
     }
     if (ingest->options.again || ingest->found)
         return WEIR_OK;
-    for (size_t first = 0; first < slot->refused_count; first += LETTER_ROWS) {
-        size_t left = slot->refused_count - first;
-        WEIR_TRY(letters_batch(ingest, slot, first,
-                               (uint32_t)(left < LETTER_ROWS ? left : LETTER_ROWS), reterr));
+    for (size_t first = 0, end; first < slot->refused_count; first = end) {
+        size_t bytes = 0;
+        weir_arena_reset(&ingest->letter_arena);
+        for (end = first;
+             end < slot->refused_count && end - first < LETTER_ROWS && bytes < LETTER_BYTES;
+             end++) {
+            WEIR_TRY(keep_raw(ingest, slot, &slot->refused[end], reterr));
+            bytes += slot->refused[end].raw.size;
+        }
+        WEIR_TRY(letters_batch(ingest, slot, first, (uint32_t)(end - first), reterr));
     }
     return WEIR_OK;
 }
@@ -615,6 +619,7 @@ weir_status weir_ingest_letter(struct weir_ingest *ingest, const struct weir_run
                             ? UINT32_MAX
                             : (uint32_t)refused->position;
     weir_arena_reset(&slot->arena);
+    weir_arena_reset(&ingest->letter_arena);
     slot->run = run;
     slot->refused_count = 0;
     WEIR_TRY(weir_arena_alloc(&slot->arena, sizeof *slot->refused, &slot->refused, reterr));

@@ -1,11 +1,11 @@
-"""Files of CSV and Parquet as sources of windows: random rows land with their values, bad ones in quarantine with their place and reason,
-each file once. Python's csv module and pyarrow write; DuckDB reads the tables."""
+"""Files of CSV, Parquet and Avro as sources of windows: random rows land with their values, bad ones in quarantine with their place and
+reason, each file once. Python's csv module, pyarrow and fastavro write; DuckDB reads the tables."""
 import csv, datetime, decimal, gzip, io, json, math, os, random, shutil, subprocess, sys, tempfile, uuid
 from pathlib import Path
 
 root = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(root / "tests/interop"))
-import engines, pyarrow, pyarrow.parquet
+import engines, fastavro, pyarrow, pyarrow.parquet
 
 WEIR, bad = os.environ["WEIR"], 0
 seed = int(os.environ.get("WEIR_SEED", "1"))
@@ -322,12 +322,225 @@ def parquet_cases():
     say(run.returncode == 0 and not same(folder, {("f.parquet", 0): {"a": 1, "b": "x"}, ("f.parquet", 1): {"a": 2**40, "b": "y"}}), "Parquet: retry lands what is good now", outcome(run))
 
 
+# ---- Avro
+
+class Avro:
+    """Random pairs of a column's type and a writer's, with values: what is written, and what must be read (a reason where it cannot be)."""
+
+    def __init__(self, rng):
+        self.rng, self.names = rng, 0
+
+    def name(self):
+        self.names += 1
+        return f"n{self.names}"
+
+    def scalar(self):
+        rng, epoch = self.rng, datetime.datetime(1970, 1, 1)
+        zoned = epoch.replace(tzinfo=datetime.timezone.utc)
+        micros = lambda: rng.randint(-10**15, 4 * 10**15)
+        after = lambda start, n: start + datetime.timedelta(microseconds=n)
+        text = lambda: "".join(rng.choice(TEXTS) for _ in range(rng.randint(0, 2)))
+
+        def times(zone, unit, factor):
+            def make():
+                n = micros() * 1000 // factor
+                return n, after(zoned if zone else epoch, n * factor // 1000)
+            return "timestamptz" if zone else "timestamp", {"type": "long", "logicalType": ("" if zone else "local-") + f"timestamp-{unit}"}, make
+
+        def decimals(kind, precision, scale, column):
+            def make():
+                value = D(rng.randint(-10**precision + 1, 10**precision - 1)).scaleb(-scale)
+                return value, value
+            schema = {"type": kind, "logicalType": "decimal", "precision": precision, "scale": scale}
+            return column, schema if kind == "bytes" else {**schema, "name": self.name(), "size": 12}, make
+
+        def twice(make):
+            return lambda: (lambda v: (v, v))(make())
+
+        symbols = ["red", "green", "blue"]
+        whole = twice(lambda: rng.choice([0, -1, 2**31 - 1, -(2**31), rng.randint(-1000, 1000)]))
+        big = twice(lambda: rng.choice([0, -1, 2**63 - 1, -(2**63), rng.randint(-10**12, 10**12)]))
+        real = twice(lambda: rng.choice([0.0, -1.5, 1e300, math.inf, rng.uniform(-1e9, 1e9)]))
+        half = twice(lambda: rng.randint(-1000, 1000) / 8)
+        day = lambda: (lambda n: (n, datetime.date(1970, 1, 1) + datetime.timedelta(days=n)))(rng.randint(-30000, 90000))
+        id = lambda: (lambda u: (str(u), u))(uuid.UUID(int=rng.getrandbits(128)))
+        raw = twice(lambda: rng.randbytes(rng.randint(0, 9)))
+
+        def narrow():
+            n = rng.choice([5, 2**31, -7]) if rng.random() < 0.02 else rng.randint(-9, 9)
+            return n, n if -(2**31) <= n < 2**31 else ValueError("range")
+
+        return rng.choice([
+            lambda: ("int", "int", whole), lambda: ("long", "int", whole), lambda: ("long", "long", big), lambda: ("int", "long", narrow),
+            lambda: ("float", "float", half), lambda: ("double", "float", half), lambda: ("double", "double", real), lambda: ("float", "double", half),
+            lambda: ("double", "int", lambda: (lambda v: (v, float(v)))(rng.randint(-9, 9))), lambda: ("boolean", "boolean", twice(lambda: rng.random() < 0.5)),
+            lambda: ("decimal(20,2)", "long", lambda: (lambda v: (v, D(v).scaleb(0)))(rng.randint(-10**15, 10**15))),
+            lambda: ("string", "string", twice(text)), lambda: ("binary", "bytes", raw), lambda: ("string", "bytes", lambda: (lambda t: (t.encode(), t))(text())),
+            lambda: ("binary", "string", lambda: (lambda t: (t, t.encode()))(text())), lambda: ("fixed(5)", {"type": "fixed", "name": self.name(), "size": 5}, twice(lambda: rng.randbytes(5))),
+            lambda: ("string", {"type": "enum", "name": self.name(), "symbols": symbols}, twice(lambda: rng.choice(symbols))),
+            lambda: ("uuid", {"type": "string", "logicalType": "uuid"}, id), lambda: ("uuid", "string", id), lambda: ("string", {"type": "string", "logicalType": "uuid"}, lambda: (lambda p: (p[0], p[0]))(id())),
+            lambda: ("date", {"type": "int", "logicalType": "date"}, day),
+            lambda: ("time", {"type": "int", "logicalType": "time-millis"}, lambda: (lambda n: (n, (datetime.datetime.min + datetime.timedelta(milliseconds=n)).time()))(rng.randint(0, 86399999))),
+            lambda: ("time", {"type": "long", "logicalType": "time-micros"}, lambda: (lambda n: (n, (datetime.datetime.min + datetime.timedelta(microseconds=n)).time()))(rng.randint(0, 86399999999))),
+            lambda: times(True, "millis", 10**6), lambda: times(True, "micros", 10**3), lambda: times(True, "nanos", 1),
+            lambda: times(False, "millis", 10**6), lambda: times(False, "micros", 10**3), lambda: times(False, "nanos", 1),
+            lambda: decimals("bytes", 9, 2, "decimal(9,2)"), lambda: decimals("bytes", 20, 4, "decimal(30,8)"), lambda: decimals("fixed", 18, 0, "decimal(38,6)"),
+        ])()
+
+    def value(self, depth=0):
+        """(column, writer, make): make() gives (datum, wanted)."""
+        rng, kind = self.rng, self.rng.random()
+        if depth < 3 and kind < 0.12:
+            column, writer, make = self.value(depth + 1)
+
+            def items():
+                each = [make() for _ in range(rng.randint(0, 3))]
+                return [d for d, _ in each], first_error([w for _, w in each])
+            return f"list<{column}>", {"type": "array", "items": writer}, items
+        if depth < 3 and kind < 0.22:
+            column, writer, make = self.value(depth + 1)
+
+            def pairs():
+                each = {k: make() for k in rng.sample("abcdé", rng.randint(0, 3))}
+                return {k: d for k, (d, _) in each.items()}, first_error([(k, w) for k, (_, w) in each.items()])
+            return f"map<string, {column}>", {"type": "map", "values": writer}, pairs
+        if depth < 3 and kind < 0.36:
+            columns, writer, make = self.record(depth + 1)
+            return f"struct<{', '.join(f'{n}: {t}' for n, t in columns.items())}>", writer, make
+        column, writer, make = self.scalar() if kind < 0.7 else self.union(depth)
+        return column, writer, make
+
+    def union(self, depth):
+        rng = self.rng
+        column, writer, make = self.scalar() if rng.random() < 0.6 else self.value(3)
+        if isinstance(writer, list):
+            return column, writer, make
+        branches, null = rng.choice([(["null", writer], 0), ([writer, "null"], 1)])
+        if writer == "int" and rng.random() < 0.5 and column in ("long", "double"):
+            branches = [*branches, "long"]
+        return column, branches, lambda: (None, None) if rng.random() < 0.3 else make()
+
+    def record(self, depth=0):
+        rng, columns, fields, makes = self.rng, {}, [], []
+        for _ in range(rng.randint(1, 4) if depth else rng.randint(6, 14)):
+            name = self.name()
+            column, writer, make = self.value(depth)
+            what = rng.random()
+            if what < 0.1:
+                columns[name] = column  # the writer has no such field
+                makes.append((name, None))
+                continue
+            fields.append({"name": name, "type": writer})
+            if what < 0.2 and (columns or depth == 0):
+                makes.append((name, lambda make=make: (make()[0], None)))  # and here no column takes it
+            else:
+                columns[name] = column
+                makes.append((name, make))
+        if not columns:
+            columns["only"] = "int"
+        rng.shuffle(fields)
+
+        def make():
+            each = {name: make() if make else (None, None) for name, make in makes}
+            wanted = {name: each[name][1] if name in each else None for name in columns}
+            return {field["name"]: each[field["name"]][0] for field in fields}, first_error(wanted)
+        return columns, {"type": "record", "name": self.name(), "fields": fields}, make
+
+
+def first_error(wanted):
+    values = [w[1] if isinstance(w, tuple) else w for w in (wanted.values() if isinstance(wanted, dict) else wanted)]
+    return next((v for v in values if isinstance(v, ValueError)), wanted)
+
+
+def random_avro(n):
+    rng = random.Random(seed * 1000 + n)
+    folder, wanted, reasons = top / f"avro{n}", {}, {}
+    made = Avro(rng)
+    columns, writer, make = made.record()
+    pipeline(folder, "format: avro", columns)
+    for name in ("a.avro", "b.avro"):
+        data = []
+        for row in range(rng.choice([0, 1, 300, 2500])):
+            datum, value = make()
+            data.append(datum)
+            if isinstance(value, ValueError):
+                reasons[(name, row)] = str(value)
+            else:
+                wanted[(name, row)] = value
+        with open(folder / "in" / name, "wb") as file:
+            fastavro.writer(file, fastavro.parse_schema(writer), data, codec=rng.choice(["null", "deflate"]), sync_interval=rng.choice([100, 16000, 10**6]))
+    run = weir(folder, "run")
+    differs = same(folder, wanted) if run.returncode == 0 else ""
+    say(run.returncode == 0 and not differs, f"Avro {seed}.{n}: {len(columns)} columns, {len(wanted)} rows, {len(reasons)} bad", f"{columns} {json.dumps(writer)}"[:600] + outcome(run) + differs)
+    found = refused(folder) if run.returncode == 0 else {}
+    say(found == reasons, f"Avro {seed}.{n}: bad rows have their reasons", sorted(set(found.items()) ^ set(reasons.items()))[:4])
+    again = weir(folder, "run")
+    say(again.returncode == 0 and "nothing to do" in again.stdout and weir(folder, "verify", "--deep").returncode == 0, f"Avro {seed}.{n}: each file once, verify", outcome(again))
+
+
+def avro_cases():
+    folder = top / "case"
+
+    def write(name, writer, rows, **options):
+        with open(folder / "in" / name, "wb") as file:
+            fastavro.writer(file, fastavro.parse_schema({"type": "record", "name": "r", "fields": [{"name": n, "type": t} for n, t in writer.items()]}), rows, **options)
+
+    def case(name, writer, rows, columns, wanted, reasons=(), extra="", code=0, says=""):
+        shutil.rmtree(folder, ignore_errors=True)
+        pipeline(folder, "format: avro", columns, extra)
+        (folder / "in/f.avro").write_bytes(writer) if isinstance(writer, bytes) else write("f.avro", writer, rows)
+        run = weir(folder, "run")
+        got = [] if run.returncode else [{k: v for k, v in row.items() if k != "_source_file"} for row in read(folder)]
+        why = {} if run.returncode else {row: reason for (_, row), reason in refused(folder).items()}
+        say(run.returncode == code and sorted(got, key=str) == sorted(wanted, key=str) and why == dict(reasons) and says in run.stderr, f"Avro: {name}", f"{outcome(run)} {got} {why}")
+
+    two = {"a": "long", "b": ["null", "string"]}
+    rows = [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
+    case("a required column that is null", two, rows, {"b": "string required"}, [{"b": "x"}], {1: "required"})
+    case("a required column that the schema lacks", two, rows, {"c": "long required"}, [], {0: "required", 1: "required"})
+    case("another type refuses the rows that have it", two, rows, {"a": "long", "b": "double"}, [{"a": 2, "b": None}], {0: "type"})
+    case("unknown_fields: quarantine", two, rows, {"a": "long"}, [], {0: "unknown_field", 1: "unknown_field"}, extra="    unknown_fields: quarantine\n")
+    case("unknown_fields: evolve", two, rows, {"a": "long"}, rows, extra="    unknown_fields: evolve\n")
+    case("no container file", b"a,b\n1,2\n", None, {"a": "long"}, [], code=1, says="does not start with Obj1")
+    case("where and expect", two, rows, {"a": "long"}, [], {0: "expect"}, extra="    where: a < 2\n    expect: [{that: a > 1}]\n")
+    case("a file of nothing", two, [], {"a": "long"}, [])
+    write("f.avro", two, rows * 500, codec="deflate")
+    whole = (folder / "in/f.avro").read_bytes()
+    case("a file that is cut off", whole[:-20], None, {"a": "long"}, [], code=1, says="f.avro: avro: in a block's head: it is cut off")
+    # evolution over windows: files of a schema that grows, unions of what was int and is long
+    shutil.rmtree(folder, ignore_errors=True)
+    pipeline(folder, "format: avro", {"a": "long"}, "    unknown_fields: evolve\n")
+    write("1.avro", {"a": "int"}, [{"a": 1}])
+    weir(folder, "run")
+    write("2.avro", {"a": "long", "n": "int"}, [{"a": 2, "n": 3}])
+    write("3.avro", {"a": "long", "n": ["null", "long"], "s": {"type": "record", "name": "s", "fields": [{"name": "x", "type": "string"}]}}, [{"a": 2**40, "n": 2**50, "s": {"x": "y"}}])
+    run = weir(folder, "run")
+    write("4.avro", {"s": {"type": "record", "name": "s", "fields": [{"name": "z", "type": "float"}]}}, [{"s": {"z": 0.5}}])
+    last = weir(folder, "run")
+    differs = same(folder, {("1.avro", 0): {"a": 1, "n": None, "s": None}, ("2.avro", 0): {"a": 2, "n": 3, "s": None}, ("3.avro", 0): {"a": 2**40, "n": 2**50, "s": {"x": "y", "z": None}},
+                            ("4.avro", 0): {"a": None, "n": None, "s": {"x": None, "z": 0.5}}}) if last.returncode == 0 else ""
+    say(run.returncode == 0 and last.returncode == 0 and not differs, "Avro: columns of new fields, window by window", outcome(run) + outcome(last) + differs)
+    # quarantine, after a mend of the pipeline file
+    shutil.rmtree(folder, ignore_errors=True)
+    pipeline(folder, "format: avro", {"a": "int", "b": "string"})
+    write("f.avro", two, [{"a": 1, "b": "x"}, {"a": 2**40, "b": "y"}])
+    weir(folder, "run")
+    raws = [list(fastavro.reader(io.BytesIO(bytes(row["raw"])))) for row in read(folder, "bronze.t__quarantine")]
+    say(raws == [[{"a": 2**40, "b": "y"}]], "Avro: quarantine keeps the record as a container file", raws)
+    pipeline(folder, "format: avro", {"a": "long", "b": "string"})
+    run = weir(folder, "quarantine", "retry", "t", "--yes")
+    say(run.returncode == 0 and not same(folder, {("f.avro", 0): {"a": 1, "b": "x"}, ("f.avro", 1): {"a": 2**40, "b": "y"}}), "Avro: retry lands what is good now", outcome(run))
+
+
 try:
+    avro_cases()
     csv_cases()
     parquet_cases()
     for n in range(rounds):
         random_csv(n)
         random_parquet(n)
+        for part in range(3):
+            random_avro(3 * n + part)
 finally:
     shutil.rmtree(top, ignore_errors=True)
 sys.exit(bad > 0)
