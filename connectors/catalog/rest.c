@@ -332,6 +332,47 @@ static weir_status no_refs(const struct rest_catalog *catalog, const char *table
     return status;
 }
 
+/* Before a table's first commit one that names a head which it has not: whoever takes that would
+ * tell no loser of a race either. There is nothing to lose yet. */
+static weir_status probe(struct rest_catalog *catalog, const char *table,
+                         const struct catalog_name *name, struct weir_error *reterr)
+{
+    struct rest_answer answer;
+    char doing[700];
+    WEIR_AUTO(weir_buffer) path = {.account = &catalog->context->memory};
+    WEIR_TRY(rest_path(catalog, name->space, name->table, &path, reterr));
+    snprintf(doing, sizeof doing, "trying %.600s with a wrong requirement", table);
+    json_t *body = json_pack(
+        "{s:{s:o, s:s}, s:[{s:s, s:s, s:i}], s:[{s:s, s:{s:s}}]}", "identifier", "namespace",
+        rest_levels(name->space, strlen(name->space)), "name", name->table, "requirements", "type",
+        "assert-ref-snapshot-id", "ref", "main", "snapshot-id", 1, "updates", "action",
+        "set-properties", "updates", "weir.probe", "lost");
+    if (!body)
+        return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a commit");
+    struct rest_request request = {.method = "POST",
+                                   .path = (const char *)path.data,
+                                   .body = body,
+                                   .doing = doing,
+                                   .answer_size_max = WEIR_METADATA_SIZE_MAX};
+    weir_status status = rest_ask(catalog, &request, &answer, reterr);
+    json_decref(body);
+    WEIR_TRY(status);
+    const json_t *properties = json_object_get(json_object_get(answer.json, "metadata"),
+                                               "properties");
+    if (json_object_get(properties, "weir.probe"))
+        status = weir_fail(reterr, WEIR_REFUSED,
+                           "catalog %s took a commit to %s whose requirement did not hold: it does "
+                           "not tell the loser of a race",
+                           catalog->uri, table);
+    else if (answer.code >= 200 && answer.code <= 299)
+        status = weir_fail(reterr, WEIR_UNAVAILABLE, "catalog %s: %s: an answer %ld without it",
+                           catalog->uri, doing, answer.code);
+    else if (answer.code != 409 && answer.code != 412 && answer.code != 400)
+        status = rest_refusal(catalog, &request, &answer, reterr);
+    rest_answer_done(catalog, &answer);
+    return status;
+}
+
 static weir_status rest_commit(void *self, const struct weir_table *base,
                                const struct weir_commit *commit, struct weir_table **ret_table,
                                struct weir_error *reterr)
@@ -345,6 +386,8 @@ static weir_status rest_commit(void *self, const struct weir_table *base,
     const char *ref = catalog->is_nessie ? ref_without(commit, NULL) : NULL;
     if (ref)
         return no_refs(catalog, base->name, ref, reterr);
+    if (weir_metadata_last_sequence_number(base->metadata) <= 1)
+        WEIR_TRY(probe(catalog, base->name, &name, reterr));
     struct weir_table *table;
     weir_status status = commit_send(catalog, base->name, &name, commit, &table, reterr);
     if (status == WEIR_NOT_FOUND) /* not "make it anew": we stood on it */

@@ -20,16 +20,19 @@ static struct weir_catalog_rest_options options;
     {                                                                                              \
         "GET /v1/config", .code = 200, .body = "{\"defaults\":{},\"overrides\":{}}"                \
     }
-#define TABLE(location)                                                                            \
+#define TABLE_AT(location, sequence, properties)                                                   \
     "{\"metadata-location\":\"s3://lake/wh/a/t/metadata/1.metadata.json\",\"config\":{},"          \
     "\"metadata\":{\"format-version\":2,\"table-uuid\":\"9c12d441-03fe-4693-9a96-a0705ddf69c1\","  \
-    "\"location\":\"" location "\",\"last-sequence-number\":0,\"last-updated-ms\":1700000000000,"  \
+    "\"location\":\"" location "\",\"last-sequence-number\":" sequence                             \
+    ",\"last-updated-ms\":1700000000000,"                                                          \
     "\"last-column-id\":1,\"current-schema-id\":0,\"schemas\":[{\"type\":\"struct\","              \
     "\"schema-id\":0,\"fields\":[{\"id\":1,\"name\":\"x\",\"required\":true,\"type\":\"long\"}]}"  \
     "],\"default-spec-id\":0,\"partition-specs\":[{\"spec-id\":0,\"fields\":[]}],"                 \
     "\"last-partition-id\":999,\"default-sort-order-id\":0,\"sort-orders\":[{\"order-id\":0,"      \
-    "\"fields\":[]}],\"properties\":{},\"current-snapshot-id\":-1,\"snapshots\":[]}}"
-#define GOOD TABLE("s3://lake/wh/a/t")
+    "\"fields\":[]}],\"properties\":{" properties                                                  \
+    "},\"current-snapshot-id\":-1,\"snapshots\":[]}}"
+#define TABLE(location) TABLE_AT(location, "7", "")
+#define GOOD            TABLE("s3://lake/wh/a/t")
 #define ERROR(type)                                                                                \
     "{\"error\":{\"message\":\"about it\\n\\u001b[1m\",\"type\":\"" type "\",\"code\":1}}"
 #define NO_TABLE                                                                                   \
@@ -379,6 +382,27 @@ Test(rest, somebody_made_it_first)
     cr_expect_eq(create_table(&catalog, "a.t", 1, &table, &error), WEIR_PRECONDITION);
 }
 
+/* It takes a commit on a head that is not there: of two writers it would tell neither. */
+Test(rest, a_catalog_that_tells_no_loser)
+{
+    struct fake_rule rules[] = {
+        CONFIG,
+        {"GET /v1/namespaces/a/tables/t ", .code = 200,
+         .body = TABLE_AT("s3://lake/wh/a/t", "1", "")},
+        {"weir.probe", .times = 1, .code = 200,
+         .body = TABLE_AT("s3://lake/wh/a/t", "1", "\"weir.probe\":\"lost\"")},
+        {"weir.probe", .times = 1, .code = 200, .body = "welcome"},
+        {"weir.probe", .times = 1, .code = 503},
+        {"weir.probe", .code = 409, .body = ERROR("CommitFailedException")},
+        COMMIT(.code = 200, .body = GOOD)};
+    start(rules, COUNT(rules));
+    cr_expect_eq(commit_once(), WEIR_REFUSED);
+    cr_expect(strstr(error.text, "does not tell the loser"), "%s", error.text);
+    cr_expect_eq(commit_once(), WEIR_UNAVAILABLE, "nothing is known");
+    cr_expect_eq(commit_once(), WEIR_OK, "%s", error.text);
+    cr_expect_eq(server.request_count, 1 + 2 + 2 + 4);
+}
+
 /* A server that knows a table only once it is staged: its uuid and location are taken. */
 Test(rest, staged)
 {
@@ -616,6 +640,51 @@ Test(rest, signed_for_aws)
     cr_expect_geq(said("/eu-west-2/glue/aws4_request, SignedHeaders=host;x-amz-content-sha256;"
                        "x-amz-date, Signature="),
                   2);
+}
+
+static int64_t fake_wall(void *self)
+{
+    return 1795428000000; /* 2026-11-23T10:00:00Z */
+}
+
+/* botocore's signatures of the same requests: a query, a path that is encoded already, a body. */
+Test(rest, signatures_as_botocore_makes_them)
+{
+    static const struct {
+        const char *path, *query, *body, *signature;
+    } cases[] = {
+        {"/iceberg/v1/config", "warehouse=123%3As3tablescatalog%2Fb", NULL,
+         "00e67ff1f7bc6b77cda828206161e76c9921a5b9352735476cc7e6632b98023d"},
+        {"/iceberg/v1/catalogs/123/namespaces/a%1Fb/tables/t%20x", NULL, "{}",
+         "db35cccee9644bbcc2836c4d121b5e5a5dcae8362940a5ea7ffd7cf93e2c3bd5"},
+        {"/iceberg/v1/namespaces", "pageToken=&parent=a%1Fb", NULL,
+         "fdffa298f6b1b5937426dcec178c342b00540003c575bb4317bea5691d642114"},
+    };
+    struct weir_sigv4_options signing = {.region = "eu-west-2", .service = "glue"};
+    struct weir_sigv4_signer *signer;
+    struct weir_arena arena;
+    context.clock.wall_ms = fake_wall;
+    setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
+    unsetenv("AWS_SESSION_TOKEN");
+    weir_arena_init(&arena, &context.memory);
+    cr_assert_eq(weir_sigv4_signer_new(&context, &signing, &signer, &error), WEIR_OK);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const char *lines[WEIR_SIGV4_LINES];
+        size_t count;
+        struct weir_sigv4_message message = {
+            .method = cases[i].body ? "POST" : "GET",
+            .host = "glue.eu-west-2.amazonaws.com",
+            .path = cases[i].path,
+            .query = cases[i].query,
+            .content_type = cases[i].body ? "application/json" : NULL,
+            .body = cases[i].body,
+            .body_size = cases[i].body ? strlen(cases[i].body) : 0};
+        cr_assert_eq(weir_sigv4_sign(signer, &message, &arena, lines, &count, &error), WEIR_OK);
+        cr_expect(strstr(lines[count - 1], cases[i].signature), "%zu: %s", i, lines[count - 1]);
+    }
+    weir_sigv4_signer_free(signer);
+    weir_arena_done(&arena);
 }
 
 Test(rest, headers_of_the_pipeline_file)
