@@ -88,6 +88,13 @@ weir_status weir_catalog_rest_new(struct weir_context *context,
                                   struct weir_catalog *ret_catalog,
                                   struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* Lets a REST catalog know the table whose metadata document lies at `metadata_location`, its
+ * namespace made if need be. EXISTS: it knows a table of that name, or does not take `overwrite`,
+ * by which such a one is moved on; UNSUPPORTED: no REST catalog; UNKNOWN_OUTCOME as for commits. */
+weir_status weir_catalog_rest_register(const struct weir_catalog *catalog, const char *table,
+                                       const char *metadata_location, bool overwrite,
+                                       struct weir_error *reterr) WEIR_MUST_CHECK;
+
 /* What a superseded version may be replaced with (put-if-match) when its space is wanted: the name
  * stays taken. */
 #define WEIR_CATALOG_TOMBSTONE "weir tombstone\n"

@@ -508,6 +508,62 @@ static weir_status rest_create(void *self, const char *table, const struct weir_
     return status;
 }
 
+/* ---- tables of another catalog ----------------------------------------------------------------
+ */
+
+static weir_status register_send(struct rest_catalog *catalog, const char *table,
+                                 const struct catalog_name *name, const char *location,
+                                 bool overwrite, struct weir_error *reterr)
+{
+    struct rest_answer answer = {0};
+    char doing[700];
+    WEIR_AUTO(weir_buffer) path = {.account = &catalog->context->memory};
+    WEIR_TRY(rest_path(catalog, name->space, NULL, &path, reterr));
+    WEIR_TRY(weir_buffer_print(&path, reterr, "/register"));
+    snprintf(doing, sizeof doing, "registering %.600s", table);
+    json_t *body = json_pack("{s:s, s:s}", "name", name->table, "metadata-location", location);
+    if (!body || (overwrite && json_object_set_new(body, "overwrite", json_true()) != 0)) {
+        json_decref(body);
+        return weir_fail(reterr, WEIR_NO_MEMORY, "no memory to register a table");
+    }
+    struct rest_request request = {.method = "POST",
+                                   .path = (const char *)path.data,
+                                   .body = body,
+                                   .doing = doing,
+                                   .once = true,
+                                   .answer_size_max = WEIR_METADATA_SIZE_MAX};
+    weir_status status;
+    WEIR_TRY_OUT(status, weir_effect_before(catalog->context, "commit", table, reterr));
+    status = rest_ask(catalog, &request, &answer, reterr);
+    if (weir_effect_after(catalog->context))
+        WEIR_TRY_OUT(status, weir_fail(reterr, WEIR_UNKNOWN_OUTCOME,
+                                       "%s: the catalog's answer was lost", table));
+    if (status == WEIR_OK && answer.code == 409)
+        status = weir_fail(reterr, WEIR_EXISTS, "catalog %s knows a table %s already: %s",
+                           catalog->uri, table, answer.message);
+    else if (status == WEIR_OK && answer.code != 200)
+        status = rest_refusal(catalog, &request, &answer, reterr);
+out:
+    rest_answer_done(catalog, &answer);
+    json_decref(body);
+    return status;
+}
+
+weir_status weir_catalog_rest_register(const struct weir_catalog *catalog, const char *table,
+                                       const char *metadata_location, bool overwrite,
+                                       struct weir_error *reterr)
+{
+    struct catalog_name name;
+    if (catalog->operations->load != rest_load)
+        return weir_fail(reterr, WEIR_UNSUPPORTED,
+                         "a catalog of kind %s takes no registrations: a REST catalog does",
+                         catalog->operations->kind);
+    WEIR_TRY(catalog_name_split(table, &name, reterr));
+    WEIR_TRY(rest_configure(catalog->self, reterr));
+    WEIR_TRY(rest_namespace_make(catalog->self, name.space, reterr));
+    return register_send(catalog->self, table, &name, metadata_location, overwrite, reterr);
+}
+
 /* ---- opening ----------------------------------------------------------------------------------
  */
 

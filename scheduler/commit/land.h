@@ -130,4 +130,12 @@ int64_t weir_snapshot_id(struct weir_context *context, const struct weir_metadat
  * if none). */
 void weir_receipt_name(char *ret_name, size_t size, const char *table_uuid, int64_t snapshot_id);
 
+/* Lets a second catalog, one that speaks REST, know a table as it is now. DECISION: it knows
+ * another table of that name, or one with commits of its own, or will not move on the one it knows.
+ */
+enum weir_registration { WEIR_REGISTERED, WEIR_REGISTERED_ANEW, WEIR_REGISTERED_ALREADY };
+weir_status weir_register(const struct weir_table *table, const struct weir_catalog *second,
+                          enum weir_registration *ret_registration,
+                          struct weir_error *reterr) WEIR_MUST_CHECK;
+
 #endif

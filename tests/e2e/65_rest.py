@@ -37,7 +37,7 @@ class Proxy(http.server.ThreadingHTTPServer):
 
     def __init__(self, target):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.target, self.fault, self.seen, self.commits, self.before = target.removeprefix("http://"), None, set(), 0, None
+        self.target, self.fault, self.seen, self.commits, self.registrations, self.before = target.removeprefix("http://"), None, set(), 0, 0, None
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -74,7 +74,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def handle_any(self):
         proxy, body = self.server, self.rfile.read(int(self.headers.get("content-length") or 0))
-        if self.command != "POST" or b'"requirements"' not in body:
+        proxy.registrations += self.path.endswith("/register")
+        if self.command != "POST" or (b'"requirements"' not in body and not self.path.endswith("/register")):
             return self.answer(*self.forward(body))
         proxy.commits += 1
         if proxy.before:
@@ -243,6 +244,34 @@ def faults(uri):
         if detail or codes[-1] or proxy.commits < 3:
             wrong.append(f"{fault}: {codes} {proxy.commits} commits, {detail}")
     say(not wrong, f"answers to commits lost, doubled, refused and wrong in {len(FAULTS) + 1} ways: every record once", "; ".join(wrong))
+
+
+def registered(uri):
+    """`weir register`: a REST catalog is told of tables that a SQLite catalog keeps; it is never let decide."""
+    proxy = Proxy(uri)
+    lake = Lake("told", uri, top / "told_lake")
+    config = (lake.folder / "weir.yaml").read_text()
+    (lake.folder / "weir.yaml").write_text(config.replace(f'  catalog: {{rest: {{uri: "{uri}"}}}}\n', ""))
+    (lake.folder / "other.yaml").write_text(f'lake: {{catalog: {{rest: {{uri: "{proxy.url}"}}}}}}\n')
+    other = ["--catalog", str(lake.folder / "other.yaml")]
+    lake.more(100)
+    lake.run()
+    catalog = through_catalog(uri, "told")
+    proxy.fault = "lost-after"
+    done = lake.weir("register", lake.table, *other)
+    say(done.returncode == 0 and "registered, at" in done.stdout and proxy.registrations == 1, "register: the answer is lost: it looks, and sends it once", f"{proxy.registrations} {done.stdout} {done.stderr}")
+    say(sorted(catalog.load_table(lake.table).scan().to_arrow()["id"].to_pylist()) == list(range(100)), "register: pyiceberg reads the table through the second catalog")
+    say("registered already" in lake.weir("register", lake.table, *other).stdout, "register: nothing to do")
+    lake.more(50)
+    lake.run()
+    done = lake.weir("register", lake.table, *other)
+    say(done.returncode == 4 and "overwrite" in done.stderr, "register: a server without overwrite: exit 4", f"{done.returncode} {done.stderr}")
+    catalog.drop_table(lake.table)
+    done = lake.weir("register", lake.table, *other)
+    say(done.returncode == 0 and catalog.load_table(lake.table).scan().to_arrow().num_rows == 150, "register: dropped there and told again", done.stderr)
+    foreign_snapshot(catalog.load_table(lake.table))
+    done = lake.weir("register", lake.table, *other)
+    say(done.returncode == 4 and "somebody commits there" in done.stderr, "register: one with commits of its own is left alone: exit 4", f"{done.returncode} {done.stderr}")
 
 
 def two_writers(uri):
@@ -436,6 +465,7 @@ def main():
         running.get(name).stop()
     rest = server("iceberg-rest", settings={"warehouse": str(top / "lake")})
     faults(rest.address)
+    registered(rest.address)
     two_writers(rest.address)
     kills(rest.address)
 

@@ -40,7 +40,8 @@ struct cli {
     int64_t for_ms;
     int shard_index, shard_count;
     bool what_if;
-    const char *model_file; /* --model */
+    const char *model_file;   /* --model */
+    const char *catalog_file; /* --catalog */
     int64_t since_ms;
     const char *sql_file;
     int64_t statement_start_ms; /* of query's progress bar */
@@ -129,6 +130,7 @@ weir_status verb_offsets(struct cli *cli, struct weir_error *reterr);
 weir_status verb_quarantine(struct cli *cli, struct weir_error *reterr);
 weir_status verb_sinks(struct cli *cli, struct weir_error *reterr);
 weir_status verb_doctor(struct cli *cli, struct weir_error *reterr);
+weir_status verb_register(struct cli *cli, struct weir_error *reterr);
 weir_status verb_dev(struct cli *cli, struct weir_error *reterr);
 weir_status verb_completion(struct cli *cli, struct weir_error *reterr);
 weir_status verb_version(struct cli *cli, struct weir_error *reterr);

@@ -49,6 +49,8 @@ static const struct option_row options[] = {
      "with --what-if: only keys that commits of the sources touched since, e.g. 7d"},
     {'C', "columns", 0, NULL, "with their columns, and where these come from"},
     {'T', "threads", 0, "N", "threads, default one a core"},
+    {'k', "catalog", 0, "FILE",
+     "a pipeline file that names the other catalog; laid over the first one"},
 };
 #define OPTION_COUNT (sizeof options / sizeof *options)
 
@@ -138,6 +140,7 @@ static weir_status option_set(struct cli *cli, const struct option_row *row, con
         break;
     case 'h': return parse_shard(cli, value, reterr);
     case 'e': cli->deep = true; break;
+    case 'k': cli->catalog_file = value; break;
     case 'm': cli->from = value; break;
     case 't': cli->template_name = value; break;
     case 'w': cli->why = value; break;

@@ -98,6 +98,13 @@ const struct verb verbs[] = {
      "Kafka, store, catalog: reached, what they guarantee, clock skew; sinks: reached, let in, the "
      "place there; nothing is\nsent to them. Exit 1 if something would not work.",
      verb_doctor},
+    {"register", "Else", "TABLE", "let a second catalog know a table", "pk",
+     "--catalog FILE is laid over the pipeline file and names a REST catalog, as in\n"
+     "lake: {catalog: {rest: {uri: https://host/path}}}. It is told where the table's metadata "
+     "lies "
+     "now; later commits\nneed the same again. Who commits there forks the table: it is for "
+     "readers.",
+     verb_register},
     {"dev", "Else", "broker", "a throw-away Kafka broker in this process, for trials", "f",
      "Prints its address and its limit. Ends with Ctrl-C or after --for.", verb_dev},
     {"completion", "Else", "bash|zsh|fish", "shell completion script", "",
