@@ -273,6 +273,10 @@ static weir_status send_range(struct call *call, size_t first, size_t end,
         answer(call, first, end, WEIR_SINK_LATER, "the receiver did not answer those before it");
         return WEIR_OK;
     }
+    if (weir_context_check(call->webhook->context, NULL) != WEIR_OK) {
+        answer(call, first, end, WEIR_SINK_LATER, "asked to stop");
+        return WEIR_OK;
+    }
     weir_status status = post(call->webhook, call->changes + first, end - first, &response, &error);
     status = status == WEIR_OK ? take_answer(call, first, end, &response, reterr)
                                : no_answer(call, first, end, status, &error, reterr);

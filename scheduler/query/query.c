@@ -135,6 +135,11 @@ void weir_query_names_set(struct weir_query_session *session, const struct weir_
     session->name_count = count;
 }
 
+void weir_query_now_set(struct weir_query_session *session, int64_t now_micros)
+{
+    session->options.now_micros = now_micros;
+}
+
 static const struct weir_query_name *given_name(const struct weir_query_session *session,
                                                 const struct weir_table_name *name)
 {

@@ -43,6 +43,9 @@ struct weir_query_name {
 void weir_query_names_set(struct weir_query_session *session, const struct weir_query_name *names,
                           size_t count);
 
+/* What now() is, for statements from now on. */
+void weir_query_now_set(struct weir_query_session *session, int64_t now_micros);
+
 struct weir_query_result {
     /* First the columns, then batches in order; EXPLAIN gives one column of text. */
     weir_status (*begin)(void *self, const struct weir_type *type, struct weir_error *reterr);

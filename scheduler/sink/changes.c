@@ -376,6 +376,8 @@ static weir_status run_step(struct delivery *delivery, struct weir_arena *arena,
     if (removed->operations)
         names[count++] = (struct weir_query_name){.name = "weir.removed", .source = removed};
     weir_query_names_set(delivery->session, names, count);
+    /* a run that goes on in the middle of a step must find the same changes, whatever the time */
+    weir_query_now_set(delivery->session, delivery->step.committed_ms * 1000);
     WEIR_TRY(weir_arena_print(arena, &text, reterr, "SELECT * FROM %s", names[0].name));
     WEIR_TRY(weir_query_plan(delivery->session, arena, text, &root, NULL, reterr));
     WEIR_TRY(texts_make(arena, delivery->config, &root->type, &texts, reterr));

@@ -40,17 +40,21 @@ static weir_status change_id(struct delivery *delivery, const struct change *cha
 {
     struct weir_buffer *last = &delivery->last_key;
     char kind = (char)('0' + change->kind);
-    bool repeats = last->size == change->key_json.size + 1 && last->data[0] == (uint8_t)kind &&
-                   memcmp(last->data + 1, change->key_json.data, change->key_json.size) == 0;
+    WEIR_AUTO(weir_buffer) text = {.account = &delivery->lake->context->memory};
+    /* As JSON and as text: NaN, infinity and NULL are all null in the one, NULL and "\\N" the same
+     * in the other. */
+    WEIR_TRY(weir_buffer_append(&text, &kind, 1, reterr));
+    WEIR_TRY(weir_buffer_append(&text, change->key.data, change->key.size, reterr));
+    WEIR_TRY(weir_buffer_append(&text, change->key_json.data, change->key_json.size, reterr));
+    bool repeats = last->size == text.size && memcmp(last->data, text.data, text.size) == 0;
     delivery->last_repeat = repeats ? delivery->last_repeat + 1 : 0;
     last->size = 0;
-    WEIR_TRY(weir_buffer_append(last, &kind, 1, reterr));
-    WEIR_TRY(weir_buffer_append(last, change->key_json.data, change->key_json.size, reterr));
-    WEIR_AUTO(weir_buffer) text = {.account = &delivery->lake->context->memory};
+    WEIR_TRY(weir_buffer_append(last, text.data, text.size, reterr));
+    weir_buffer_clear(&text);
     WEIR_TRY(weir_buffer_print(&text, reterr, "%s %s %lld %c %lld ", delivery->config->name,
                                delivery->cursor.uuid, (long long)delivery->step.version, kind,
                                (long long)delivery->last_repeat));
-    WEIR_TRY(weir_buffer_append(&text, change->key_json.data, change->key_json.size, reterr));
+    WEIR_TRY(weir_buffer_append(&text, last->data + 1, last->size - 1, reterr));
     weir_digest(text.data, text.size, ret_id);
     return WEIR_OK;
 }
@@ -249,6 +253,29 @@ weir_status deliver_settle(struct delivery *delivery, struct weir_error *reterr)
     return WEIR_OK;
 }
 
+/* Which two snapshots these are changes of is written down before the first of them goes out: the
+ * table may tell another story by the next run (expiry, a rollback). Steps before it that sent
+ * nothing are over then: taken together with this one they may bring other changes (a row that
+ * went, untold, and came back is no insert), in another order. */
+static weir_status note_step(struct delivery *delivery, struct weir_error *reterr)
+{
+    struct cursor *cursor = &delivery->cursor;
+    if (delivery->step.noted)
+        return WEIR_OK;
+    if (delivery->step.from != cursor->reached) {
+        struct cursor begun = *cursor;
+        memset(&cursor->step, 0, sizeof cursor->step);
+        WEIR_TRY(delivery_pin(delivery, delivery->step.from, reterr));
+        cursor->reached = delivery->step.from;
+        WEIR_TRY(cursor_save(delivery->lake, delivery->config, cursor, reterr));
+        cursor->step = begun.step;
+    }
+    WEIR_TRY(delivery_pin(delivery, delivery->step.to, reterr));
+    WEIR_TRY(cursor_save(delivery->lake, delivery->config, cursor, reterr));
+    delivery->step.noted = true;
+    return WEIR_OK;
+}
+
 weir_status deliver_flush(struct delivery *delivery, struct weir_error *reterr)
 {
     size_t count = delivery->count;
@@ -258,13 +285,7 @@ weir_status deliver_flush(struct delivery *delivery, struct weir_error *reterr)
         WEIR_TRY(delivery->sink.operations->prepare(delivery->sink.self, &delivery->row, reterr));
         delivery->prepared = true;
     }
-    /* Which two snapshots these are changes of is written down before the first of them goes out:
-     * the table may tell another story by the next run (expiry, a rollback). */
-    if (!delivery->step.noted)
-        WEIR_TRY(delivery_pin(delivery, delivery->step.to, reterr));
-    if (!delivery->step.noted)
-        WEIR_TRY(cursor_save(delivery->lake, delivery->config, &delivery->cursor, reterr));
-    delivery->step.noted = true;
+    WEIR_TRY(note_step(delivery, reterr));
     WEIR_TRY(deliver_settle(delivery, reterr));
     delivery->cursor.step.done += (int64_t)count;
     delivery->bytes = 0;

@@ -6,6 +6,16 @@
 
 /* ---- what is needed ---- */
 
+/* The types too: two rows that differ in a column only are one once the column is dropped. */
+static weir_status define(struct delivery *delivery, struct weir_error *reterr)
+{
+    WEIR_AUTO(weir_buffer) text = {.account = &delivery->lake->context->memory};
+    WEIR_TRY(weir_buffer_print(&text, reterr, "%s ", delivery->config->digest));
+    WEIR_TRY(weir_type_print(&delivery->row, &text, reterr));
+    weir_digest(text.data, text.size, delivery->definition);
+    return WEIR_OK;
+}
+
 weir_status delivery_ready(struct delivery *delivery, struct weir_error *reterr)
 {
     const struct weir_pipeline *pipeline = delivery->options->pipeline;
@@ -19,6 +29,7 @@ weir_status delivery_ready(struct delivery *delivery, struct weir_error *reterr)
     WEIR_TRY(weir_query_session_new(&options, &delivery->session, reterr));
     WEIR_TRY(weir_sink_bind(delivery->config, delivery->session, &delivery->lasting, &delivery->row,
                             reterr));
+    WEIR_TRY(define(delivery, reterr));
     return sink_open(delivery->lake->context, delivery->config, &delivery->sink, reterr);
 }
 
@@ -143,14 +154,13 @@ static weir_status do_step(struct delivery *delivery, const struct step *step,
     delivery->last_key.size = 0;
     delivery->last_repeat = 0;
     /* another order, or other changes: what was counted then says nothing now */
-    delivery->skip = step->noted && strcmp(cursor->step.definition, delivery->config->digest) == 0
+    delivery->skip = step->noted && strcmp(cursor->step.definition, delivery->definition) == 0
                          ? cursor->step.done
                          : 0;
     cursor->step.to = step->to;
     cursor->step.version = step->version;
     cursor->step.done = delivery->skip;
-    snprintf(cursor->step.definition, sizeof cursor->step.definition, "%s",
-             delivery->config->digest);
+    snprintf(cursor->step.definition, sizeof cursor->step.definition, "%s", delivery->definition);
     if (!step->nothing) {
         WEIR_TRY(changes_send(delivery, reterr));
         WEIR_TRY(deliver_flush(delivery, reterr));
@@ -173,7 +183,7 @@ static weir_status do_steps(struct delivery *delivery, const struct step *steps,
         int64_t before = sent(delivery);
         WEIR_TRY(weir_context_check(delivery->lake->context, reterr));
         WEIR_TRY(do_step(delivery, &steps[i], reterr));
-        /* Steps that brought nothing are passed over: the next one from before them is the same. */
+        /* Steps that sent nothing are passed over: deliver_flush tells of them when it must. */
         if (sent(delivery) == before && i + 1 < count)
             continue;
         WEIR_TRY(delivery_pin(delivery, steps[i].to, reterr));

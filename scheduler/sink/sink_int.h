@@ -38,6 +38,7 @@ struct delivery {
     struct weir_query_session *session;
     struct weir_sink sink;
     struct weir_type row; /* what is sent of a row */
+    char definition[33];  /* what decides which changes a step has, and their order */
     bool prepared;
     struct cursor cursor;
     struct step step;

@@ -41,6 +41,21 @@ static struct step step_to(const struct weir_metadata *metadata, int64_t from, i
                          .nothing = strcmp(snapshot.operation, "replace") == 0};
 }
 
+/* How many of the chain's first steps lead to what was committed before `from`: it is no ancestor
+ * then, but main was set back, and the way between is gone. What they did was told before. */
+static size_t steps_known(const struct weir_metadata *metadata, int64_t from,
+                          const struct step *steps, size_t count)
+{
+    struct weir_snapshot snapshot, base;
+    size_t known = 0;
+    if (!weir_metadata_snapshot(metadata, from, &base))
+        return 0;
+    while (known + 1 < count && weir_metadata_snapshot(metadata, steps[known].to, &snapshot) &&
+           snapshot.sequence_number < base.sequence_number)
+        known++;
+    return known;
+}
+
 /* Behind `from`: each ancestor of the head a step. The first one leads over what is gone; where
  * there is no way, or nothing was sent yet, one step is the difference of the ends. */
 static size_t steps_behind(const struct weir_metadata *metadata, int64_t from, int64_t head,
@@ -62,8 +77,10 @@ static size_t steps_behind(const struct weir_metadata *metadata, int64_t from, i
         steps[i - 1].to = at;
         at = snapshot.parent_id;
     }
+    size_t known = chain == CHAIN_CUT ? steps_known(metadata, from, steps, count) : 0;
+    count -= known;
     for (size_t i = 0; i < count; i++) {
-        steps[i] = step_to(metadata, from, steps[i].to, version);
+        steps[i] = step_to(metadata, from, steps[i + known].to, version);
         steps[i].nothing &= i > 0 || chain == CHAIN_WHOLE;
         from = steps[i].to;
         version = steps[i].version;

@@ -174,6 +174,8 @@ def steps(sink, to):
     if reached[sink] == 0 or at is None:
         return [(reached[sink], to)]
     chain = chain[::-1]
+    while at != reached[sink] and len(chain) > 1 and known[chain[0]].sequence_number < known[reached[sink]].sequence_number:
+        chain.pop(0)  # main was set back, and the way is gone: what was told before is not told again
     return list(zip([reached[sink], *chain], chain))
 
 

@@ -344,6 +344,17 @@ Test(webhook, behind_one_of_the_same_key)
     cr_expect_eq(occurrences("\"id\":\"id2\""), 0);
 }
 
+/* Asked to stop, what was not begun is not: each request of a slow receiver would take seconds. */
+Test(webhook, asked_to_stop)
+{
+    static struct fake_rule rules[] = {{"POST", 0, FAKE_ANSWER, 200, NULL, NULL, 0}};
+    start(rules, 1, (struct weir_webhook_options){0});
+    atomic_store(&context.stop, 2);
+    cr_expect_eq(deliver("abc"), WEIR_OK, "%s", error.text);
+    cr_expect_str_eq(answers(3), "LLL");
+    cr_expect_eq(server.request_count, 0);
+}
+
 Test(webhook, side_by_side)
 {
     static struct fake_rule rules[] = {{"POST", 0, FAKE_ANSWER, 200, NULL, NULL, 0}};
