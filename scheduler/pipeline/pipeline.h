@@ -33,6 +33,14 @@ enum weir_start_kind {
 enum weir_on_invalid { WEIR_INVALID_QUARANTINE, WEIR_INVALID_FAIL };
 enum weir_on_fail { WEIR_ON_FAIL_QUARANTINE, WEIR_ON_FAIL_FAIL, WEIR_ON_FAIL_WARN };
 
+/* A schema registry; url NULL: none. */
+struct weir_registry_config {
+    const char *url;
+    const char *user, *password, *bearer; /* one way to log in, or none */
+    int64_t timeout_ms;
+    struct weir_tls_config tls;
+};
+
 struct weir_source_config {
     const char *name;
     bool is_kafka;
@@ -58,6 +66,7 @@ struct weir_source_config {
         bool header, latin1;
         const char *null_text;
     } csv;
+    struct weir_registry_config registry; /* of Avro records of Kafka */
 };
 
 struct weir_expectation {

@@ -57,15 +57,18 @@ weir_status layout_parquet(struct weir_arena *arena, const struct weir_table_con
 /* The layout of records of this Avro schema. CORRUPT: it is none. UNSUPPORTED. The text is copied.
  */
 weir_status layout_avro(struct weir_arena *arena, const struct weir_table_config *table,
-                        const struct weir_type *columns, struct weir_bytes schema,
+                        const struct weir_type *columns, struct weir_bytes schema, bool of_last,
                         struct weir_layout *ret_layout, struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* ---- decoders ---- */
+
+struct schemas;
 
 struct decode_options {
     struct weir_account *account;
     const struct weir_table_config *table;
     const struct weir_type *columns; /* a STRUCT with ids */
+    struct schemas *schemas;         /* of Avro records of Kafka; NULL: none */
 };
 
 /* The records of a run that have a value. */

@@ -2,6 +2,7 @@
  * of Kafka that name theirs. What is kept of a file's refused record is a container file of its
  * own. */
 #include "scheduler/window/decode.h"
+#include "scheduler/window/schemas.h"
 
 #include "formats/json/json.h"
 
@@ -38,7 +39,7 @@ static weir_status plan_options(struct weir_arena *arena, const struct weir_tabl
 }
 
 weir_status layout_avro(struct weir_arena *arena, const struct weir_table_config *table,
-                        const struct weir_type *columns, struct weir_bytes schema,
+                        const struct weir_type *columns, struct weir_bytes schema, bool of_last,
                         struct weir_layout *ret_layout, struct weir_error *reterr)
 {
     struct weir_layout layout = {0};
@@ -49,6 +50,8 @@ weir_status layout_avro(struct weir_arena *arena, const struct weir_table_config
     char *text;
     WEIR_TRY(weir_arena_copy(arena, schema.data, schema.size, &text, reterr));
     WEIR_TRY(weir_avro_schema_parse(arena, text, schema.size, &writer, reterr));
+    if (of_last && writer->kind == WEIR_AVRO_UNION)
+        writer = writer->fields[writer->field_count - 1].type;
     WEIR_TRY(plan_options(arena, table, columns, &options, reterr));
     WEIR_TRY(weir_avro_plan_make(arena, writer, columns, &options, &plan, reterr));
     WEIR_TRY(weir_arena_zero(arena, 1, sizeof *found, &found, reterr));
@@ -113,7 +116,7 @@ static weir_status open_kept(struct avro_records *self, struct weir_bytes raw,
                                                &values, &count, &size, reterr);
     if (status == WEIR_OK)
         status = layout_avro(arena, options->table, options->columns,
-                             weir_avro_blocks_schema(blocks), layout, reterr);
+                             weir_avro_blocks_schema(blocks), false, layout, reterr);
     if (status == WEIR_OK)
         status = weir_arena_copy(arena, values.data, values.size, &copy, reterr);
     weir_avro_blocks_free(blocks);
@@ -146,6 +149,28 @@ static weir_status refuse(struct sorting *sorting, uint32_t input, enum weir_rea
     return WEIR_OK;
 }
 
+/* Confluent's framing: a zero, the schema's id in four bytes, the highest first, the value. */
+#define FRAME_SIZE 5
+
+static weir_status open_frame(struct sorting *sorting, uint32_t input,
+                              const struct weir_layout **ret_layout, struct weir_bytes *value,
+                              struct weir_error *reterr)
+{
+    const uint8_t *at = value->data;
+    const char *why;
+    if (value->size == 0)
+        return refuse(sorting, input, WEIR_REASON_EMPTY, "no bytes", reterr);
+    if (value->size < FRAME_SIZE || at[0] != 0)
+        return refuse(sorting, input, WEIR_REASON_SYNTAX,
+                      "no zero and schema id in front of the value", reterr);
+    uint32_t id = (uint32_t)at[1] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 8 | at[4];
+    WEIR_TRY(schemas_find(sorting->self->decoder.options.schemas, id, ret_layout, &why, reterr));
+    if (!*ret_layout)
+        return refuse(sorting, input, WEIR_REASON_SCHEMA, why, reterr);
+    *value = (struct weir_bytes){at + FRAME_SIZE, value->size - FRAME_SIZE};
+    return WEIR_OK;
+}
+
 static weir_status find_layout(struct sorting *sorting, const struct decode_input *input,
                                uint32_t i, const struct weir_layout **ret_layout,
                                struct weir_bytes *ret_value, struct weir_error *reterr)
@@ -155,6 +180,8 @@ static weir_status find_layout(struct sorting *sorting, const struct decode_inpu
     *ret_value = input->raw[i];
     if (*ret_layout)
         return WEIR_OK;
+    if (input->run->origin.topic)
+        return open_frame(sorting, i, ret_layout, ret_value, reterr);
     weir_status status = open_kept(sorting->self, input->raw[i], sorting->arena, ret_layout,
                                    ret_value, &error);
     if (status == WEIR_CORRUPT || status == WEIR_UNSUPPORTED)

@@ -30,7 +30,7 @@ static weir_status take_header(struct avro_reading *avro, bool last, size_t *ret
     WEIR_TRY(weir_avro_schema_parse(&window->arena, (const char *)schema.data, schema.size,
                                     &avro->writer, reterr));
     WEIR_TRY(layout_avro(&window->arena, window->options->table, &window->table->shape.decode,
-                         schema, &layout, reterr));
+                         schema, false, &layout, reterr));
     return file_set_layout(avro->reading, &layout, reterr);
 }
 

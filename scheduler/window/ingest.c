@@ -7,6 +7,7 @@
 #include "scheduler/window/decode.h"
 #include "scheduler/window/output.h"
 #include "scheduler/window/partition.h"
+#include "scheduler/window/schemas.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +46,7 @@ struct partition {
 struct weir_ingest {
     struct weir_ingest_options options;
     struct weir_arena arena; /* as long as the ingest */
+    struct schemas *schemas; /* of records that name theirs; NULL */
     struct slot *slots;
     size_t slot_count;
     const struct weir_expr *where;
@@ -97,6 +99,10 @@ static weir_status make_decoders(struct weir_ingest *ingest, struct weir_error *
     struct decode_options options = {.account = &ingest->options.lake->context->memory,
                                      .table = ingest->options.table,
                                      .columns = &ingest->options.shape->decode};
+    if (options.table->source->registry.url)
+        WEIR_TRY(schemas_new(ingest->options.lake, options.table, options.columns, &ingest->schemas,
+                             reterr));
+    options.schemas = ingest->schemas;
     for (size_t i = 0; i < ingest->slot_count; i++)
         WEIR_TRY(decoder_new(&options, &ingest->slots[i].decoder, reterr));
     return WEIR_OK;
@@ -173,6 +179,7 @@ void weir_ingest_free(struct weir_ingest *ingest)
     for (size_t i = 0; i < ingest->partition_count; i++)
         output_abandon(ingest->partitions[i].output);
     output_abandon(ingest->letters);
+    schemas_free(ingest->schemas);
     json_decref(ingest->result.reasons);
     weir_arena_done(&ingest->letter_arena);
     weir_arena_done(&ingest->arena);

@@ -1,0 +1,221 @@
+"""Avro records of Kafka with Confluent's framing: values as fastavro writes them, schemas from a registry by id, kept in the lake so that a
+registry that is away stops nothing known; ids that nobody knows go to quarantine; schemas that evolve; logins. The registry is a small one
+of the test's own; with WEIR_FULL=1, Apicurio too."""
+import base64, http.server, io, json, os, random, shutil, struct, subprocess, sys, tempfile, threading, time
+from pathlib import Path
+
+root = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(root / "tests/interop"))
+import engines, fastavro
+from confluent_kafka import Producer
+
+WEIR, bad = os.environ["WEIR"], 0
+top = Path(tempfile.mkdtemp(prefix="weir-registry."))
+os.environ.update(WEIR_SERVICES=str(top / "services"), WEIR_SERVICES_OWNER=str(os.getpid()))
+service = str(root / "tests/harness/service")
+
+
+def say(good, name, detail=""):
+    global bad
+    bad += not good
+    print(f"ok {name}" if good else f"FAIL {name}: {detail}", flush=True)
+
+
+def weir(folder, *arguments, **environment):
+    return subprocess.run([WEIR, *arguments, "-p", str(folder / "weir.yaml")], capture_output=True, text=True, timeout=120,
+                          env={**os.environ, "WEIR_TEST_LEASE_MS": "50", **environment})
+
+
+def outcome(run):
+    return f"{run.returncode} {run.stdout[-300:]} {run.stderr[-600:]}"
+
+
+def rows(folder, table="bronze.t"):
+    if not (folder / "lake" / table.replace(".", "/")).exists():
+        return []
+    place = engines.Place(catalog=str(folder / "lake/catalog.db"))
+    return engines.read_duckdb(place, engines.load_table(place, table)).to_pylist()
+
+
+def landed(folder):
+    return sorted(({k: v for k, v in row.items() if k != "_kafka"} for row in rows(folder)), key=lambda row: row["id"])
+
+
+class Registry:
+    """What the protocol needs of one: schemas by id, subjects, and ways to be in trouble."""
+
+    def __init__(self):
+        self.schemas, self.subjects, self.asked, self.login, self.trouble, self.server = {}, {}, [], None, None, None
+        self.start()
+        self.port = self.server.server_address[1]
+
+    def start(self, port=0):
+        registry = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+            def do_GET(self):
+                registry.asked.append(self.path)
+                code, body = registry.answer(self.path, self.headers)
+                body = body if isinstance(body, bytes) else json.dumps(body).encode()
+                self.send_response(code)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def answer(self, path, headers):
+        if self.login and headers.get("Authorization") != self.login:
+            return 401, {"error_code": 401, "message": "who are you"}
+        if self.trouble:
+            return self.trouble
+        if path.startswith("/schemas/ids/"):
+            found = self.schemas.get(int(path.rsplit("/", 1)[1]))
+        else:
+            _, _, subject, _, version = path.split("/")
+            versions = self.subjects.get(subject, [])
+            found = versions[-1 if version == "latest" else int(version) - 1] if versions else None
+        return (200, found) if found else (404, {"error_code": 40403, "message": "not found"})
+
+    def add(self, id, schema, **more):
+        self.schemas[id] = {"schema": schema if isinstance(schema, str) else json.dumps(schema), **more}
+
+
+def record(*named, **fields):
+    return {"type": "record", "name": (*named, "r")[0], "fields": [{"name": n, "type": t} for n, t in fields.items()]}
+
+
+def framed(id, schema, datum):
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, fastavro.parse_schema(schema), datum)
+    return struct.pack(">bI", 0, id) + out.getvalue()
+
+
+def pipeline(folder, broker, topic, registry, columns, extra=""):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "weir.yaml").write_text(f"""version: 1
+name: registry
+lake: {{warehouse: ./lake}}
+sources:
+  s:
+    kafka: {{topics: [{topic}], properties: {{bootstrap.servers: "{broker}"}}}}
+    format: avro
+    registry: {registry}
+tables:
+  bronze.t:
+    source: s
+{extra}    columns: {{{columns}}}
+""")
+
+
+def produce(broker, topic, values):
+    producer = Producer({"bootstrap.servers": broker})
+    for value in values:
+        producer.produce(topic, value)
+    producer.flush(30)
+
+
+def main(broker, registry):
+    one, url = top / "one", f"{{url: 'http://127.0.0.1:{registry.port}/', timeout: 2s}}"
+    first = record(id="int", name=["null", "string"])
+    second = record(id="long", name="string", more=["null", {"type": "array", "items": "double"}])
+    registry.add(7, first)
+    registry.add(4000000000, second)
+    produce(broker, "one", [framed(7, first, {"id": 1, "name": "a"}), framed(7, first, {"id": 2, "name": None}), framed(4000000000, second, {"id": 2**40, "name": "b", "more": [1.5]})])
+    pipeline(one, broker, "one", url, "id: long required, name: string")
+    run = weir(one, "run")
+    wanted = [{"id": 1, "name": "a"}, {"id": 2, "name": None}, {"id": 2**40, "name": "b"}]
+    say(run.returncode == 0 and landed(one) == wanted, "two schemas on one topic", outcome(run) + str(landed(one)))
+    say(sorted(registry.asked) == ["/schemas/ids/4000000000", "/schemas/ids/7"], "each is asked for once", registry.asked)
+    # the registry is away: what is known lands, what is not waits, nothing is lost
+    registry.stop()
+    produce(broker, "one", [framed(7, first, {"id": 3, "name": "c"})])
+    run = weir(one, "run")
+    say(run.returncode == 0 and len(landed(one)) == 4, "a registry that is away stops nothing known", outcome(run))
+    third = record(id="long", name=["null", "string"], color="string")
+    produce(broker, "one", [framed(7, first, {"id": 4, "name": "d"}), framed(8, third, {"id": 5, "name": "e", "color": "red"})])
+    run = weir(one, "run")
+    say(run.returncode == 75 and len(landed(one)) == 4 and "schema registry" in run.stderr, "an id that is not known waits for it: exit 75", outcome(run))
+    registry.start(registry.port)
+    registry.trouble = (503, b"busy")
+    run = weir(one, "run")
+    say(run.returncode == 75 and len(landed(one)) == 4, "so it does while the registry is in trouble", outcome(run))
+    registry.trouble = None
+    registry.add(8, third)
+    run = weir(one, "run")
+    say(run.returncode == 0 and len(landed(one)) == 6, "and lands when it is back", outcome(run))
+    # evolve: columns of what a schema brings
+    pipeline(one, broker, "one", url, "id: long required, name: string", "    unknown_fields: evolve\n")
+    produce(broker, "one", [framed(8, third, {"id": 6, "name": "f", "color": "blue"}), framed(4000000000, second, {"id": 7, "name": "g", "more": None})])
+    run = weir(one, "run")
+    wanted = [{"id": 6, "name": "f", "color": "blue", "more": None}, {"id": 7, "name": "g", "color": None, "more": None}]
+    say(run.returncode == 0 and [row for row in landed(one) if row["id"] in (6, 7)] == wanted, "unknown_fields: evolve makes columns of new fields", outcome(run) + str(landed(one)))
+    # incompatible, hostile, unknown: quarantine with the reason, neighbours land
+    fourth = record(id="string", name="int")
+    registry.add(9, fourth)
+    registry.add(10, "{broken")
+    registry.add(11, "syntax = 'proto3';", schemaType="PROTOBUF")
+    values = [framed(9, fourth, {"id": "x", "name": 1}), struct.pack(">bI", 0, 12345) + b"x", b"{}", b"", b"\0\0\0", struct.pack(">bI", 0, 10) + b"\x02\x00", struct.pack(">bI", 0, 11) + b"\x02",
+              framed(7, first, {"id": 8, "name": "h"}) + b"x", framed(7, first, {"id": 8, "name": "h"})[:-1], struct.pack(">bI", 0, 7) + b"\x10\x02\x02\xff", framed(7, first, {"id": 9, "name": "i"})]
+    produce(broker, "one", values)
+    run = weir(one, "run")
+    found = [(r["_kafka"]["offset"] - 8, r["reason"]) for r in rows(one, "bronze.t__quarantine")]
+    reasons = [(0, "type"), (1, "schema"), (2, "syntax"), (3, "empty"), (4, "syntax"), (5, "schema"), (6, "schema"), (7, "syntax"), (8, "syntax"), (9, "encoding")]
+    say(run.returncode == 0 and sorted(found) == reasons, "what cannot be read is in quarantine, with its reason", outcome(run) + str(sorted(found)))
+    say(len(landed(one)) == 9, "its neighbour landed", len(landed(one)))
+    raws = {r["_kafka"]["offset"] - 8: bytes(r["raw"]) for r in rows(one, "bronze.t__quarantine")}
+    say(all(raws[n] == values[n] for n in raws), "as it came")
+    say("schema id 12345" in weir(one, "quarantine", "show", "t").stdout, "quarantine shows them")
+    say(weir(one, "verify", "--deep").returncode == 0, "verify")
+    many = [struct.pack(">bI", 0, 100000 + n) + b"x" for n in range(300)]
+    produce(broker, "one", many)
+    began = time.time()
+    run = weir(one, "run")
+    say(run.returncode == 0 and time.time() - began < 30 and len(rows(one, "bronze.t__quarantine")) == 310, "300 ids that nobody knows cost no patience each", f"{time.time() - began:.1f} s {outcome(run)}")
+    # schemas that refer to others; logins
+    two = top / "two"
+    registry.subjects["where"] = [{"subject": "where", "version": 1, "id": 20, "schema": json.dumps(record("geo.place", x="double", y="double"))}]
+    registry.add(21, {"type": "record", "name": "geo.trip", "fields": [{"name": "id", "type": "long"}, {"name": "start", "type": "geo.place"}, {"name": "end", "type": ["null", "place"]}]},
+                 references=[{"name": "geo.place", "subject": "where", "version": 1}])
+    trip = {"type": "record", "name": "geo.trip", "fields": [{"name": "id", "type": "long"}, {"name": "start", "type": record("geo.place", x="double", y="double")}, {"name": "end", "type": ["null", "geo.place"]}]}
+    produce(broker, "two", [framed(21, trip, {"id": 1, "start": {"x": 1.0, "y": 2.0}, "end": None})])
+    for name, login, config in (("a password", "Basic " + base64.b64encode(b"me:pa:ss").decode(), "auth: {basic: {user: me, password: 'pa:ss'}}"), ("a token", "Bearer t0ken", "auth: {bearer: t0ken}")):
+        registry.login = login
+        shutil.rmtree(two, ignore_errors=True)
+        pipeline(two, broker, "two", url, "id: long, start: 'struct<x: double>', end: 'struct<y: double>'")
+        run = weir(two, "run")
+        say(run.returncode == 1 and "401" in run.stderr and "who are you" in run.stderr, f"without {name}: told, nothing lands", outcome(run))
+        pipeline(two, broker, "two", url[:-1] + ", " + config + "}", "id: long, start: 'struct<x: double>', end: 'struct<y: double>'")
+        run = weir(two, "run")
+        say(run.returncode == 0 and landed(two) == [{"id": 1, "start": {"x": 1.0}, "end": None}], f"with {name}; a schema that refers to another", outcome(run) + str(landed(two)))
+        shown = weir(two, "config").stdout
+        say("t0ken" not in shown and "pa:ss" not in shown, f"{name} does not show", shown[-500:])
+    registry.login = None
+    bad_pipeline(broker)
+
+
+def bad_pipeline(broker):
+    folder = top / "bad"
+    for config, says in (("{url: 'ftp://x'}", "expected http:// or https://"), ("{url: 'http://x', auth: {bearer: a, basic: {user: b, password: c}}}", "basic, bearer, or none"), ("{}", "url")):
+        pipeline(folder, broker, "one", config, "id: long")
+        run = weir(folder, "validate")
+        say(run.returncode == 2 and says in run.stderr, f"refused: {config}", outcome(run))
+
+
+try:
+    broker = subprocess.run([service, "start", "kafka"], capture_output=True, text=True, check=True).stdout.split()[-1]
+    for topic in ("one", "two"):
+        subprocess.run([service, "topic", "kafka", "create", topic, "1"], check=True, stdout=subprocess.DEVNULL)
+    main(broker, Registry())
+finally:
+    subprocess.run([service, "stop", "--all"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    shutil.rmtree(top, ignore_errors=True)
+sys.exit(bad > 0)
