@@ -227,6 +227,30 @@ def story(rest, s3):
     say(done.returncode == 4, "s3: a table that was dropped is not made anew: exit 4", f"{done.returncode} {done.stderr}")
 
 
+def spark(rest, s3, rounds=8):
+    """The long form: Spark writes to and compacts a table through the same catalog while Weir fills it."""
+    subprocess.run([ROOT / "tools/env/setup", "spark"], check=True)
+    python = services.CACHE / "spark" / "venv" / "bin" / "python"
+    lake = Lake("spark", rest.address, "s3://lake/wh", lake=f'  region: us-east-1\n  s3: {{endpoint: "{s3.address}", path_style: true}}')
+    lake.more(500)
+    lake.run()
+    arguments = [ROOT / "tests/interop/spark_meanwhile.py", rest.address, "s3://lake/wh", lake.table, str(rounds)]
+    other = subprocess.Popen([python, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "WEIR_S3_ENDPOINT": s3.address, "AWS_REGION": "us-east-1"})
+    codes, windows = [], 0
+    while other.poll() is None and windows < 3000:
+        lake.more(20)
+        codes, windows = codes + lake.run()[0], windows + 1
+    out, errors = other.communicate(timeout=300)
+    written, compacted = map(int, out.split()[-2:]) if other.returncode == 0 else (0, 0)
+    codes += lake.run()[0]
+    rows = through_catalog(rest.address, "spark", s3.address).load_table(lake.table).scan().to_arrow()["id"].to_pylist()
+    detail = f"{collections.Counter(codes)}, {windows} windows, spark: {written} {compacted} {errors[-300:]}"
+    say(codes[-1] == 0 and sorted(i for i in rows if i >= 0) == list(range(lake.sent)), "spark writes and compacts meanwhile: every record of ours once", detail)
+    say(written + compacted >= rounds // 2 and sum(i < 0 for i in rows) == written, "spark: every row of its own that landed is there", detail)
+    done = lake.weir("verify")
+    say(done.returncode == 0 and "not ours" in done.stdout, "spark: verify tells its snapshots from ours", done.stdout[-600:] + done.stderr)
+
+
 # -- faults and kills, on a folder ----------------------------------------------------------------------
 
 
@@ -459,6 +483,8 @@ def main():
     os.environ.update(AWS_ACCESS_KEY_ID=services.S3_KEY, AWS_SECRET_ACCESS_KEY=services.S3_SECRET)
     rest = server("iceberg-rest", settings={"warehouse": "s3://lake/wh", "s3": s3.address})
     story(rest, s3)
+    if FULL:
+        spark(rest, s3)
     running.get(rest.name).stop()
     nessie(s3)
     for name in ("nessie", s3.name):

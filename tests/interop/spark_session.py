@@ -1,4 +1,4 @@
-"""One Spark session for the judges: Iceberg's runtime, no network, little memory; the sqlite catalog is called `weir`."""
+"""One Spark session for the judges: Iceberg's runtime, no network, little memory; the catalog is called `weir`."""
 
 import os
 import pathlib
@@ -14,7 +14,7 @@ JARS = (
 
 
 def spark_session(catalog, warehouse):
-    """`catalog`: path of a sqlite catalog file, made when it is not there."""
+    """`catalog`: path of a sqlite catalog file, made when it is not there; or the http address of a REST catalog."""
     wanted = ("iceberg-spark-runtime", "iceberg-aws-bundle", "sqlite-jdbc")
     jars = ",".join(str(jar) for jar in JARS.glob("*.jar") if jar.name.startswith(wanted))
     settings = {
@@ -29,10 +29,8 @@ def spark_session(catalog, warehouse):
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
         "spark.sql.catalog.weir": "org.apache.iceberg.spark.SparkCatalog",
-        "spark.sql.catalog.weir.type": "jdbc",
-        "spark.sql.catalog.weir.uri": f"jdbc:sqlite:{catalog}",
-        "spark.sql.catalog.weir.jdbc.schema-version": "V1",
         "spark.sql.catalog.weir.warehouse": warehouse,
+        **where(catalog),
         "spark.sql.catalog.weir.cache-enabled": "false",
         **s3("spark.sql.catalog.weir."),
     }
@@ -42,6 +40,17 @@ def spark_session(catalog, warehouse):
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def where(catalog):
+    prefix = "spark.sql.catalog.weir."
+    if catalog.startswith("http"):
+        return {prefix + "type": "rest", prefix + "uri": catalog}
+    return {
+        prefix + "type": "jdbc",
+        prefix + "uri": f"jdbc:sqlite:{catalog}",
+        prefix + "jdbc.schema-version": "V1",
+    }
 
 
 def s3(prefix):
