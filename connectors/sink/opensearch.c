@@ -334,6 +334,6 @@ weir_status weir_opensearch_sink_new(struct weir_context *context,
         opensearch_free(self);
         return status;
     }
-    *ret_sink = (struct weir_sink){&operations, self, self->batch_max};
+    *ret_sink = (struct weir_sink){&operations, self, self->batch_max, true};
     return WEIR_OK;
 }

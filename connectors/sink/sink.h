@@ -60,6 +60,7 @@ struct weir_sink {
     const struct weir_sink_operations *operations;
     void *self;
     size_t batch_max; /* changes a call of deliver may have; at least 1 */
+    bool tells_each;  /* LATER is said of that change, not of all that went out with it */
 };
 
 struct weir_sink_tls {

@@ -467,6 +467,7 @@ weir_status weir_webhook_sink_new(struct weir_context *context,
     }
     *ret_sink = (struct weir_sink){.operations = &operations,
                                    .self = webhook,
-                                   .batch_max = REQUESTS_MAX * webhook->options.batch};
+                                   .batch_max = REQUESTS_MAX * webhook->options.batch,
+                                   .tells_each = webhook->options.batch == 1};
     return WEIR_OK;
 }

@@ -36,6 +36,7 @@ static bool parse(const json_t *json, struct cursor *cursor)
     cursor->step.to = take_whole(step, "to");
     cursor->step.version = take_whole(step, "version");
     cursor->step.done = take_whole(step, "done");
+    cursor->step.stuck = take_whole(step, "stuck");
     take_text(cursor->step.definition, sizeof cursor->step.definition, step, "definition");
     for (int i = 0; i < 3; i++)
         cursor->delivered[i] = take_whole(delivered, kinds[i]);
@@ -84,11 +85,12 @@ static json_t *render(const struct weir_lake *lake, const struct weir_sink_confi
         (json_int_t)cursor->aged, "run", lake->run_id, "updated_ms",
         (json_int_t)weir_now_ms(lake->context));
     if (json && cursor->step.to)
-        json_object_set_new(json, "step",
-                            json_pack("{s:I, s:I, s:I, s:s}", "to", (json_int_t)cursor->step.to,
-                                      "version", (json_int_t)cursor->step.version, "done",
-                                      (json_int_t)cursor->step.done, "definition",
-                                      cursor->step.definition));
+        json_object_set_new(
+            json, "step",
+            json_pack("{s:I, s:I, s:I, s:I, s:s}", "to", (json_int_t)cursor->step.to, "version",
+                      (json_int_t)cursor->step.version, "done", (json_int_t)cursor->step.done,
+                      "stuck", (json_int_t)cursor->step.stuck, "definition",
+                      cursor->step.definition));
     return json;
 }
 

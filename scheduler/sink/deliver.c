@@ -29,6 +29,7 @@ weir_status deliver_room(struct delivery *delivery, struct weir_error *reterr)
     WEIR_TRY(weir_alloc_zero(account, room, sizeof *delivery->changes, &delivery->changes, reterr));
     WEIR_TRY(weir_alloc_zero(account, room, sizeof *delivery->results, &delivery->results, reterr));
     WEIR_TRY(weir_alloc_zero(account, room, sizeof *delivery->tries, &delivery->tries, reterr));
+    WEIR_TRY(weir_alloc_zero(account, room, sizeof *delivery->places, &delivery->places, reterr));
     delivery->room = room;
     return WEIR_OK;
 }
@@ -177,7 +178,7 @@ static weir_status send_once(struct delivery *delivery, int64_t *ret_wait_ms,
 }
 
 /* Takes out what is settled, the order kept. *ret_nearer: something was, or was refused once more;
- * *ret_reason: of one that is left. */
+ * *ret_reason: of the first one that is left. */
 static weir_status sort_answers(struct delivery *delivery, bool *ret_nearer,
                                 const char **ret_reason, struct weir_error *reterr)
 {
@@ -201,8 +202,9 @@ static weir_status sort_answers(struct delivery *delivery, bool *ret_nearer,
             if (delivery->taken && status == WEIR_OK)
                 status = delivery->taken(delivery, change, reterr);
         } else {
-            *ret_reason = result->reason;
+            *ret_reason = left ? *ret_reason : result->reason;
             delivery->changes[left] = *change;
+            delivery->places[left] = delivery->places[i];
             delivery->tries[left++] = delivery->tries[i];
         }
     }
@@ -222,16 +224,47 @@ static weir_status back_off(struct delivery *delivery, int attempt, int64_t aske
     return weir_context_check(context, reterr);
 }
 
+/* Has the receiver taken some behind the first one that is left? Then it is not away. */
+static bool is_alone(const struct delivery *delivery)
+{
+    return delivery->sink.tells_each && !delivery->keeps_dead && delivery->count &&
+           delivery->begun - delivery->count > delivery->places[0];
+}
+
+/* The one that has held up `tries` runs is a dead letter: the receiver fails on it alone, and those
+ * behind it wait. */
+static weir_status bury_stuck(struct delivery *delivery, const char *reason, bool *ret_buried,
+                              struct weir_error *reterr)
+{
+    int runs = (int)delivery->cursor.step.stuck + 1;
+    *ret_buried = is_alone(delivery) && delivery->places[0] == 0 && runs >= delivery->config->tries;
+    if (!*ret_buried)
+        return WEIR_OK;
+    WEIR_TRY(bury(delivery, &delivery->changes[0], runs, reason, reterr));
+    delivery->dead++;
+    delivery->cursor.dead++;
+    delivery->cursor.step.stuck = 0;
+    delivery->count--;
+    memmove(delivery->changes, delivery->changes + 1, delivery->count * sizeof *delivery->changes);
+    memmove(delivery->tries, delivery->tries + 1, delivery->count * sizeof *delivery->tries);
+    memmove(delivery->places, delivery->places + 1, delivery->count * sizeof *delivery->places);
+    return WEIR_OK;
+}
+
 weir_status deliver_settle(struct delivery *delivery, struct weir_error *reterr)
 {
     int attempt = 0;
     const char *reason = "";
+    delivery->begun = delivery->count;
+    for (size_t i = 0; i < delivery->count; i++)
+        delivery->places[i] = (uint32_t)i;
     while (delivery->count) {
         struct weir_error error = {0};
         int64_t asked;
         bool nearer = false;
         WEIR_TRY(weir_context_check(delivery->lake->context, reterr));
         weir_status status = send_once(delivery, &asked, &error);
+        delivery->answered = status == WEIR_OK;
         if (status == WEIR_OK) {
             WEIR_TRY(sort_answers(delivery, &nearer, &reason, reterr));
             if (delivery->count == 0)
@@ -242,6 +275,13 @@ weir_status deliver_settle(struct delivery *delivery, struct weir_error *reterr)
             return status;
         }
         attempt = nearer ? 0 : attempt + 1;
+        bool buried = false;
+        if (attempt >= ATTEMPTS_MAX && status == WEIR_OK)
+            WEIR_TRY(bury_stuck(delivery, reason, &buried, reterr));
+        if (buried) {
+            attempt = 0;
+            continue;
+        }
         if (attempt >= ATTEMPTS_MAX)
             return weir_fail(reterr, WEIR_UNAVAILABLE, "%s",
                              status == WEIR_OK ? reason : error.text);
@@ -276,6 +316,16 @@ static weir_status note_step(struct delivery *delivery, struct weir_error *reter
     return WEIR_OK;
 }
 
+/* What was settled before the first one that is left is not sent again: a receiver that takes some
+ * hundred and then asks to wait is through in the end. */
+static void note_left(struct delivery *delivery)
+{
+    int64_t settled = delivery->count ? delivery->places[0] : 0;
+    delivery->cursor.step.done += settled;
+    delivery->cursor.step.stuck = (settled ? 0 : delivery->cursor.step.stuck) +
+                                  (delivery->answered && is_alone(delivery));
+}
+
 weir_status deliver_flush(struct delivery *delivery, struct weir_error *reterr)
 {
     size_t count = delivery->count;
@@ -286,8 +336,13 @@ weir_status deliver_flush(struct delivery *delivery, struct weir_error *reterr)
         delivery->prepared = true;
     }
     WEIR_TRY(note_step(delivery, reterr));
-    WEIR_TRY(deliver_settle(delivery, reterr));
+    weir_status status = deliver_settle(delivery, reterr);
+    if (status != WEIR_OK) {
+        note_left(delivery);
+        return status;
+    }
     delivery->cursor.step.done += (int64_t)count;
+    delivery->cursor.step.stuck = 0;
     delivery->bytes = 0;
     weir_arena_reset(&delivery->arena);
     if (weir_steady_ms(delivery->lake->context) - delivery->cursor.saved_ms < SAVE_EVERY_MS)

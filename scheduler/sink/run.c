@@ -62,6 +62,7 @@ void delivery_close(struct delivery *delivery)
     weir_free(delivery->changes);
     weir_free(delivery->results);
     weir_free(delivery->tries);
+    weir_free(delivery->places);
     weir_buffer_done(&delivery->last_key);
     weir_arena_done(&delivery->lasting);
     weir_arena_done(&delivery->arena);
@@ -160,6 +161,7 @@ static weir_status do_step(struct delivery *delivery, const struct step *step,
     cursor->step.to = step->to;
     cursor->step.version = step->version;
     cursor->step.done = delivery->skip;
+    cursor->step.stuck = delivery->skip ? cursor->step.stuck : 0;
     snprintf(cursor->step.definition, sizeof cursor->step.definition, "%s", delivery->definition);
     if (!step->nothing) {
         WEIR_TRY(changes_send(delivery, reterr));
@@ -210,7 +212,8 @@ static weir_status go_on(struct delivery *delivery, struct weir_error *reterr)
     if (status == WEIR_OK)
         return unpin(delivery, reterr);
     /* so that the next run repeats little; what is in the cursor was settled in any case */
-    if (status != WEIR_PRECONDITION && delivery->step.noted && delivery->cursor.step.done)
+    if (status != WEIR_PRECONDITION && delivery->step.noted &&
+        (delivery->cursor.step.done || delivery->cursor.step.stuck))
         (void)!cursor_save(delivery->lake, delivery->config, &delivery->cursor, NULL);
     return status;
 }

@@ -15,8 +15,9 @@ struct cursor {
     int64_t version; /* of the changes sent last */
     /* a step begun and not ended; to = 0: none */
     struct {
-        int64_t to, version, done; /* done: changes settled */
-        char definition[33];       /* done counts in its order */
+        int64_t to, version, done; /* done: changes settled, in their order */
+        int64_t stuck; /* runs that the next one alone held up, while some behind it were taken */
+        char definition[33]; /* done counts in its order */
     } step;
     int64_t delivered[3], dead, aged;
     int64_t saved_ms; /* steady; when it was put */
@@ -49,8 +50,11 @@ struct delivery {
     struct weir_arena lasting; /* of the run */
     struct weir_sink_change *changes;
     struct weir_sink_result *results;
-    int *tries; /* refusals of each */
+    int *tries;       /* refusals of each */
+    uint32_t *places; /* of each among those that the call began with */
     size_t count, bytes, room;
+    size_t begun;  /* count when the call began */
+    bool answered; /* it ended in an answer for each, not in silence */
     /* repeats of a key within the step, to tell their ids apart */
     struct weir_buffer last_key;
     int64_t last_repeat;

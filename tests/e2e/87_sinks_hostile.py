@@ -22,6 +22,7 @@ def say(good, name, detail=""):
 class Receiver(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     told, unsound, slow, lock = {}, [], 0, threading.Lock()
+    left, poison = None, None  # how many it still takes before it asks to wait; the id on which it fails
 
     def log_message(self, *arguments):
         pass
@@ -34,10 +35,19 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         except ValueError as error:
             Receiver.unsound.append((str(error), raw[:300]))
             body = []
+        code = 200
         with self.lock:
             for change in body if isinstance(body, list) else [body]:
-                Receiver.told.setdefault(change["sink"], []).append(change)
-        self.send_response(200)
+                if Receiver.left is not None and change["sink"] == "limited":
+                    Receiver.left -= 1
+                    code = 429 if Receiver.left < 0 else 200
+                if change["sink"] == "fails" and change["key"]["id"] == Receiver.poison:
+                    code = 500
+                if code == 200:
+                    Receiver.told.setdefault(change["sink"], []).append(change)
+        self.send_response(code)
+        if code == 429:
+            self.send_header("retry-after", "60")
         self.send_header("content-length", "0")
         self.end_headers()
 
@@ -216,7 +226,25 @@ def many():
     say(kinds == [count, count, 0] and len({change["id"] for change in told}) == 2 * count, f"{count} changes of one commit with 64 MiB", kinds)
 
 
-for part in (passed_over, stopped, every_type, many):
+def held_up():
+    """A receiver that takes some and then asks to wait gets the rest run by run; one change on which it always fails is a dead letter in the end."""
+    lake = Lake("held", "id: long required", {"limited": "webhook: {url: \"URLlimited\", id: [id]}", "fails": "tries: 2, webhook: {url: \"URLfails\", id: [id]}"})
+    lake.take([{"id": number} for number in range(200)])
+    codes = []
+    while len(codes) < 8 and 0 not in codes:
+        Receiver.left = 60
+        codes.append(lake.weir("run", "-s", "limited").returncode)
+    told = [change["key"]["id"] for change in Receiver.told["limited"]]
+    say(codes[-1] == 0 and set(codes[:-1]) == {75} and set(told) == set(range(200)) and len(told) < 240, "a receiver that takes 60 and then asks to wait has all of 200 in the end", f"{codes} {len(told)}")
+    Receiver.poison = dice.randrange(20, 150)
+    codes = [lake.weir("run", "-s", "fails").returncode for _ in range(2)]
+    letters = [json.loads(path.read_text()) for path in (lake.folder / "lake/_weir/sinks/fails/dead").glob("*.json")]
+    told = {change["key"]["id"] for change in Receiver.told["fails"]}
+    say(codes == [75, 0] and [letter["key"]["id"] for letter in letters] == [Receiver.poison] and "500" in letters[0]["reason"] and told == set(range(200)) - {Receiver.poison},
+        "one on which the receiver fails, run after run, is a dead letter, and those behind it go on", f"{codes} {letters[:2]} {len(told)}")
+
+
+for part in (held_up, passed_over, stopped, every_type, many):
     started = time.monotonic()
     part()
     print(f"   {part.__name__} {time.monotonic() - started:.1f} s", flush=True)
