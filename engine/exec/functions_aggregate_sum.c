@@ -264,12 +264,12 @@ static weir_status avg_bind(struct weir_arena *arena, struct weir_aggregate_call
  */
 static double exact_average(const struct sum *sum, const struct weir_type *type)
 {
-    __float128 divisor = (__float128)sum->count;
+    _Float128 divisor = (_Float128)sum->count;
     if (type->id == WEIR_INT)
-        return (double)((__float128)sum->number / divisor);
+        return (double)((_Float128)sum->number / divisor);
     for (int i = 0; i < type->scale; i++)
         divisor *= 10;
-    return (double)((__float128)sum->wide / divisor);
+    return (double)((_Float128)sum->wide / divisor);
 }
 
 static weir_status avg_finalize(const struct weir_aggregate_call *call, uint8_t *const *states,
