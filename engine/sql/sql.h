@@ -68,6 +68,14 @@ enum weir_reach { WEIR_REACH_NONE, WEIR_REACH_ROWS, WEIR_REACH_GROUPS, WEIR_REAC
 enum weir_reach weir_sql_reach(const struct weir_operator *root,
                                const struct weir_table_source *source, const uint32_t *columns,
                                uint32_t count);
+/* Is the plan's column, for every row that a row of the table comes into, that row's `name` or the
+ * start of the hour, day, ... it is in? *ret_text: it as SQL over the table's row, in the arena;
+ * NULL: no, or not to be told from the plan. So a group whose value lies at or above a time has no
+ * row of the table from before it. */
+weir_status weir_sql_floor(struct weir_arena *arena, const struct weir_operator *root,
+                           const struct weir_table_source *source, const char *name,
+                           uint32_t column, char **ret_text,
+                           struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Leaves out filters above aggregates and windows: what they say of changed rows alone is not what
  * they say of the group. */
 void weir_sql_without_having(struct weir_operator **root);

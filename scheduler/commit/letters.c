@@ -14,10 +14,10 @@ static weir_status no_memory(struct weir_error *reterr)
     return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a list of letters");
 }
 
-weir_status weir_letters_read(struct weir_lake *lake, const json_t *state, json_t **ret_list,
-                              struct weir_error *reterr)
+weir_status weir_letters_read(struct weir_lake *lake, const json_t *state, const char *which,
+                              json_t **ret_list, struct weir_error *reterr)
 {
-    const char *name = json_string_value(json_object_get(state, "letters"));
+    const char *name = json_string_value(json_object_get(state, which));
     if (!name) {
         json_t *empty = json_pack("{s:[]}", "files");
         if (!empty)
@@ -84,15 +84,16 @@ static weir_status sort_list(json_t *list, struct weir_error *reterr)
 }
 
 weir_status weir_letters_write(struct weir_lake *lake, const char *table_uuid, int64_t snapshot_id,
-                               json_t *list, json_t *state, struct weir_error *reterr)
+                               const char *which, json_t *list, json_t *state,
+                               struct weir_error *reterr)
 {
     WEIR_TRY(sort_list(list, reterr));
     if (json_array_size(json_object_get(list, "files")) == 0) {
-        json_object_del(state, "letters");
+        json_object_del(state, which);
         return WEIR_OK;
     }
     char name[512];
-    snprintf(name, sizeof name, "_weir/letters/%s/list-%019lld.json", table_uuid,
+    snprintf(name, sizeof name, "_weir/%s/%s/list-%019lld.json", which, table_uuid,
              (long long)snapshot_id);
     char *text = json_dumps(list, JSON_COMPACT | JSON_SORT_KEYS);
     if (!text)
@@ -100,17 +101,17 @@ weir_status weir_letters_write(struct weir_lake *lake, const char *table_uuid, i
     weir_status status = weir_put_own(lake, name, text, strlen(text), reterr);
     free(text);
     WEIR_TRY(status);
-    return json_object_set_new(state, "letters", json_string(name)) == 0 ? WEIR_OK
-                                                                         : no_memory(reterr);
+    return json_object_set_new(state, which, json_string(name)) == 0 ? WEIR_OK : no_memory(reterr);
 }
 
 weir_status weir_letters_change(struct weir_lake *lake, const char *table_uuid, int64_t snapshot_id,
-                                const json_t *gone, json_t *added, json_t *state,
+                                const char *which, const json_t *gone, json_t *added, json_t *state,
                                 struct weir_error *reterr)
 {
     json_t *list, *files, *file, *kept = json_array();
     size_t at;
-    weir_status status = kept ? weir_letters_read(lake, state, &list, reterr) : no_memory(reterr);
+    weir_status status = kept ? weir_letters_read(lake, state, which, &list, reterr)
+                              : no_memory(reterr);
     if (status != WEIR_OK) {
         json_decref(kept);
         return status;
@@ -126,7 +127,7 @@ weir_status weir_letters_change(struct weir_lake *lake, const char *table_uuid, 
     if (json_object_set_new(list, "files", kept) != 0)
         status = no_memory(reterr);
     if (status == WEIR_OK)
-        status = weir_letters_write(lake, table_uuid, snapshot_id, list, state, reterr);
+        status = weir_letters_write(lake, table_uuid, snapshot_id, which, list, state, reterr);
     json_decref(list);
     return status;
 }
@@ -321,11 +322,11 @@ static weir_status sync_to(struct weir_lake *lake, struct weir_table **quarantin
 
 /* The list of the data table's head. */
 static weir_status head_list(struct weir_lake *lake, const struct weir_metadata *data,
-                             json_t **ret_list, struct weir_error *reterr)
+                             const char *which, json_t **ret_list, struct weir_error *reterr)
 {
     json_t *state;
     WEIR_TRY(weir_truth(&lake->store, &lake->context->memory, data, "main", &state, reterr));
-    weir_status status = weir_letters_read(lake, state, ret_list, reterr);
+    weir_status status = weir_letters_read(lake, state, which, ret_list, reterr);
     json_decref(state);
     return status;
 }
@@ -367,7 +368,7 @@ weir_status letters_level(struct weir_lake *lake, const struct weir_table *data,
     struct weir_arena arena;
     struct weir_data_file *files;
     size_t count;
-    WEIR_TRY(head_list(lake, data->metadata, &list, reterr));
+    WEIR_TRY(head_list(lake, data->metadata, WEIR_LETTERS, &list, reterr));
     weir_arena_init(&arena, &lake->context->memory);
     weir_status status = list_files(&arena, list, &files, &count, reterr);
     if (status == WEIR_OK)
@@ -378,8 +379,8 @@ weir_status letters_level(struct weir_lake *lake, const struct weir_table *data,
 }
 
 weir_status weir_quarantine_sync(struct weir_lake *lake, const struct weir_table *data,
-                                 const struct weir_birth *birth, struct weir_table **quarantine,
-                                 struct weir_error *reterr)
+                                 const char *which, const struct weir_birth *birth,
+                                 struct weir_table **quarantine, struct weir_error *reterr)
 {
     json_t *list = NULL;
     struct weir_table *fresh = NULL;
@@ -387,7 +388,7 @@ weir_status weir_quarantine_sync(struct weir_lake *lake, const struct weir_table
     bool done = false;
     weir_arena_init(&arena, &lake->context->memory);
     weir_status status;
-    WEIR_TRY_OUT(status, head_list(lake, data->metadata, &list, reterr));
+    WEIR_TRY_OUT(status, head_list(lake, data->metadata, which, &list, reterr));
     bool needed = json_array_size(json_object_get(list, "files")) > 0;
     if (!*quarantine)
         WEIR_TRY_OUT(status, load_quarantine(lake, birth, needed, quarantine, reterr));
@@ -401,7 +402,7 @@ weir_status weir_quarantine_sync(struct weir_lake *lake, const struct weir_table
             WEIR_TRY_OUT(status, load_quarantine(lake, birth, true, quarantine, reterr));
             WEIR_TRY_OUT(status, lake->catalog.operations->load(lake->catalog.self, data->name,
                                                                 &fresh, reterr));
-            WEIR_TRY_OUT(status, head_list(lake, fresh->metadata, &list, reterr));
+            WEIR_TRY_OUT(status, head_list(lake, fresh->metadata, which, &list, reterr));
         }
         WEIR_TRY_OUT(status, sync_to(lake, quarantine, &arena, list, i == 0, &done, reterr));
         if (i && !done)

@@ -2,6 +2,9 @@
  * of those in force that the data commit names (weir.letters). The quarantine table is then made
  * equal to that list. protocol.md 3.
  *
+ * A promotion that passes over rows because they came after their group was closed keeps them the
+ * same way, in a list of its own (weir.late) and the table {table}__late. protocol.md 6.
+ *
  * A list is {"files": [file, ...]} sorted by path; a file is {"path", "rows", "size", "digest",
  * "leaves": [...], "ranges": {"cluster/topic/incarnation/partition": [first, last]}} (ranges absent
  * for file sources). */
@@ -10,19 +13,22 @@
 
 #include "scheduler/commit/land.h"
 
+#define WEIR_LETTERS "letters" /* key of the state, and so of the list */
+#define WEIR_LATE    "late"
+
 /* Reads the list a state names; {"files": []} when it names none. New reference. */
-weir_status weir_letters_read(struct weir_lake *lake, const json_t *state, json_t **ret_list,
-                              struct weir_error *reterr) WEIR_MUST_CHECK;
-/* Writes a list under a name that carries the snapshot id and sets state.letters to it. Sorts the
- * list. */
+weir_status weir_letters_read(struct weir_lake *lake, const json_t *state, const char *which,
+                              json_t **ret_list, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Writes a list under a name that carries the snapshot id and sets the state's key to it. Sorts
+ * the list. */
 weir_status weir_letters_write(struct weir_lake *lake, const char *table_uuid, int64_t snapshot_id,
-                               json_t *list, json_t *state,
+                               const char *which, json_t *list, json_t *state,
                                struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* The list a state names without the files of `gone` (object: path -> anything) and with those of
  * `added` (array of files; borrowed, may be NULL), written and set in the state as above. */
 weir_status weir_letters_change(struct weir_lake *lake, const char *table_uuid, int64_t snapshot_id,
-                                const json_t *gone, json_t *added, json_t *state,
+                                const char *which, const json_t *gone, json_t *added, json_t *state,
                                 struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* A data file's description as JSON (new reference) and back (texts in the arena). Ledger of
@@ -36,7 +42,8 @@ weir_status weir_data_file_from_json(struct weir_arena *arena, const json_t *jso
  * first needed. Nothing to do is OK; PRECONDITION when other runs were faster each time (nothing is
  * lost, the next run finishes it). *quarantine may be NULL on the way in (not loaded yet). */
 weir_status weir_quarantine_sync(struct weir_lake *lake, const struct weir_table *data,
-                                 const struct weir_birth *birth, struct weir_table **quarantine,
+                                 const char *which, const struct weir_birth *birth,
+                                 struct weir_table **quarantine,
                                  struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* Verifying a table: the chain of receipts, the accounting of every range, every file's presence

@@ -8,8 +8,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-static const char *const state_keys[] = {"next",  "coverage", "holes",   "retried", "letters",
-                                         "files", "sources",  "horizon", "epoch"};
+static const char *const state_keys[] = {"next", "coverage", "holes",   "retried", "letters",
+                                         "late", "files",    "sources", "horizon", "epoch"};
 #define STATE_KEYS (sizeof state_keys / sizeof *state_keys)
 
 void weir_digest(const void *data, size_t size, char ret_hex[33])
@@ -79,7 +79,8 @@ static weir_status state_from(const struct weir_object_store *store, struct weir
         json_t *value = json_object_get(object, key);
         if (!value)
             continue;
-        bool is_name = strcmp(state_keys[i], "letters") == 0 || strcmp(state_keys[i], "files") == 0;
+        bool is_name = strcmp(state_keys[i], "letters") == 0 ||
+                       strcmp(state_keys[i], "late") == 0 || strcmp(state_keys[i], "files") == 0;
         json_t *parsed = *prefix && !is_name
                              ? json_loads(json_is_string(value) ? json_string_value(value) : "",
                                           JSON_DECODE_ANY, NULL)

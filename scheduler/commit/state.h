@@ -4,8 +4,10 @@
  * A state is one JSON object; its keys are those of the snapshot summary without "weir.":
  *   next      {"cluster/topic/incarnation/partition": {"start": n, "next": n, "print": [offset,
  * timestamp_ms, "hash"]}} coverage, holes, retried   {same key: [[from, to), ...]} sorted,
- * disjoint, not touching letters   name of the list of refused-rows files in force      files name
- * of the ledger of landed files sources, horizon           carried as they are epoch   only grows
+ * disjoint, not touching letters   name of the list of refused-rows files in force      late  that
+ * of files of rows that came too late for their group   files name of the ledger of landed files
+ * sources   what a promotion has reached   horizon {"column", "before": time}: rows of whose column
+ * the value lies before it have been dropped by retention   epoch   only grows
  * In a summary every value is text: strings as they are, the rest as compact JSON. Beyond 64
  * partitions `weir.next` is
  * {"receipt": name, "digest": hex} and the map is in that receipt. */

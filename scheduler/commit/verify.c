@@ -333,7 +333,7 @@ static weir_status check_letters(struct verify *verify, const json_t *state,
 {
     json_t *list;
     struct weir_error error = {0};
-    weir_status found = weir_letters_read(verify->lake, state, &list, &error);
+    weir_status found = weir_letters_read(verify->lake, state, WEIR_LETTERS, &list, &error);
     if (found == WEIR_NOT_FOUND || found == WEIR_CORRUPT) { /* of this table; the rest is checked */
         say(verify->problems, "the refused rows cannot be listed: %s", error.text);
         return WEIR_OK;

@@ -107,6 +107,7 @@ static void bind_keys(struct table_reading *at, struct weir_model_config *model)
     model->on_change = node_is(change, "forward")   ? WEIR_CHANGE_FORWARD
                        : node_is(change, "rebuild") ? WEIR_CHANGE_REBUILD
                                                     : WEIR_CHANGE_ASK;
+    model->from_what_is_left = node_is(node_get(at->node, "on_closed"), "recompute");
 }
 
 /* ---- gates ---- */

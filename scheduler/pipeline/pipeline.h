@@ -169,6 +169,7 @@ struct weir_model_config {
     size_t driven_count;
     enum weir_reprocess reprocess;
     enum weir_on_change on_change;
+    bool from_what_is_left; /* on_closed: recompute */
     struct weir_promote_rule promote;
     const struct weir_gate *gates;
     size_t gate_count;

@@ -1,6 +1,7 @@
 /* Rows that a check with on_fail: quarantine sets aside: they are not written to the table, and
  * kept as letters (scheduler/commit/letters.h): the list that the table's own commit names is the
- * truth, the table {table}__quarantine follows it.
+ * truth, the table {table}__quarantine follows it. Rows that came
+ * too late (closed.c) are kept the same way in {table}__late.
  *
  * A row is judged before it is asked which of several wins its key, so the last good row stays when
  * a bad one comes. What is set aside is what the SQL gives and the checks refuse, no more: where
@@ -13,6 +14,35 @@
 #include <string.h>
 
 #define ASIDE_COLUMNS "checks, key, record"
+#define COLUMNS_MAX   3
+
+struct aside_kind {
+    const char *which, *suffix; /* of the list in the state; of the table's name */
+    int column_count;
+    struct {
+        const char *name, *doc;
+        bool required;
+    } columns[COLUMNS_MAX];
+};
+
+static const struct aside_kind kinds[] = {
+    {WEIR_LETTERS,
+     "quarantine",
+     3,
+     {{"checks", "names of the checks that the row breaks", true},
+      {"key", "the row's key, as JSON", false},
+      {"record", "the row, as JSON", true}}},
+    {WEIR_LATE,
+     "late",
+     2,
+     {{"source", "the table that the row came to", true}, {"record", "the row, as JSON", true}}}};
+
+void aside_init(struct promotion *promotion)
+{
+    promotion->aside.kind = &kinds[0];
+    promotion->late.kind = &kinds[1];
+    promotion->aside.gone = json_object();
+}
 
 /* ---- texts ---- */
 
@@ -123,31 +153,32 @@ bool aside_concerns(const struct promotion *promotion)
 
 /* Unpartitioned, of three texts; none of them in any file's bounds, for they are made of values
  * that may name a person. */
-static weir_status make_shape(struct promotion *promotion, struct weir_error *reterr)
+static weir_status make_shape(struct promotion *promotion, struct aside *aside,
+                              struct weir_error *reterr)
 {
-    static const char *const names[] = {"checks", "key", "record"};
-    static const char *const docs[] = {"names of the checks that the row breaks",
-                                       "the row's key, as JSON", "the row, as JSON"};
-    struct aside *aside = &promotion->aside;
+    const struct aside_kind *kind = aside->kind;
+    int count = kind->column_count;
     struct weir_column_config *columns;
     struct weir_field *fields;
     char *name;
-    WEIR_TRY(weir_arena_zero(&promotion->arena, 3, sizeof *fields, &fields, reterr));
-    WEIR_TRY(weir_arena_zero(&promotion->arena, 3, sizeof *columns, &columns, reterr));
-    WEIR_TRY(weir_arena_print(&promotion->arena, &name, reterr, "%s__quarantine",
-                              promotion->model->table.name));
-    for (int i = 0; i < 3; i++) {
-        fields[i] = (struct weir_field){
-            .name = names[i], .required = i != 1, .doc = docs[i], .type = {.id = WEIR_STRING}};
-        columns[i] = (struct weir_column_config){.path = names[i], .bounds_given = true};
+    WEIR_TRY(weir_arena_zero(&promotion->arena, (size_t)count, sizeof *fields, &fields, reterr));
+    WEIR_TRY(weir_arena_zero(&promotion->arena, (size_t)count, sizeof *columns, &columns, reterr));
+    WEIR_TRY(weir_arena_print(&promotion->arena, &name, reterr, "%s__%s",
+                              promotion->model->table.name, kind->suffix));
+    for (int i = 0; i < count; i++) {
+        fields[i] = (struct weir_field){.name = kind->columns[i].name,
+                                        .required = kind->columns[i].required,
+                                        .doc = kind->columns[i].doc,
+                                        .type = {.id = WEIR_STRING}};
+        columns[i] = (struct weir_column_config){.path = fields[i].name, .bounds_given = true};
     }
     aside->config = (struct weir_table_config){
         .name = name,
         .layer = promotion->model->table.layer,
         .short_name = strrchr(name, '.') + 1,
-        .columns = {.id = WEIR_STRUCT, .child_count = 3, .children = fields},
+        .columns = {.id = WEIR_STRUCT, .child_count = (uint32_t)count, .children = fields},
         .column_configs = columns,
-        .column_config_count = 3,
+        .column_config_count = (size_t)count,
         .codec = promotion->model->table.codec,
         .codec_level = promotion->model->table.codec_level,
         .file_size = promotion->model->table.file_size,
@@ -177,37 +208,44 @@ static json_t *properties_of(const struct promotion *promotion)
     return properties;
 }
 
-weir_status aside_sync(struct promotion *promotion, struct weir_error *reterr)
+static weir_status sync_one(struct promotion *promotion, struct aside *aside,
+                            struct weir_error *reterr)
 {
-    struct aside *aside = &promotion->aside;
-    if (!aside_concerns(promotion) && !aside->changed)
-        return WEIR_OK;
     if (!aside->config.name)
-        WEIR_TRY(make_shape(promotion, reterr));
+        WEIR_TRY(make_shape(promotion, aside, reterr));
     json_t *state = weir_state_new(), *properties = properties_of(promotion);
     struct weir_birth birth = {.name = aside->config.name,
                                .schema = &aside->shape.schema,
                                .spec = aside->shape.spec,
                                .properties = properties,
                                .state = state};
-    weir_status status = weir_quarantine_sync(promotion->lake, promotion->table, &birth,
-                                              &aside->table, reterr);
+    weir_status status = weir_quarantine_sync(promotion->lake, promotion->table, aside->kind->which,
+                                              &birth, &aside->table, reterr);
     json_decref(state);
     json_decref(properties);
     return status;
 }
 
+weir_status aside_sync(struct promotion *promotion, struct weir_error *reterr)
+{
+    if (aside_concerns(promotion) || promotion->aside.changed)
+        WEIR_TRY(sync_one(promotion, &promotion->aside, reterr));
+    return promotion->late.changed || json_object_get(promotion->truth, WEIR_LATE)
+               ? sync_one(promotion, &promotion->late, reterr)
+               : WEIR_OK;
+}
+
 /* ---- what changes in it ---- */
 
-weir_status aside_write(struct promotion *promotion, const char *text, struct weir_error *reterr)
+weir_status aside_write(struct promotion *promotion, struct aside *aside, const char *text,
+                        struct weir_error *reterr)
 {
-    struct aside *aside = &promotion->aside;
     if (!aside->config.name)
-        WEIR_TRY(make_shape(promotion, reterr));
+        WEIR_TRY(make_shape(promotion, aside, reterr));
     if (!aside->writer) {
         char *root;
-        WEIR_TRY(weir_arena_print(&promotion->arena, &root, reterr, "%s/_weir/letters/%s",
-                                  promotion->lake->store.root_uri,
+        WEIR_TRY(weir_arena_print(&promotion->arena, &root, reterr, "%s/_weir/%s/%s",
+                                  promotion->lake->store.root_uri, aside->kind->which,
                                   weir_metadata_uuid(promotion->table->metadata)));
         struct weir_table_writer_options options = {
             .lake = promotion->lake,
@@ -224,7 +262,7 @@ weir_status aside_replace(struct promotion *promotion, struct weir_error *reterr
 {
     json_t *list, *file;
     size_t at;
-    WEIR_TRY(weir_letters_read(promotion->lake, promotion->truth, &list, reterr));
+    WEIR_TRY(weir_letters_read(promotion->lake, promotion->truth, WEIR_LETTERS, &list, reterr));
     json_array_foreach(json_object_get(list, "files"), at, file) json_object_set_new(
         promotion->aside.gone, json_string_value(json_object_get(file, "path")), json_true());
     json_decref(list);
@@ -297,15 +335,15 @@ weir_status aside_change(struct promotion *promotion, const char *rows, bool eve
     promotion->aside.rows = (int64_t)add;
     if (gone) {
         WEIR_TRY(rewrite(promotion, &text, reterr));
-        return aside_write(promotion, text, reterr);
+        return aside_write(promotion, &promotion->aside, text, reterr);
     }
-    return add ? aside_write(promotion, "SELECT " ASIDE_COLUMNS " FROM weir.qadd", reterr)
+    return add ? aside_write(promotion, &promotion->aside,
+                             "SELECT " ASIDE_COLUMNS " FROM weir.qadd", reterr)
                : WEIR_OK;
 }
 
-weir_status aside_finish(struct promotion *promotion, struct weir_error *reterr)
+static weir_status finish_one(struct aside *aside, struct weir_error *reterr)
 {
-    struct aside *aside = &promotion->aside;
     if (aside->writer)
         WEIR_TRY(weir_table_writer_finish(aside->writer, &aside->files, reterr));
     aside->changed = aside->files.count || json_object_size(aside->gone);
@@ -314,9 +352,15 @@ weir_status aside_finish(struct promotion *promotion, struct weir_error *reterr)
     return WEIR_OK;
 }
 
-json_t *aside_receipt(const struct promotion *promotion)
+weir_status aside_finish(struct promotion *promotion, struct weir_error *reterr)
 {
-    const struct weir_table_files *files = &promotion->aside.files;
+    WEIR_TRY(finish_one(&promotion->aside, reterr));
+    return finish_one(&promotion->late, reterr);
+}
+
+json_t *aside_receipt(const struct aside *aside)
+{
+    const struct weir_table_files *files = &aside->files;
     json_t *named = json_array();
     for (size_t i = 0; i < files->count; i++)
         json_array_append_new(named, json_pack("{s:s, s:I, s:I, s:s}", "path", files->files[i].path,
@@ -326,10 +370,9 @@ json_t *aside_receipt(const struct promotion *promotion)
     return named;
 }
 
-weir_status aside_overlay(const struct promotion *promotion, json_t *state, int64_t snapshot_id,
-                          struct weir_error *reterr)
+static weir_status overlay_one(const struct promotion *promotion, const struct aside *aside,
+                               json_t *state, int64_t snapshot_id, struct weir_error *reterr)
 {
-    const struct aside *aside = &promotion->aside;
     if (!aside->changed)
         return WEIR_OK;
     json_t *added = json_array();
@@ -339,10 +382,18 @@ weir_status aside_overlay(const struct promotion *promotion, json_t *state, int6
     weir_status status = json_array_size(added) == aside->files.count
                              ? weir_letters_change(promotion->lake,
                                                    weir_metadata_uuid(promotion->table->metadata),
-                                                   snapshot_id, aside->gone, added, state, reterr)
+                                                   snapshot_id, aside->kind->which, aside->gone,
+                                                   added, state, reterr)
                              : weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a list of letters");
     json_decref(added);
     return status;
+}
+
+weir_status aside_overlay(const struct promotion *promotion, json_t *state, int64_t snapshot_id,
+                          struct weir_error *reterr)
+{
+    WEIR_TRY(overlay_one(promotion, &promotion->aside, state, snapshot_id, reterr));
+    return overlay_one(promotion, &promotion->late, state, snapshot_id, reterr);
 }
 
 /* ---- for people ---- */

@@ -127,6 +127,20 @@ static weir_status sorted(struct promotion *promotion, const char *rows, char **
 
 /* ---- modes ---- */
 
+/* Made anew, but for groups that would need rows which are gone. */
+static weir_status with_closed(struct promotion *promotion, const char *rows, char **ret_text,
+                               struct weir_error *reterr)
+{
+    char *kept, *open;
+    WEIR_TRY(closed_kept(promotion, &kept, reterr));
+    if (!kept)
+        return weir_arena_print(&promotion->arena, ret_text, reterr, "%s", rows);
+    WEIR_TRY(closed_open(promotion, "m", &open, reterr));
+    return weir_arena_print(&promotion->arena, ret_text, reterr,
+                            "SELECT %s FROM (%s) m WHERE %s UNION ALL %s", promotion->column_list,
+                            rows, open, kept);
+}
+
 static weir_status whole_table(struct promotion *promotion, struct weir_error *reterr)
 {
     char *text, *given;
@@ -137,6 +151,7 @@ static weir_status whole_table(struct promotion *promotion, struct weir_error *r
                               promotion->model_list));
     WEIR_TRY(aside_good(promotion, given, &text, reterr));
     WEIR_TRY(winners(promotion, text, &text, reterr));
+    WEIR_TRY(with_closed(promotion, text, &text, reterr));
     WEIR_TRY(sorted(promotion, text, &text, reterr));
     WEIR_TRY(statement_write(promotion, text, reterr));
     if (!aside_concerns(promotion))
@@ -145,7 +160,7 @@ static weir_status whole_table(struct promotion *promotion, struct weir_error *r
     if (!promotion->model->aside_count)
         return WEIR_OK;
     WEIR_TRY(aside_bad(promotion, given, &text, reterr));
-    return aside_write(promotion, text, reterr);
+    return aside_write(promotion, &promotion->aside, text, reterr);
 }
 
 static weir_status count_rows(void *self, const struct weir_batch *batch, struct weir_error *reterr)
@@ -210,7 +225,7 @@ static weir_status append(struct promotion *promotion, struct weir_error *reterr
         promotion->part = &promotion->sources[i];
         weir_status status = statement_write(promotion, text, reterr);
         if (status == WEIR_OK && bad)
-            status = aside_write(promotion, bad, reterr);
+            status = aside_write(promotion, &promotion->aside, bad, reterr);
         promotion->part = NULL;
         WEIR_TRY(status);
     }
@@ -251,12 +266,13 @@ static weir_status ask_reach(struct promotion *promotion, bool *ret_everything,
 
 static weir_status touched_keys(struct promotion *promotion, struct weir_error *reterr)
 {
-    char *keys, *text;
+    char *keys, *open, *text;
     WEIR_TRY(key_list(promotion, "m.", &keys, reterr));
-    /* cast as the table's columns are */
+    WEIR_TRY(closed_open(promotion, "m", &open, reterr));
+    /* cast as the table's columns are; closed groups are not among them */
     WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr,
-                              "SELECT DISTINCT %s FROM (SELECT %s FROM weir.model m) m", keys,
-                              promotion->model_list));
+                              "SELECT DISTINCT %s FROM (SELECT %s FROM weir.model m) m WHERE %s",
+                              keys, promotion->model_list, open));
     for (size_t i = 0; i < promotion->source_count; i++) {
         if (!promotion->sources[i].changed)
             continue;
@@ -294,7 +310,7 @@ static weir_status candidate_keys(struct promotion *promotion, struct weir_error
         WEIR_TRY(status);
     }
     if (promotion->aside.rows)
-        WEIR_TRY(aside_write(promotion, "SELECT * FROM weir.qadd", reterr));
+        WEIR_TRY(aside_write(promotion, &promotion->aside, "SELECT * FROM weir.qadd", reterr));
     WEIR_TRY(key_list(promotion, "", &keys, reterr));
     WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr, "SELECT DISTINCT %s FROM weir.cand",
                               keys));
@@ -303,10 +319,10 @@ static weir_status candidate_keys(struct promotion *promotion, struct weir_error
 
 static weir_status old_rows(struct promotion *promotion, bool everything, struct weir_error *reterr)
 {
-    char *text, none[] = "true", *match = none;
+    char *text, *match;
     WEIR_TRY(promotion_target(promotion, "weir.target", NULL, reterr));
-    if (!everything)
-        WEIR_TRY(touched(promotion, "t", &match, reterr));
+    WEIR_TRY(everything ? closed_open(promotion, "t", &match, reterr)
+                        : touched(promotion, "t", &match, reterr));
     WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr,
                               "SELECT %s, _file FROM weir.target t WHERE %s",
                               promotion->column_list, match));
@@ -317,15 +333,15 @@ static weir_status old_rows(struct promotion *promotion, bool everything, struct
 static weir_status new_rows(struct promotion *promotion, bool everything, bool candidates,
                             struct weir_error *reterr)
 {
-    char *text, none[] = "true", *match = none;
+    char *text, *match;
     const char *list = promotion->column_list;
     if (candidates) {
         WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr,
                                   "SELECT %s FROM weir.cand UNION ALL SELECT %s FROM weir.old",
                                   list, list));
     } else {
-        if (!everything)
-            WEIR_TRY(touched(promotion, "m", &match, reterr));
+        WEIR_TRY(everything ? closed_open(promotion, "m", &match, reterr)
+                            : touched(promotion, "m", &match, reterr));
         WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr,
                                   "SELECT %s FROM (SELECT %s FROM weir.model m) m WHERE %s", list,
                                   promotion->model_list, match));
@@ -400,6 +416,7 @@ weir_status promotion_compute(struct promotion *promotion, bool *ret_nothing,
                               struct weir_error *reterr)
 {
     *ret_nothing = false;
+    WEIR_TRY(closed_late(promotion, reterr));
     if (promotion->first || promotion->model->mode == WEIR_MODEL_FULL)
         WEIR_TRY(whole_table(promotion, reterr));
     else if (promotion->model->mode == WEIR_MODEL_APPEND)

@@ -104,7 +104,8 @@ weir_status promotion_bind(struct promotion *promotion, struct weir_error *reter
     WEIR_TRY(weir_shape_make(&promotion->arena, &promotion->config,
                              promotion->table ? promotion->table->metadata : NULL,
                              &promotion->shape, reterr));
-    return make_lists(promotion, &root->type, reterr);
+    WEIR_TRY(make_lists(promotion, &root->type, reterr));
+    return closed_bind(promotion, reterr);
 }
 
 /* ---- what is due ---- */
@@ -201,7 +202,7 @@ static weir_status prepare(struct promotion *promotion, const struct weir_promot
     *promotion = (struct promotion){
         .options = options, .model = options->model, .lake = options->lake};
     weir_arena_init(&promotion->arena, &options->lake->context->memory);
-    promotion->aside.gone = json_object();
+    aside_init(promotion);
     WEIR_TRY(promotion_load(promotion, reterr));
     WEIR_TRY(promotion_open(promotion, reterr));
     return ask_sources(promotion, reterr);
@@ -215,12 +216,15 @@ static json_t *reached_json(const struct promotion *promotion)
     for (size_t i = 0; i < promotion->source_count; i++) {
         const struct source *source = &promotion->sources[i];
         /* one that does not drive is recorded where it was read */
-        json_object_set_new(
-            sources, source->key,
-            source->to_files ? json_pack("{s:s, s:s?, s:s}", "table", source->name, "from",
-                                         source->from_files, "to", source->to_files)
-                             : json_pack("{s:s, s:I, s:I}", "table", source->name, "from",
-                                         (json_int_t)source->from, "to", (json_int_t)source->to));
+        json_t *reached = source->to_files
+                              ? json_pack("{s:s, s:s?, s:s}", "table", source->name, "from",
+                                          source->from_files, "to", source->to_files)
+                              : json_pack("{s:s, s:I, s:I}", "table", source->name, "from",
+                                          (json_int_t)source->from, "to", (json_int_t)source->to);
+        json_t *horizon = closed_json(source);
+        if (horizon)
+            json_object_set_new(reached, "horizon", horizon);
+        json_object_set_new(sources, source->key, reached);
     }
     return sources;
 }
@@ -268,11 +272,13 @@ static json_t *receipt_json(const struct promotion *promotion)
                                                "digest", added->digests[i]));
     for (size_t i = 0; i < promotion->removed_count; i++)
         json_array_append_new(removed, json_string(promotion->removed[i]));
-    return json_pack("{s:s, s:s, s:o, s:I, s:s, s:o, s:o, s:o, s:I, s:s}", "mode",
-                     promotion_mode(promotion->model->mode), "why", promotion->why, "sources",
-                     reached_json(promotion), "rows", (json_int_t)added->rows, "row_hash", hash,
-                     "files", files, "removed", removed, "letters", aside_receipt(promotion),
-                     "set_aside", (json_int_t)promotion->aside.rows, "version", "0.1.0");
+    return json_pack(
+        "{s:s, s:s, s:o, s:I, s:s, s:o, s:o, s:o, s:I, s:o, s:I, s:s}", "mode",
+        promotion_mode(promotion->model->mode), "why", promotion->why, "sources",
+        reached_json(promotion), "rows", (json_int_t)added->rows, "row_hash", hash, "files", files,
+        "removed", removed, "letters", aside_receipt(&promotion->aside), "set_aside",
+        (json_int_t)promotion->aside.rows, "late_files", aside_receipt(&promotion->late), "late",
+        (json_int_t)promotion->late.rows, "version", "0.1.0");
 }
 
 /* weir.class.{column}, for those who read the table. */
@@ -410,6 +416,8 @@ static void tell(const struct promotion *promotion, json_t *outcome, int64_t sna
     json_object_set_new(outcome, "bytes_written", json_integer(promotion->files.bytes));
     if (promotion->model->aside_count)
         json_object_set_new(outcome, "set_aside", json_integer(promotion->aside.rows));
+    if (promotion->late.rows)
+        json_object_set_new(outcome, "late", json_integer(promotion->late.rows));
     json_object_set_new(outcome, "snapshot", json_integer(snapshot_id));
 }
 
@@ -517,6 +525,7 @@ weir_status weir_promote_accept(const struct weir_promote_options *options, json
     char *branch;
     int64_t candidate = 0;
     weir_arena_init(&promotion.arena, &options->lake->context->memory);
+    aside_init(&promotion);
     weir_status status = find_candidate(&promotion, &branch, reterr);
     if (status == WEIR_OK) {
         weir_metadata_ref(promotion.table->metadata, branch, &candidate);

@@ -16,6 +16,13 @@ struct source {
     const char *pin;                   /* the tag that holds `to`; NULL: none yet */
     const char *from_files, *to_files; /* of a source of files: digests of their listing */
     bool drives, changed;
+    /* rows whose `column` lies before a time have been dropped by retention; NULL: none have */
+    struct horizon {
+        const char *column, *before; /* the time as text */
+        const char *dropped;         /* condition: a row from before it */
+        const char *late; /* condition: a row that would change what is closed; NULL: none would */
+        const char *key;  /* of the groups, that bounds these rows from below; NULL: not asked */
+    } horizon;
     struct weir_difference difference; /* of a changed one */
     struct path_set {
         const char **paths; /* sorted */
@@ -31,6 +38,7 @@ enum variant {
     VARIANT_ADDED,   /* rows that came */
     VARIANT_WENT,    /* rows that went */
     VARIANT_TOUCHED, /* rows that came or went */
+    VARIANT_LATE,    /* rows that came, too late for what is closed; not among those that came */
     VARIANT_EVER     /* as it is now, and the rows that went */
 };
 
@@ -84,6 +92,7 @@ struct promotion {
     bool replace_all;
     struct path_set rewritten;
     struct aside {
+        const struct aside_kind *kind;
         struct weir_table *table; /* {table}__quarantine as it was last seen; NULL: not there */
         int64_t head;
         struct weir_table_config config;
@@ -93,7 +102,7 @@ struct promotion {
         json_t *gone;                  /* object: path -> true, files that go */
         int64_t rows;                  /* set aside now that were not before */
         bool changed;
-    } aside;
+    } aside, late;
 };
 
 /* sources.c. Heads of the sources: nothing of them is read yet. */
@@ -173,20 +182,42 @@ weir_status statement_texts(struct promotion *promotion, const char *text, struc
 weir_status promotion_compute(struct promotion *promotion, bool *ret_nothing,
                               struct weir_error *reterr) WEIR_MUST_CHECK;
 
-/* aside.c: rows that checks set aside. SQL for those of `rows` (the table's columns) that stay, and
- * for those that do not: checks, key, record. */
+/* closed.c. How far retention has dropped rows of a source, by its own word and by what the last
+ * promotion counted with. */
+weir_status closed_read(struct promotion *promotion, struct source *source,
+                        struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Once the model is bound: which rows are late, which groups closed. DECISION: it cannot be told
+ * from the SQL which groups would need rows that are gone. */
+weir_status closed_bind(struct promotion *promotion, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* A condition that the row `alias` is of no closed group; "true". */
+weir_status closed_open(struct promotion *promotion, const char *alias, char **ret_condition,
+                        struct weir_error *reterr) WEIR_MUST_CHECK;
+/* A table made anew: closed groups as they are, to be united with the model's rows; NULL: none.
+ * DECISION: rows would be lost that cannot be told apart. */
+weir_status closed_kept(struct promotion *promotion, char **ret_text,
+                        struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Late rows of the changed sources, to {table}__late. */
+weir_status closed_late(struct promotion *promotion, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* What a promotion counted with, for weir.sources; NULL: nothing. New reference. */
+json_t *closed_json(const struct source *source);
+
+/* aside.c: rows that are kept beside the table: set aside by checks (promotion->aside), or late
+ * (promotion->late). Once, before anything else. */
+void aside_init(struct promotion *promotion);
+/* SQL for those of `rows` (the table's columns) that stay, and for those that do not: checks, key,
+ * record. */
 weir_status aside_good(struct promotion *promotion, const char *rows, char **ret_text,
                        struct weir_error *reterr) WEIR_MUST_CHECK;
 weir_status aside_bad(struct promotion *promotion, const char *rows, char **ret_text,
                       struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Rows are set aside, or were. */
 bool aside_concerns(const struct promotion *promotion);
-/* Makes {table}__quarantine what the table's head says; before rows are computed, and after the
- * commit. */
+/* Makes {table}__quarantine and {table}__late what the table's head says; before rows are computed,
+ * and after the commit. */
 weir_status aside_sync(struct promotion *promotion, struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Rows of aside_bad that come; all that were there go; those of weir.keys (everything: all) are to
  * be what `rows` gives. Then the end of it. */
-weir_status aside_write(struct promotion *promotion, const char *text,
+weir_status aside_write(struct promotion *promotion, struct aside *aside, const char *text,
                         struct weir_error *reterr) WEIR_MUST_CHECK;
 weir_status aside_replace(struct promotion *promotion, struct weir_error *reterr) WEIR_MUST_CHECK;
 weir_status aside_change(struct promotion *promotion, const char *rows, bool everything,
@@ -195,7 +226,7 @@ weir_status aside_finish(struct promotion *promotion, struct weir_error *reterr)
 /* For the commit: the list in the table's state; files of the receipt. */
 weir_status aside_overlay(const struct promotion *promotion, json_t *state, int64_t snapshot_id,
                           struct weir_error *reterr) WEIR_MUST_CHECK;
-json_t *aside_receipt(const struct promotion *promotion);
+json_t *aside_receipt(const struct aside *aside);
 
 /* For whatif.c. Keys that the changed sources touch, as weir.keys, unless only everything will do;
  * a condition that a row `alias` has such a key; SQL for what the table must hold of the rows for

@@ -82,6 +82,7 @@ static weir_status load_source(struct promotion *promotion, struct source *sourc
     source->key = key;
     if (!weir_metadata_ref(source->table->metadata, "main", &source->to))
         return weir_fail(reterr, WEIR_DECISION, "branch main of %s is gone", source->name);
+    WEIR_TRY(closed_read(promotion, source, reterr));
     return pins_seen(promotion, source, reterr);
 }
 
@@ -177,6 +178,8 @@ void promotion_close(struct promotion *promotion)
     weir_table_writer_free(promotion->aside.writer);
     weir_table_free(promotion->aside.table);
     json_decref(promotion->aside.gone);
+    weir_table_writer_free(promotion->late.writer);
+    weir_table_free(promotion->late.table);
     if (!promotion->graph_shared)
         weir_graph_free(promotion->graph);
     weir_query_session_free(promotion->session);
@@ -278,6 +281,16 @@ static weir_status without_sql(struct weir_arena *arena, size_t index, const cha
                             index, those, index);
 }
 
+/* What retention dropped did not go; what is late did not come. */
+static weir_status counted_sql(struct weir_arena *arena, const char *rows, const char *condition,
+                               bool holds, char **ret_sql, struct weir_error *reterr)
+{
+    if (!condition)
+        return weir_arena_print(arena, ret_sql, reterr, "%s", rows);
+    return weir_arena_print(arena, ret_sql, reterr, "SELECT * FROM (%s) weir_s WHERE (%s) IS %s",
+                            rows, condition, holds ? "TRUE" : "NOT TRUE");
+}
+
 /* SQL over weir.added_{i}, weir.removed_{i}, weir.to_{i}; NULL when the source stands for itself.
  */
 static weir_status variant_sql(struct promotion *promotion, size_t index, enum variant variant,
@@ -286,10 +299,15 @@ static weir_status variant_sql(struct promotion *promotion, size_t index, enum v
     const struct source *source = &promotion->sources[index];
     struct weir_arena *arena = &promotion->arena;
     bool added = source->added.operations != NULL, removed = source->removed.operations != NULL;
-    char *came, *went;
+    const char *dropped = source->horizon.late ? source->horizon.late : source->horizon.dropped;
+    char *came, *went, *rows;
     *ret_sql = NULL;
-    WEIR_TRY(without_sql(arena, index, "added", added, "removed", removed, &came, reterr));
-    WEIR_TRY(without_sql(arena, index, "removed", removed, "added", added, &went, reterr));
+    WEIR_TRY(without_sql(arena, index, "added", added, "removed", removed, &rows, reterr));
+    if (variant == VARIANT_LATE)
+        return counted_sql(arena, rows, source->horizon.late, true, ret_sql, reterr);
+    WEIR_TRY(counted_sql(arena, rows, source->horizon.late, false, &came, reterr));
+    WEIR_TRY(without_sql(arena, index, "removed", removed, "added", added, &rows, reterr));
+    WEIR_TRY(counted_sql(arena, rows, dropped, false, &went, reterr));
     if (variant == VARIANT_ADDED)
         *ret_sql = came;
     if (variant == VARIANT_WENT)

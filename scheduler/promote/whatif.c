@@ -342,8 +342,10 @@ static weir_status new_rows(struct whatif *whatif, const char *condition, struct
 static weir_status compare(struct whatif *whatif, struct weir_error *reterr)
 {
     struct promotion *promotion = &whatif->promotion;
-    char all[] = "true", *old = all, *new = all, *text;
+    char *old, *new, *text;
     const char *list = whatif->common;
+    WEIR_TRY(closed_open(promotion, "t", &old, reterr));
+    WEIR_TRY(closed_open(promotion, "m", &new, reterr));
     if (whatif->keyed) {
         WEIR_TRY(compute_touched(promotion, "t", &old, reterr));
         WEIR_TRY(compute_touched(promotion, "m", &new, reterr));

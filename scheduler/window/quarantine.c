@@ -181,7 +181,7 @@ weir_status weir_letters_visit(struct weir_lake *lake, const struct weir_table_c
         status, weir_quarantine_schema(&arena, config->source->is_kafka, &visiting.schema, reterr));
     WEIR_TRY_OUT(status, weir_truth(&lake->store, &lake->context->memory, table->metadata, "main",
                                     &truth, reterr));
-    WEIR_TRY_OUT(status, weir_letters_read(lake, truth, &list, reterr));
+    WEIR_TRY_OUT(status, weir_letters_read(lake, truth, WEIR_LETTERS, &list, reterr));
     visiting.truth = truth;
     status = visit_all(&visiting, list, reterr);
 out:
@@ -397,7 +397,7 @@ static enum weir_test retry_test(void *self, const json_t *state)
 {
     struct retry *retry = self;
     json_t *list;
-    if (weir_letters_read(retry->options->lake, state, &list, NULL) != WEIR_OK)
+    if (weir_letters_read(retry->options->lake, state, WEIR_LETTERS, &list, NULL) != WEIR_OK)
         return WEIR_TEST_DROP;
     size_t at, found = 0;
     json_t *file, *offset;
@@ -470,7 +470,8 @@ static weir_status collect(struct retry *retry, struct weir_error *reterr)
                                 .argument = retry,
                                 .is_kafka = retry->options->table->source->is_kafka};
     WEIR_TRY(weir_quarantine_schema(&retry->arena, visiting.is_kafka, &visiting.schema, reterr));
-    WEIR_TRY(weir_letters_read(retry->options->lake, retry->table->truth, &retry->list, reterr));
+    WEIR_TRY(weir_letters_read(retry->options->lake, retry->table->truth, WEIR_LETTERS,
+                               &retry->list, reterr));
     weir_status status = visit_all(&visiting, retry->list, reterr);
     if (status == WEIR_OK && retry->count)
         qsort(retry->kept, retry->count, sizeof *retry->kept, by_origin);

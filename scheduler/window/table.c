@@ -153,7 +153,7 @@ weir_status table_sync_quarantine(const struct weir_window_options *options,
     struct weir_birth birth;
     WEIR_TRY(weir_quarantine_birth(&table->arena, options->table, &birth, reterr));
     birth.state = weir_state_new();
-    weir_status status = weir_quarantine_sync(options->lake, table->table, &birth,
+    weir_status status = weir_quarantine_sync(options->lake, table->table, WEIR_LETTERS, &birth,
                                               &table->quarantine, reterr);
     json_decref(birth.state);
     return status;
@@ -286,7 +286,7 @@ weir_status landing_letters(struct landing *landing, json_t *state, int64_t snap
     }
     weir_status status = weir_letters_change(
         landing->options->lake, weir_metadata_uuid(landing->table->table->metadata), snapshot_id,
-        landing->letters_gone, mine, state, reterr);
+        WEIR_LETTERS, landing->letters_gone, mine, state, reterr);
     json_decref(mine);
     return status;
 }

@@ -1,5 +1,5 @@
 """Promotions beside writers that are not Weir: old rows deleted from a source, and source and model rewritten without a pause while promotions land."""
-import json, os, shutil, subprocess, sys, tempfile, threading
+import json, os, shutil, subprocess, sys, tempfile, threading, time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "interop"))
@@ -104,6 +104,10 @@ def rewritten(name):
 
     other, wanted, codes = threading.Thread(target=rewrite), [(f"0-{n}",) for n in range(200)], []
     other.start()
+    for _ in range(300):  # on a busy machine its first rewrite takes a while
+        if landed:
+            break
+        time.sleep(0.1)
     for window in range(1, 5):
         land(folder, window, [(f"{window}-{n}", 1 + n % 5, n) for n in range(200)])
         wanted += [(f"{window}-{n}",) for n in range(200)]

@@ -191,7 +191,8 @@ static void check_table(struct seen *seen, bool final)
     if (status == WEIR_DECISION && world->cut)
         return; /* an expiry took what proves the offsets: Weir stops, and so does this check */
     if (status == WEIR_OK)
-        status = weir_letters_read(&world->observer.lake, seen->state, &seen->list, &error);
+        status = weir_letters_read(&world->observer.lake, seen->state, WEIR_LETTERS, &seen->list,
+                                   &error);
     if (status != WEIR_OK) {
         world_violated(world, "the truth: %s", error.text);
         return;

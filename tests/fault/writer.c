@@ -146,11 +146,11 @@ static weir_status window_overlay(void *self, json_t *state, int64_t snapshot_id
     if (!window->letters.path)
         return WEIR_OK;
     json_t *list;
-    WEIR_TRY(weir_letters_read(&window->writer->lake, state, &list, reterr));
+    WEIR_TRY(weir_letters_read(&window->writer->lake, state, WEIR_LETTERS, &list, reterr));
     json_array_append_new(json_object_get(list, "files"),
                           weir_data_file_to_json(&window->letters, "none"));
-    weir_status status = weir_letters_write(&window->writer->lake, "t", snapshot_id, list, state,
-                                            reterr);
+    weir_status status = weir_letters_write(&window->writer->lake, "t", snapshot_id, WEIR_LETTERS,
+                                            list, state, reterr);
     json_decref(list);
     return status;
 }
@@ -310,7 +310,8 @@ static weir_status sync_quarantine(struct writer *writer, const struct weir_tabl
                                .properties = properties,
                                .state = state};
     if (status == WEIR_OK)
-        status = weir_quarantine_sync(&writer->lake, table, &birth, &quarantine, reterr);
+        status = weir_quarantine_sync(&writer->lake, table, WEIR_LETTERS, &birth, &quarantine,
+                                      reterr);
     weir_table_free(quarantine);
     json_decref(properties);
     json_decref(state);
@@ -474,7 +475,7 @@ static enum weir_test retry_test(void *self, const json_t *state)
     json_t *list, *offsets, *offset;
     const char *key;
     size_t at;
-    if (weir_letters_read(&window->writer->lake, state, &list, NULL) != WEIR_OK)
+    if (weir_letters_read(&window->writer->lake, state, WEIR_LETTERS, &list, NULL) != WEIR_OK)
         return WEIR_TEST_DROP;
     bool all = false;
     json_array_foreach(json_object_get(list, "files"), at, offset)
@@ -496,8 +497,8 @@ static weir_status retry_overlay(void *self, json_t *state, int64_t snapshot_id,
         WEIR_TRY(weir_intervals_add(state, "retried", key, json_integer_value(offset),
                                     json_integer_value(offset) + 1, reterr));
     json_t *gone = json_pack("{s:b}", window->letter_file, 1);
-    weir_status status = weir_letters_change(&window->writer->lake, "t", snapshot_id, gone, NULL,
-                                             state, reterr);
+    weir_status status = weir_letters_change(&window->writer->lake, "t", snapshot_id, WEIR_LETTERS,
+                                             gone, NULL, state, reterr);
     json_decref(gone);
     return status;
 }
@@ -558,7 +559,7 @@ static weir_status act_retry(struct writer *writer, struct weir_table **table,
     *window = (struct window){.writer = writer, .offsets = json_object()};
     weir_status status;
     WEIR_TRY_OUT(status, truth_of(writer, *table, &state, reterr));
-    WEIR_TRY_OUT(status, weir_letters_read(&writer->lake, state, &list, reterr));
+    WEIR_TRY_OUT(status, weir_letters_read(&writer->lake, state, WEIR_LETTERS, &list, reterr));
     size_t count = json_array_size(json_object_get(list, "files"));
     if (count == 0)
         goto out;

@@ -35,14 +35,15 @@ static json_t *summary_number(const struct weir_snapshot *snapshot, const char *
     return text ? json_integer(atoll(text)) : json_null();
 }
 
-static int64_t letters_in_force(struct weir_lake *lake, const struct weir_table *table)
+static int64_t letters_in_force(struct weir_lake *lake, const struct weir_table *table,
+                                const char *which)
 {
     json_t *truth = NULL, *list = NULL, *file;
     int64_t rows = 0;
     size_t at;
     if (weir_truth(&lake->store, &lake->context->memory, table->metadata, "main", &truth, NULL) ==
             WEIR_OK &&
-        weir_letters_read(lake, truth, &list, NULL) == WEIR_OK)
+        weir_letters_read(lake, truth, which, &list, NULL) == WEIR_OK)
         json_array_foreach(json_object_get(list, "files"), at, file)
             rows += json_integer_value(json_object_get(file, "rows"));
     json_decref(truth);
@@ -63,7 +64,11 @@ static weir_status head_status(struct cli *cli, struct weir_lake *lake, const ch
         weir_metadata_snapshot(table->metadata, id, &head)) {
         json_object_set_new(row, "rows", summary_number(&head, "total-records"));
         json_object_set_new(row, "files", summary_number(&head, "total-data-files"));
-        json_object_set_new(row, "refused", json_integer(letters_in_force(lake, table)));
+        json_object_set_new(row, "refused",
+                            json_integer(letters_in_force(lake, table, WEIR_LETTERS)));
+        int64_t late = letters_in_force(lake, table, WEIR_LATE);
+        if (late)
+            json_object_set_new(row, "late", json_integer(late));
         json_object_set_new(row, "last_commit", time_text(head.timestamp_ms));
         json_object_set_new(row, "age_s",
                             json_integer((weir_now_ms(cli->context) - head.timestamp_ms) / 1000));

@@ -55,6 +55,9 @@ void cli_print_promotion(const json_t *outcome)
     if (json_integer_value(json_object_get(outcome, "set_aside")))
         printf("  %" JSON_INTEGER_FORMAT " rows set aside: weir quarantine show %s\n",
                json_integer_value(json_object_get(outcome, "set_aside")), name);
+    if (json_integer_value(json_object_get(outcome, "late")))
+        printf("  %" JSON_INTEGER_FORMAT " rows came too late: SELECT * FROM %s__late\n",
+               json_integer_value(json_object_get(outcome, "late")), name);
     json_array_foreach(json_object_get(outcome, "gates"), at, gate)
     {
         if (strcmp(json_string_value(json_object_get(gate, "verdict")), "holds") == 0)
