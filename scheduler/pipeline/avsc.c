@@ -252,6 +252,31 @@ static bool read_type(struct avsc *avsc, const json_t *schema, const char *where
     return read_logical(avsc, schema, where, ret_type);
 }
 
+bool avsc_columns(struct reading *reading, const struct node *at, const char *shown,
+                  json_t *const *texts, size_t count, struct weir_type *ret_columns)
+{
+    struct avsc *avsc = take(reading, 1, sizeof *avsc);
+    bool nullable = false, good = avsc != NULL;
+    struct weir_type type = {0};
+    if (!good)
+        return false;
+    avsc->reading = reading;
+    avsc->at = at;
+    avsc->path = shown;
+    for (size_t i = 0; good && i < count; i++) /* those before the last one only define types */
+        good = read_type(avsc, texts[i], "$", 0, &type, &nullable);
+    if (good && type.id != WEIR_STRUCT)
+        good = wrong(avsc, "$", "the schema of a table must be a record");
+    for (uint32_t i = 0; good && i < type.child_count; i++)
+        if (strcmp(type.children[i].name, "_kafka") == 0 ||
+            strcmp(type.children[i].name, "_source_file") == 0)
+            good = wrong(avsc, take_print(reading, "$.fields[%u]", i),
+                         "_kafka and _source_file are Weir's own columns");
+    if (good)
+        *ret_columns = type;
+    return good;
+}
+
 bool avsc_read(struct reading *reading, const struct node *at, const char *path,
                struct weir_type *ret_columns)
 {
@@ -270,24 +295,7 @@ bool avsc_read(struct reading *reading, const struct node *at, const char *path,
                  json_error.text);
         return false;
     }
-    struct avsc *avsc = take(reading, 1, sizeof *avsc);
-    bool nullable = false, good = avsc != NULL;
-    struct weir_type type = {0};
-    if (good) {
-        avsc->reading = reading;
-        avsc->at = at;
-        avsc->path = at->text;
-        good = read_type(avsc, schema, "$", 0, &type, &nullable);
-        if (good && type.id != WEIR_STRUCT)
-            good = wrong(avsc, "$", "the schema of a table must be a record");
-        for (uint32_t i = 0; good && i < type.child_count; i++)
-            if (strcmp(type.children[i].name, "_kafka") == 0 ||
-                strcmp(type.children[i].name, "_source_file") == 0)
-                good = wrong(avsc, take_print(reading, "$.fields[%u]", i),
-                             "_kafka and _source_file are Weir's own columns");
-    }
+    bool good = avsc_columns(reading, at, at->text, &schema, 1, ret_columns);
     json_decref(schema);
-    if (good)
-        *ret_columns = type;
     return good;
 }

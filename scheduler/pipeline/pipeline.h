@@ -220,8 +220,15 @@ struct weir_openlineage_config {
     int64_t timeout_ms;
 };
 
+/* What a registry gave for a table's columns, to be kept in the lake when it is there. */
+struct weir_kept_schema {
+    const char *path, *text;
+    struct weir_kept_schema *next;
+};
+
 struct weir_pipeline {
     struct weir_arena arena;
+    struct weir_kept_schema *kept_schemas;
     const char *name, *owner, *file, *directory;
     const char *tenant, *environment, *region;
     const char **classification;
@@ -265,6 +272,9 @@ weir_status weir_pipeline_read(struct weir_context *context, const char *const *
                                void *argument, struct weir_pipeline **ret_pipeline,
                                struct weir_error *reterr) WEIR_MUST_CHECK;
 void weir_pipeline_free(struct weir_pipeline *pipeline);
+/* Keeps what registries gave for columns in the lake, a folder: for a later reading while the
+ * registry is away. What cannot be kept is asked for again. */
+void weir_pipeline_keep_schemas(const struct weir_pipeline *pipeline);
 /* The merged file as YAML, secrets masked (`weir config`). */
 weir_status weir_pipeline_print(const struct weir_pipeline *pipeline, struct weir_buffer *out,
                                 struct weir_error *reterr) WEIR_MUST_CHECK;

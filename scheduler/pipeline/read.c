@@ -390,25 +390,6 @@ static void bind_csv(struct reading *reading, struct weir_source_config *source,
                  source->name);
 }
 
-static void bind_registry(struct reading *reading, const struct weir_pipeline *pipeline,
-                          struct weir_registry_config *registry, const struct node *node,
-                          const char *shown)
-{
-    const struct node *auth = node_get(node, "auth"), *basic = node_get(auth, "basic");
-    *registry = (struct weir_registry_config){.url = get_text(node, "url"),
-                                              .user = get_text(basic, "user"),
-                                              .password = get_text(basic, "password"),
-                                              .bearer = get_text(auth, "bearer"),
-                                              .timeout_ms = get_duration_ms(node, "timeout", 10000),
-                                              .tls = pipeline->tls};
-    if (auth && auth->kind == NODE_MAP && auth->count != 1)
-        complain(reading, auth, 0, NULL, "%s.auth: basic, bearer, or none", shown);
-    if (registry->url && strncmp(registry->url, "http://", 7) != 0 &&
-        strncmp(registry->url, "https://", 8) != 0)
-        complain(reading, node_get(node, "url"), 0, "https://host:port",
-                 "%s.url: expected http:// or https://", shown);
-}
-
 static void bind_source(struct reading *reading, const struct weir_pipeline *pipeline,
                         struct weir_source_config *source, const struct node *key,
                         const struct node *value)
@@ -426,7 +407,7 @@ static void bind_source(struct reading *reading, const struct weir_pipeline *pip
                  "sources.%s.format: %s is of files, not of Kafka records", key->text,
                  source->format);
     const struct node *registry = node_get(value, "registry");
-    bind_registry(reading, pipeline, &source->registry, registry,
+    registry_bind(reading, pipeline, &source->registry, registry,
                   take_print(reading, "sources.%s.registry", key->text));
     if (registry && (!kafka || strcmp(source->format, "avro") != 0))
         complain(reading, registry, 0, NULL, "sources.%s.registry: it is for Avro records of Kafka",

@@ -118,15 +118,26 @@ static bool bind_column(struct table_reading *at, const struct node *key, const 
     return true;
 }
 
-static void bind_columns(struct table_reading *at)
+static void bind_columns(struct table_reading *at, struct weir_pipeline *pipeline)
 {
     struct reading *reading = at->reading;
     const struct node *columns = node_get(at->node, "columns"),
-                      *schema = node_get(at->node, "schema");
+                      *schema = node_get(at->node, "schema"),
+                      *registry = node_get(at->node, "registry");
     struct weir_table_config *table = at->table;
     table->columns.id = WEIR_STRUCT;
     if (columns && schema) {
         complain(reading, schema, 0, NULL, "%s: columns or schema, not both", at->shown);
+        return;
+    }
+    if (registry && (columns || schema)) {
+        complain(reading, registry, 0, NULL, "%s: registry, columns or schema, one of them",
+                 at->shown);
+        return;
+    }
+    if (registry) {
+        registry_columns(reading, pipeline, registry, take_print(reading, "%s.registry", at->shown),
+                         &table->columns);
         return;
     }
     if (schema) {
@@ -578,7 +589,7 @@ static void refuse_model_keys(struct table_reading *at)
                  node_quote(at->reading, mode));
 }
 
-static void bind_table(struct table_reading *at, const struct weir_pipeline *pipeline,
+static void bind_table(struct table_reading *at, struct weir_pipeline *pipeline,
                        const struct node *key, struct weir_model_config *model)
 {
     at->table->name = key->text;
@@ -595,7 +606,7 @@ static void bind_table(struct table_reading *at, const struct weir_pipeline *pip
         complain(at->reading, key, 0, "source: NAME, an entry of `sources`; or sql: models/x.sql",
                  "%s: source is missing", at->shown);
     bind_table_source(at, pipeline);
-    bind_columns(at);
+    bind_columns(at, pipeline);
     bind_rules(at);
     bind_partitions(at);
     bind_sort(at);

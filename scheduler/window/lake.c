@@ -169,6 +169,8 @@ weir_status weir_lake_open(struct weir_context *context, const struct weir_pipel
         status = probe_once(context, pipeline, &lake->store, reterr);
     if (status == WEIR_OK)
         status = open_catalog(context, pipeline, for_writing, lake, reterr);
+    if (status == WEIR_OK && for_writing)
+        weir_pipeline_keep_schemas(pipeline);
     if (status != WEIR_OK) {
         weir_error_prefix(reterr, "lake %s", pipeline->warehouse);
         weir_lake_close(lake);

@@ -200,6 +200,89 @@ def main(broker, registry):
         say("t0ken" not in shown and "pa:ss" not in shown, f"{name} does not show", shown[-500:])
     registry.login = None
     bad_pipeline(broker)
+    columns(registry)
+    killed(broker, registry)
+
+
+def columns(registry):
+    """tables.*.registry: a table's columns are a subject's schema."""
+    folder = top / "columns"
+    (folder / "in").mkdir(parents=True)
+    (folder / "in/a.ndjson").write_text('{"id": 1, "at": "2026-01-02T03:04:05Z", "price": 1, "tags": {"a": 1}, "who": {"name": "x"}, "days": ["2026-01-01"], "ref": "q"}\n'
+                                        '{"at": null}\n{"id": 2, "who": {}}\n')
+    place = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    schema = {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object", "definitions": {"who": place, "ref": {"type": "string", "minLength": 1}}, "required": ["id", "at"],
+              "properties": {"id": {"type": "integer", "description": "number"}, "at": {"anyOf": [{"type": "null"}, {"type": "string", "format": "date-time"}]}, "price": {"type": ["integer", "number"]},
+                             "tags": {"type": "object", "additionalProperties": {"type": "integer", "format": "int32"}}, "who": {"$ref": "#/definitions/who"},
+                             "days": {"type": "array", "items": {"type": ["string", "null"], "format": "date"}}, "ref": {"$ref": "#/definitions/ref"}, "color": {"enum": ["red", None]}}}
+
+    def put(schema, kind="JSON"):
+        registry.subjects["orders-value"] = [{"subject": "orders-value", "version": 1, "id": 1, "schemaType": kind, "schema": schema if isinstance(schema, str) else json.dumps(schema)}]
+
+    def config(extra=""):
+        (folder / "weir.yaml").write_text(f"version: 1\nname: c\nlake: {{warehouse: ./lake}}\nsources:\n  s: {{files: in/*.ndjson}}\ntables:\n  bronze.t:\n    source: s\n"
+                                          f"    registry: {{url: 'http://127.0.0.1:{registry.port}', subject: orders-value{extra}, timeout: 2s}}\n")
+
+    def types():
+        place = engines.Place(catalog=str(folder / "lake/catalog.db"))
+        return [str(f).split(": ", 1)[1] for f in engines.load_table(place, "bronze.t").schema().fields if f.name != "_source_file"]
+
+    config()
+    run = weir(folder, "validate")
+    say(run.returncode == 2 and "404" in run.stderr and "subject: orders-value" in run.stderr, "a subject that is not there", outcome(run))
+    put(schema)
+    run = weir(folder, "run")
+    wanted = ["id: required long (number)", "at: optional timestamptz", "price: optional double", "tags: optional map<string, int>", "who: optional struct<11: name: required string>",
+              "days: optional list<date>", "ref: optional string", "color: optional string"]
+    say(run.returncode == 0 and [t.split("<")[0] for t in types()] == [t.split("<")[0] for t in wanted], "columns of a JSON Schema", outcome(run) + str(types() if run.returncode == 0 else ""))
+    found = sorted(r["reason"] for r in rows(folder, "bronze.t__quarantine"))
+    say(len(rows(folder)) == 1 and found == ["required", "required"], "and what it requires", str(found))
+    registry.stop()
+    (folder / "in/b.ndjson").write_text('{"id": 3}\n')
+    run = weir(folder, "run")
+    say(run.returncode == 0 and len(rows(folder)) == 2, "a registry that is away: the columns as they were", outcome(run))
+    config(", version: 1")
+    run = weir(folder, "run")
+    say(run.returncode == 75 and "schema registry" in run.stderr, "which were never asked for: exit 75", outcome(run))
+    registry.start(registry.port)
+    config()
+    schema["properties"]["late"] = {"type": "number"}
+    put(schema)
+    (folder / "in/c.ndjson").write_text('{"id": 4, "late": 1.5}\n')
+    run = weir(folder, "run")
+    say(run.returncode == 0 and any(row["late"] == 1.5 for row in rows(folder)), "a schema that grows adds its column", outcome(run))
+    for name, wrong, says in (("allOf", {"type": "object", "properties": {"x": {"allOf": [{"type": "string"}]}}}, "$.properties.x: allOf does not become columns"),
+                              ("types", {"type": "object", "properties": {"x": {"type": ["string", "integer"]}}}, "$.properties.x: several types"),
+                              ("a loop", {"type": "object", "properties": {"x": {"$ref": "#"}}}, "holds itself"), ("no object", {"type": "string"}, "must be an object"),
+                              ("no $ref", {"type": "object", "properties": {"x": {"$ref": "#/definitions/y"}}}, "$ref: no #/definitions/y"), ("no JSON", "{", "the schema is no JSON")):
+        put(wrong)
+        run = weir(folder, "validate")
+        say(run.returncode == 2 and says in run.stderr, f"refused by name and place: {name}", outcome(run))
+    put("syntax", "PROTOBUF")
+    put(record(id="long", at=["null", {"type": "long", "logicalType": "timestamp-millis"}]), "AVRO")
+    shutil.rmtree(folder / "lake")
+    run = weir(folder, "run")
+    say(run.returncode == 0 and types() == ["id: required long", "at: optional timestamptz"], "columns of an Avro schema", outcome(run))
+
+
+def killed(broker, registry):
+    """Runs that die at an effect, the schema's keeping among them: each record once."""
+    folder, url = top / "killed", f"{{url: 'http://127.0.0.1:{registry.port}', timeout: 2s}}"
+    pipeline(folder, broker, "two", url, "id: long, start: 'struct<x: double>'")
+    counted = folder / "effects"
+    weir(folder, "run", WEIR_TEST_EFFECTS=str(counted))
+    effects = counted.read_text().splitlines()
+    kept = next((n for n, line in enumerate(effects, 1) if "_weir/schemas" in line), 0)
+    say(kept > 0, "keeping a schema is an effect", effects)
+    wrong = []
+    for n in range(1, len(effects) + 1) if os.environ.get("WEIR_FULL") else (kept, len(effects) * 2 // 3):
+        for how in ("before", "after"):
+            shutil.rmtree(folder / "lake", ignore_errors=True)
+            died = weir(folder, "run", WEIR_TEST_KILL=f"{n}:{how}")
+            run = weir(folder, "run")
+            if died.returncode != -9 or run.returncode or [row["id"] for row in landed(folder)] != [1]:
+                wrong.append(f"{n}:{how} {died.returncode} {outcome(run)} {landed(folder)}")
+    say(not wrong, "killed at effects: each record once", wrong[:2])
 
 
 def bad_pipeline(broker):
