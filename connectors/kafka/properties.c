@@ -230,6 +230,9 @@ static weir_status producer_fill(rd_kafka_conf_t *conf,
     snprintf(timeout, sizeof timeout, "%lld", (long long)timeout_ms);
     const struct weir_kafka_property before[] = {{"client.id", "weir"},
                                                  {"reconnect.backoff.max.ms", "2000"},
+                                                 /* as Java's: librdkafka's own puts records with
+                                                  * an empty key anywhere, tombstones too */
+                                                 {"partitioner", "murmur2"},
                                                  {"linger.ms", "5"}},
                                      behind[] = {{"enable.idempotence", "true"},
                                                  {"acks", "all"},

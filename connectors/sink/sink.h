@@ -71,9 +71,9 @@ struct weir_sink_tls {
  * webhook-signature: v1,base64(HMAC-SHA256(key, id.timestamp.body))). Body of one change:
  * {"id","sink","table","change","key":{...},"row":{...},"snapshot","version","committed_at"}; with
  * batch above 1 an array of them, webhook-id being that of the first one. 2xx: taken. 408, 425,
- * 429, 5xx: later (Retry-After is heard). 401, 403: DENIED; 3xx, 404, 405, 410: REFUSED as a whole;
- * other 4xx: REFUSED each, a batch in halves first. A call takes 256 requests; they go out side by
- * side, those of neighbours with the same key behind each other. */
+ * 429, 5xx: later (Retry-After is heard). 401, 403, 407: DENIED; 3xx, 404, 405, 410, 411, 415, 426:
+ * REFUSED as a whole; other 4xx: REFUSED each, a batch in halves first. A call takes 256 requests;
+ * they go out side by side, those of neighbours with the same key behind each other. */
 struct weir_webhook_options {
     const char *sink, *table; /* names told in the body */
     const char *url;

@@ -177,17 +177,20 @@ static weir_status whole_refusal(const struct webhook *webhook, long code,
                                  struct weir_error *reterr)
 {
     weir_status status;
-    if (code == 401 || code == 403) {
+    if (code == 401 || code == 403 || code == 407) {
         status = weir_fail(reterr, WEIR_DENIED, "webhook %s: answered %ld: not let in",
                            webhook->place, code);
         weir_error_hint(reterr, "check hmac_key and headers");
         return status;
     }
-    if (code >= 400 && code != 404 && code != 405 && code != 410)
+    bool no_place = code == 404 || code == 405 || code == 410,
+         no_form = code == 411 || code == 415 || code == 426;
+    if (code >= 400 && !no_place && !no_form)
         return WEIR_OK;
     status = weir_fail(reterr, WEIR_REFUSED, "webhook %s: answered %ld: %s", webhook->place, code,
-                       code >= 400 ? "there is nobody who takes changes at this address"
-                                   : "a redirection, which is not followed");
+                       no_place  ? "there is nobody who takes changes at this address"
+                       : no_form ? "it does not take JSON by POST"
+                                 : "a redirection, which is not followed");
     weir_error_hint(reterr, "check url");
     return status;
 }

@@ -30,6 +30,10 @@ static bool parse(const json_t *json, struct cursor *cursor)
     if (!json_is_string(json_object_get(json, "uuid")) ||
         !json_is_integer(json_object_get(json, "reached")))
         return false;
+    if (take_whole(json, "version") < 0 || take_whole(json, "version") > INT64_MAX / 2 ||
+        take_whole(step, "version") < 0 || take_whole(step, "version") > INT64_MAX / 2 ||
+        take_whole(step, "done") < 0)
+        return false;
     take_text(cursor->uuid, sizeof cursor->uuid, json, "uuid");
     cursor->reached = take_whole(json, "reached");
     cursor->version = take_whole(json, "version");

@@ -21,7 +21,9 @@ static weir_status read_letter(void *argument, const struct weir_object_info *in
         return WEIR_OK;
     WEIR_TRY(status);
     json_t *letter = json_loadb((const char *)text.data, text.size, 0, NULL);
-    if (!letter || !json_is_string(json_object_get(letter, "id")) ||
+    const char *id = json_string_value(json_object_get(letter, "id"));
+    /* its object's name is made of it */
+    if (!id || strlen(id) != 32 || strspn(id, "0123456789abcdef") != 32 ||
         !json_is_object(json_object_get(letter, "sent"))) {
         json_decref(letter);
         return weir_fail(visit->reterr, WEIR_CORRUPT, "%s is no dead letter", info->name);
@@ -35,7 +37,8 @@ weir_status weir_sink_dead(const struct weir_sink_options *options, json_t **ret
                            struct weir_error *reterr)
 {
     struct weir_object_store *store = &options->lake->store;
-    struct visit visit = {options->lake, json_array(), reterr};
+    struct weir_error error = {0}; /* of a letter: the list itself only says where it stopped */
+    struct visit visit = {options->lake, json_array(), &error};
     char prefix[400];
     snprintf(prefix, sizeof prefix, "_weir/sinks/%.200s/dead/", options->sink->name);
     weir_status status = store->operations->list(store->self, prefix, read_letter, &visit, reterr);
@@ -44,7 +47,9 @@ weir_status weir_sink_dead(const struct weir_sink_options *options, json_t **ret
         return WEIR_OK;
     }
     json_decref(visit.letters);
-    return status;
+    if (error.status != WEIR_OK && reterr)
+        *reterr = error;
+    return error.status != WEIR_OK ? error.status : status;
 }
 
 static weir_status remove_letter(struct delivery *delivery, const struct weir_sink_change *change,

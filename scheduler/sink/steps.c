@@ -34,7 +34,8 @@ static struct step step_to(const struct weir_metadata *metadata, int64_t from, i
     weir_metadata_snapshot(metadata, to, &snapshot);
     return (struct step){.from = from,
                          .to = to,
-                         .version = snapshot.sequence_number > version_before
+                         .version = snapshot.sequence_number > version_before &&
+                                            snapshot.sequence_number < INT64_MAX / 2
                                         ? snapshot.sequence_number
                                         : version_before + 1,
                          .committed_ms = snapshot.timestamp_ms,

@@ -244,7 +244,29 @@ def held_up():
         "one on which the receiver fails, run after run, is a dead letter, and those behind it go on", f"{codes} {letters[:2]} {len(told)}")
 
 
-for part in (held_up, passed_over, stopped, every_type, many):
+def tampered():
+    """A cursor or a dead letter that somebody wrote into: told, and nothing is done by it."""
+    lake = Lake("tampered", "id: long required", {"one": "webhook: {url: \"URLone\", id: [id]}"})
+    lake.take([{"id": 1}])
+    lake.deliver()
+    place = lake.folder / "lake/_weir/sinks/one"
+    good, wrong = json.loads((place / "cursor.json").read_text()), []
+    for change in ({"version": 2**63 - 1}, {"version": -1}, {"reached": "1"}, {"uuid": 7}, {"reached": 12345}, {"step": {"to": 1, "version": -9, "done": 3}}, {"step": {"to": good["reached"], "version": 3, "done": -1}}, None):
+        (place / "cursor.json").write_text("[" if change is None else json.dumps({**good, **change}))
+        run = lake.deliver()
+        if run.returncode != 4 or "weir sinks reset one" not in run.err:
+            wrong.append((change, run.returncode, run.err))
+    say(not wrong, "a cursor that is none: exit 4, with the way on", wrong)
+    run = lake.weir("sinks", "reset", "one", "earliest", "--yes")
+    again = lake.deliver()
+    say(run.returncode == again.returncode == 0 and len(Receiver.told["one"]) == 2, "a reset goes on", run.err + again.err)
+    (place / "dead").mkdir()
+    (place / "dead/x.json").write_text(json.dumps({"id": "../../../catalog", "sent": {"key": "{}", "row": "{}"}, "change": "insert", "key_text": "1", "version": 1}))
+    run = lake.weir("sinks", "retry", "one", "all")
+    say(run.returncode == 1 and "is no dead letter" in run.err and len(Receiver.told["one"]) == 2, "a dead letter that is none is not sent", f"{run.returncode} {run.err}")
+
+
+for part in (tampered, held_up, passed_over, stopped, every_type, many):
     started = time.monotonic()
     part()
     print(f"   {part.__name__} {time.monotonic() - started:.1f} s", flush=True)

@@ -167,6 +167,35 @@ Test(kafka_sink, keys_of_several_columns)
                            "{\"a\":1,\"b\":\"x|y\"} null delete" TAIL);
 }
 
+/* Java's murmur2: a compacted topic must find a key's tombstone where its records are. */
+Test(kafka_sink, partitions)
+{
+    struct weir_sink_change changes[CHANGES];
+    int64_t wait_ms, low, high;
+    int found = 0;
+    cr_assert_eq(rd_kafka_mock_topic_create(cluster, "spread", 4, 1), 0);
+    const struct weir_kafka_property properties[] = {
+        {"bootstrap.servers", rd_kafka_mock_cluster_bootstraps(cluster)}};
+    struct weir_kafka_sink_options options = {
+        .topic = "spread", .properties = properties, .property_count = 1};
+    cr_assert_eq(weir_kafka_sink_new(&context, &options, &sink, &error), WEIR_OK);
+    for (size_t i = 0; i < CHANGES; i++)
+        changes[i] = (struct weir_sink_change){.id = "id",
+                                               .key = "",
+                                               .key_json = bytes_of("{\"a\":\"\"}"),
+                                               .row = bytes_of("{}"),
+                                               .version = 1};
+    cr_assert_eq(sink.operations->deliver(sink.self, changes, CHANGES, results, &wait_ms, &error),
+                 WEIR_OK, "%s", error.text);
+    for (int32_t partition = 0; partition < 4; partition++) {
+        cr_assert_eq(
+            rd_kafka_query_watermark_offsets(owner, "spread", partition, &low, &high, 5000), 0);
+        cr_expect(high == 0 || high == CHANGES, "%lld in partition %d", (long long)high, partition);
+        found += high == CHANGES;
+    }
+    cr_expect_eq(found, 1);
+}
+
 /* How large a record may be is the topic's to say, not librdkafka's: its own limit is 1 MB. */
 Test(kafka_sink, large_record)
 {

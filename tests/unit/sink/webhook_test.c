@@ -201,11 +201,12 @@ Test(webhook, codes)
         {200, WEIR_OK, "T"},     {201, WEIR_OK, "T"},     {204, WEIR_OK, "T"},
         {299, WEIR_OK, "T"},     {301, WEIR_REFUSED, ""}, {304, WEIR_REFUSED, ""},
         {400, WEIR_OK, "R"},     {401, WEIR_DENIED, ""},  {403, WEIR_DENIED, ""},
-        {404, WEIR_REFUSED, ""}, {405, WEIR_REFUSED, ""}, {410, WEIR_REFUSED, ""},
-        {408, WEIR_OK, "L"},     {409, WEIR_OK, "R"},     {413, WEIR_OK, "R"},
-        {422, WEIR_OK, "R"},     {425, WEIR_OK, "L"},     {429, WEIR_OK, "L"},
-        {500, WEIR_OK, "L"},     {501, WEIR_OK, "L"},     {503, WEIR_OK, "L"},
-        {599, WEIR_OK, "L"},
+        {404, WEIR_REFUSED, ""}, {405, WEIR_REFUSED, ""}, {407, WEIR_DENIED, ""},
+        {411, WEIR_REFUSED, ""}, {415, WEIR_REFUSED, ""}, {426, WEIR_REFUSED, ""},
+        {410, WEIR_REFUSED, ""}, {408, WEIR_OK, "L"},     {409, WEIR_OK, "R"},
+        {413, WEIR_OK, "R"},     {422, WEIR_OK, "R"},     {425, WEIR_OK, "L"},
+        {429, WEIR_OK, "L"},     {500, WEIR_OK, "L"},     {501, WEIR_OK, "L"},
+        {503, WEIR_OK, "L"},     {599, WEIR_OK, "L"},
     };
     enum { CASES = sizeof cases / sizeof *cases };
     static struct fake_rule rules[CASES];
