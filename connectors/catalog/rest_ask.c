@@ -186,13 +186,14 @@ static weir_status send_once(struct attempt *attempt, struct rest_answer *answer
         .response_size_max = request->answer_size_max ? request->answer_size_max : REST_ANSWER_MAX};
     struct weir_http_response response = {.body = &body};
     weir_status status = weir_http_send(catalog->http, &http, &response, reterr);
+    bool maybe_obeyed = status == WEIR_OK || response.maybe_sent;
     if (status == WEIR_OK) {
         answer->code = response.code;
         attempt->wait_ms = retry_after_ms(&response);
         status = answer_read(catalog, &body, answer, reterr);
     }
-    if (status == WEIR_CORRUPT || status == WEIR_NO_MEMORY) /* the request may have been obeyed */
-        status = request->once && response.maybe_sent ? WEIR_UNKNOWN_OUTCOME : status;
+    if (status != WEIR_OK && request->once && maybe_obeyed) /* whatever is wrong with the answer */
+        status = WEIR_UNKNOWN_OUTCOME;
     if (status == WEIR_UNKNOWN_OUTCOME && !request->once)
         status = WEIR_UNAVAILABLE;
     if (status != WEIR_OK && reterr)
@@ -221,10 +222,12 @@ static weir_status send_known(struct attempt *attempt, struct rest_answer *answe
          renewed = false;
     if (!expired)
         return WEIR_OK;
-    WEIR_TRY(rest_auth_renew(&attempt->catalog->auth, attempt->generation, &renewed, reterr));
-    if (!renewed)
+    weir_status status = rest_auth_renew(&attempt->catalog->auth, attempt->generation, &renewed,
+                                         reterr);
+    if (status == WEIR_OK && !renewed)
         return WEIR_OK;
     rest_answer_done(attempt->catalog, answer);
+    WEIR_TRY(status);
     return send_once(attempt, answer, reterr);
 }
 

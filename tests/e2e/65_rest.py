@@ -38,6 +38,7 @@ class Proxy(http.server.ThreadingHTTPServer):
     def __init__(self, target):
         super().__init__(("127.0.0.1", 0), Handler)
         self.target, self.fault, self.seen, self.commits, self.registrations, self.before = target.removeprefix("http://"), None, set(), 0, 0, None
+        self.dice = random.Random(SEED)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -75,6 +76,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def handle_any(self):
         proxy, body = self.server, self.rfile.read(int(self.headers.get("content-length") or 0))
         proxy.registrations += self.path.endswith("/register")
+        if proxy.fault == "hostile":
+            return self.answer(*hostile_answer(*self.forward(body), proxy.dice))
         if self.command != "POST" or (b'"requirements"' not in body and not self.path.endswith("/register")):
             return self.answer(*self.forward(body))
         proxy.commits += 1
@@ -105,6 +108,38 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(*answer)
 
     do_GET = do_POST = do_HEAD = do_DELETE = handle_any
+
+
+def places(value, path=()):
+    """Where something is in a JSON value: (path, what is there), the value itself first."""
+    yield path
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places(inner, (*path, key))
+
+
+def hostile_answer(code, text, dice):
+    """The catalog's answer with one thing wrong: a value that nobody expects there, a key gone, the text cut."""
+    how = dice.random()
+    if how < 0.1:
+        return code, text[: dice.randrange(len(text) + 1)]
+    if how < 0.15:
+        return dice.choice([200, 204, 301, 400, 404, 406, 418]), dice.choice([b"", b"[]", b"null", b'"x"', b"\xff\xfe", b'{"error":[]}', b'{"error":{"message":3,"type":{}}}', b"[" * 5000])
+    odd = [None, True, -1, 2**63 - 1, -(2**63), 1e308, "", "x", "\u0000", "../../../etc/passwd", "s3://", "é" * 70000, [], {}, [[]], [None] * 1000, {"type": "struct"}, {"": {}}]
+    try:
+        value = json.loads(text)
+        path = dice.choice(list(places(value)))
+        if not path:
+            return code, json.dumps(dice.choice(odd)).encode()
+        at = value
+        for key in path[:-1]:
+            at = at[key]
+        if isinstance(at, dict) and dice.random() < 0.2:
+            del at[path[-1]]
+        else:
+            at[path[-1]] = dice.choice(odd)
+        return code, json.dumps(value).encode()
+    except ValueError:
+        return code, text
 
 
 FAULTS = ["lost-before", "lost-after", "500", "503", "500-after", "503-after", "409-after", "doubled", "garbage"]
@@ -298,6 +333,24 @@ def registered(uri):
     say(done.returncode == 4 and "somebody commits there" in done.stderr, "register: one with commits of its own is left alone: exit 4", f"{done.returncode} {done.stderr}")
 
 
+def hostile(uri):
+    """A server that answers nonsense to those who look: an error or an answer, never a crash."""
+    proxy = Proxy(uri)
+    lake = Lake("hostile", proxy.url, top / "lake")
+    for _ in range(3):
+        lake.more(10)
+        lake.run()
+    proxy.fault, wrong, codes = "hostile", [], collections.Counter()
+    verbs = [("query", f"SELECT count(*), max(v) FROM {lake.table}"), ("verify",), ("plan",), ("status",), ("history", lake.table), ("doctor",)]
+    for number in range(400 if FULL else 30):
+        done = lake.weir(*verbs[number % len(verbs)])
+        codes[done.returncode] += 1
+        if done.returncode not in (0, 1, 2, 3, 4, 75) or "Sanitizer" in done.stderr or "runtime error" in done.stderr:
+            wrong.append(f"{number} {verbs[number % len(verbs)][0]}: {done.returncode} {done.stderr[-600:]}")
+    proxy.fault = None
+    say(not wrong and len(codes) > 1 and not lake.once(), "answers of a hostile server: errors, no crash", f"{codes} {wrong[:3]} {lake.once()}")
+
+
 def two_writers(uri):
     proxy = Proxy(uri)
     proxy.fault = "random"
@@ -379,6 +432,8 @@ def tokens(lake_of, key, target):
     for name, auth in refused.items():
         done = lake_of(name, target, auth).weir("run")
         say(done.returncode == 1 and ": 401" in done.stderr and "abc" not in done.stderr, f"nessie: {name}: refused, and told so", f"{done.returncode} {done.stderr}")
+    done = lake_of("asked", target, refused["bogus"]).weir("doctor")
+    say(done.returncode == 1 and "401" in done.stdout + done.stderr, "nessie: doctor tells of it", done.stdout + done.stderr)
     proxy, seconds = Proxy(target), 6
     lake = lake_of("renewed", proxy.url, '{bearer: "file:token"}')
     file = lake.folder / "token"
@@ -492,6 +547,7 @@ def main():
     rest = server("iceberg-rest", settings={"warehouse": str(top / "lake")})
     faults(rest.address)
     registered(rest.address)
+    hostile(rest.address)
     two_writers(rest.address)
     kills(rest.address)
 

@@ -266,6 +266,23 @@ Test(rest, verdicts)
                    WEIR_DECISION, "table a.t is gone");
 }
 
+/* Memory ends when the answer is read: that it may have landed is told all the same. */
+Test(rest, no_memory_for_the_answer)
+{
+    static char large[400000];
+    size_t size = (size_t)snprintf(large, sizeof large, "{\"metadata\":\"");
+    memset(large + size, 'x', 300000);
+    struct fake_rule rules[] = {CONFIG, LOAD, COMMIT(.code = 200, .body = large)};
+    struct weir_table *base;
+    start(rules, COUNT(rules));
+    cr_assert_eq(catalog.operations->load(catalog.self, "a.t", &base, &error), WEIR_OK);
+    context.memory.limit = atomic_load(&context.memory.used) + 700000;
+    cr_expect_eq(commit_to(base, "b"), WEIR_UNKNOWN_OUTCOME, "%s", error.text);
+    cr_expect_eq(error.status, WEIR_UNKNOWN_OUTCOME);
+    cr_expect(strstr(error.text, "memory"), "%s", error.text);
+    weir_table_free(base);
+}
+
 Test(rest, landed)
 {
     struct fake_rule rules[] = {CONFIG, LOAD, COMMIT(.code = 200, .body = GOOD)};
@@ -552,6 +569,23 @@ Test(rest, oauth_renewed_when_refused)
     cr_expect_eq(load("a.t"), WEIR_DENIED);
     cr_expect(strstr(error.text, "gave no token: 401 invalid_client: unknown"), "%s", error.text);
     cr_expect(!strstr(error.text, "s=cret") && !strstr(error.text, "s%3Dcret"));
+}
+
+/* The token's server is away when the catalog has refused the old one. */
+Test(rest, oauth_away_at_renewal)
+{
+    struct fake_rule rules[] = {
+        {"POST /v1/oauth/tokens", .times = 1, .code = 200, .body = "{\"access_token\":\"one\"}"},
+        {"POST /v1/oauth/tokens", .times = 2, .code = 503, .body = "{\"error\":\"later\"}"},
+        {"POST /v1/oauth/tokens", .code = 200, .body = "{\"access_token\":\"two\"}"},
+        CONFIG,
+        {"Bearer one", .code = 401, .body = ERROR("NotAuthorizedException")},
+        {"Bearer two", .code = 200, .body = GOOD}};
+    oauth_options();
+    options.retry_ms = 20000;
+    start(rules, COUNT(rules));
+    cr_expect_eq(load("a.t"), WEIR_OK, "%s", error.text);
+    cr_expect_eq(said("POST /v1/oauth/tokens"), 4);
 }
 
 static int64_t steady;
