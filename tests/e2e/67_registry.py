@@ -1,7 +1,8 @@
 """Avro records of Kafka with Confluent's framing: values as fastavro writes them, schemas from a registry by id, kept in the lake so that a
 registry that is away stops nothing known; ids that nobody knows go to quarantine; schemas that evolve; logins. The registry is a small one
 of the test's own; with WEIR_FULL=1, Apicurio too."""
-import base64, http.server, io, json, os, random, shutil, struct, subprocess, sys, tempfile, threading, time
+import base64, http.server, io, json, os, random, shutil, struct, subprocess, sys, tempfile, threading, time, urllib.error, urllib.request
+from decimal import Decimal
 from pathlib import Path
 
 root = Path(__file__).resolve().parents[2]
@@ -202,6 +203,8 @@ def main(broker, registry):
     bad_pipeline(broker)
     columns(registry)
     killed(broker, registry)
+    if os.environ.get("WEIR_FULL"):
+        through_apicurio(broker)
 
 
 def columns(registry):
@@ -285,6 +288,65 @@ def killed(broker, registry):
     say(not wrong, "killed at effects: each record once", wrong[:2])
 
 
+def through_apicurio(broker):
+    """The same with a real registry: schemas that evolve as it allows, and as it does not; away; ids that it does not know."""
+    subprocess.run([root / "tools/env/setup", "apicurio"], check=True, capture_output=True)
+    url = subprocess.run([service, "start", "apicurio"], capture_output=True, text=True, check=True).stdout.split()[-1]
+    folder = top / "apicurio"
+
+    def ask(method, path, body):
+        request = urllib.request.Request(url + path, json.dumps(body).encode(), {"Content-Type": "application/vnd.schemaregistry.v1+json"}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read() or b"{}")
+
+    def register(subject, schema, **more):
+        return ask("POST", f"/subjects/{subject}/versions", {"schema": json.dumps(schema), **more})
+
+    ask("PUT", "/config/orders-value", {"compatibility": "BACKWARD"})
+    old = record("shop.order", id="int", name=["null", "string"])
+    new = {**old, "fields": [{"name": "id", "type": "long"}, *old["fields"][1:], {"name": "price", "type": ["null", {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}], "default": None}]}
+    wrong = record("shop.order", id="string", name="string")
+    first, second = register("orders-value", old)[1]["id"], register("orders-value", new)
+    say(second[0] == 200, "Apicurio: a compatible schema", second)
+    second = second[1]["id"]
+    refused = register("orders-value", wrong)
+    say(refused[0] == 409, "Apicurio: an incompatible one is refused by the registry", refused)
+    third = register("others-value", wrong)[1]["id"]
+    produce(broker, "three", [framed(first, old, {"id": 1, "name": "a"}), framed(second, new, {"id": 2**40, "name": None, "price": Decimal("1.50")}), framed(third, wrong, {"id": "x", "name": "y"}),
+                              struct.pack(">bI", 0, 987654) + b"x"])
+    (folder).mkdir()
+    (folder / "weir.yaml").write_text(f"""version: 1
+name: apicurio
+lake: {{warehouse: ./lake}}
+sources:
+  s: {{kafka: {{topics: [three], properties: {{bootstrap.servers: "{broker}"}}}}, format: avro, registry: {{url: "{url}"}}}}
+tables:
+  bronze.t: {{source: s, registry: {{url: "{url}", subject: orders-value}}}}
+""")
+    run = weir(folder, "run")
+    wanted = [{"id": 1, "name": "a", "price": None}, {"id": 2**40, "name": None, "price": Decimal("1.50")}]
+    found = sorted((r["_kafka"]["offset"], r["reason"]) for r in rows(folder, "bronze.t__quarantine"))
+    say(run.returncode == 0 and landed(folder) == wanted and found == [(2, "type"), (3, "schema")], "Apicurio: right rows or quarantine", outcome(run) + str(landed(folder)) + str(found))
+    newer = {**new, "fields": [*new["fields"], {"name": "color", "type": ["null", "string"], "default": None}]}
+    fourth = register("orders-value", newer)[1]["id"]
+    produce(broker, "three", [framed(fourth, newer, {"id": 3, "name": "c", "price": None, "color": "red"})])
+    run = weir(folder, "run")
+    say(run.returncode == 0 and landed(folder)[1] == {"id": 3, "name": "c", "price": None, "color": "red"}, "Apicurio: a schema that grows adds its column", outcome(run) + str(landed(folder)))
+    newest = {**newer, "fields": [*newer["fields"], {"name": "size", "type": "int", "default": 0}]}
+    fifth = register("orders-value", newest)[1]["id"]
+    subprocess.run([service, "stop", "apicurio"], check=True, stdout=subprocess.DEVNULL)
+    produce(broker, "three", [framed(second, new, {"id": 4, "name": "d", "price": None})])
+    run = weir(folder, "run")
+    say(run.returncode == 0 and len(landed(folder)) == 4, "Apicurio away: what is known lands", outcome(run))
+    produce(broker, "three", [framed(fifth, newest, {"id": 5, "name": "e", "price": None, "color": None, "size": 1})])
+    run = weir(folder, "run")
+    say(run.returncode == 75 and len(landed(folder)) == 4, "Apicurio away: what is not known waits", outcome(run))
+    say(weir(folder, "verify", "--deep").returncode == 0, "Apicurio: verify")
+
+
 def bad_pipeline(broker):
     folder = top / "bad"
     for config, says in (("{url: 'ftp://x'}", "expected http:// or https://"), ("{url: 'http://x', auth: {bearer: a, basic: {user: b, password: c}}}", "basic, bearer, or none"), ("{}", "url")):
@@ -295,7 +357,7 @@ def bad_pipeline(broker):
 
 try:
     broker = subprocess.run([service, "start", "kafka"], capture_output=True, text=True, check=True).stdout.split()[-1]
-    for topic in ("one", "two"):
+    for topic in ("one", "two", "three"):
         subprocess.run([service, "topic", "kafka", "create", topic, "1"], check=True, stdout=subprocess.DEVNULL)
     main(broker, Registry())
 finally:

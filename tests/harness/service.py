@@ -15,7 +15,7 @@ Servers live in $WEIR_SERVICES (default /tmp/weir-services-UID); tests/harness/l
 ends them with the script. Examples:
   service start kafka                     prints the address; --name B --port 19092 --set log.retention.ms=1000 --secure
   service start s3proxy --persist         also s3proxy-old, versitygw [--tls], moto, opensearch
-  service start iceberg-rest --set warehouse=s3://lake/wh --set s3=http://...       also nessie [--secure]
+  service start iceberg-rest --set warehouse=s3://lake/wh --set s3=http://...       also nessie [--secure]; apicurio
   service crash kafka; service resume kafka; service pause kafka; service proceed kafka
   service get kafka address               also log, folder, ca, cluster, secure_address
   service bucket s3proxy lake

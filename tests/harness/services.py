@@ -699,6 +699,38 @@ class Nessie:
             return False
 
 
+class Apicurio:
+    """Apicurio Registry with its store in memory; Confluent's protocol is at ADDRESS. Option: port."""
+
+    @staticmethod
+    def prepare(folder, options):
+        home = CACHE / "apicurio"
+        if not (home / "quarkus-run.jar").exists():
+            raise ServiceError("apicurio is not installed: tools/env/setup apicurio")
+        port = options.pop("port", None)
+        ports = free_ports(2) if port is None else [int(port), int(port) + 1]
+        properties = {
+            "quarkus.http.host": "127.0.0.1",
+            "quarkus.http.port": ports[0],
+            "quarkus.management.host": "127.0.0.1",
+            "quarkus.management.port": ports[1],
+        }
+        command = [
+            str(home / "java21" / "bin" / "java"),
+            "-Xmx384m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            *(f"-D{name}={value}" for name, value in properties.items()),
+            "-jar",
+            str(home / "quarkus-run.jar"),
+        ]
+        return {"address": f"http://127.0.0.1:{ports[0]}/apis/ccompat/v7", "command": command}
+
+    @staticmethod
+    def ready(facts):
+        return answers(facts["address"] + "/subjects")
+
+
 def make_token(key_file, subject, seconds):
     """A JWT as Nessie with `secure` takes it; `seconds` from now it ends."""
 
@@ -724,6 +756,7 @@ KINDS = {
     "opensearch": OpenSearch,
     "iceberg-rest": IcebergRest,
     "nessie": Nessie,
+    "apicurio": Apicurio,
 }
 
 
