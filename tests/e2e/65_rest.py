@@ -1,7 +1,7 @@
 """The REST catalog: Apache Iceberg's own server over S3 and over a folder, pyiceberg through the same catalog, a proxy that
 swallows, doubles and refuses answers to commits, kills at every commit; every record is once in bronze. Nessie: tokens that are
 wrong, end and are renewed, branches, and what it does not keep."""
-import collections, http.client, http.server, json, os, random, subprocess, sys, tempfile, threading, time, urllib.parse, urllib.request
+import collections, concurrent.futures, http.client, http.server, json, os, random, subprocess, sys, tempfile, threading, time, urllib.parse, urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -221,6 +221,7 @@ def foreign_snapshot(table):
 def story(rest, s3):
     proxy = Proxy(rest.address)
     models = """  silver.last: {sql: last.sql, mode: merge, unique_key: [site], order_by: [id desc]}
+  gold.judged: {sql: last.sql, mode: full, promote: manual, expect: [{row_count: {max: 3}}]}
 """
     lake = Lake("story", proxy.url, "s3://lake/wh", lake=f'  region: us-east-1\n  s3: {{endpoint: "{s3.address}", path_style: true}}', models=models)
     (lake.folder / "last.sql").write_text(f"SELECT site, id, v FROM {lake.table}\n")
@@ -247,6 +248,12 @@ def story(rest, s3):
     say(last == {f"s{i % 7}": i for i in range(3993, 4000)}, "s3: promotions", str(last))
     refs = catalog.load_table(lake.table).refs()
     say(any(name.startswith("weir-at-silver.last") for name in refs), "s3: what a promotion stands on is tagged", str(list(refs)))
+    done = lake.weir("promote", "gold.judged")
+    held = lake.weir("query", "-o", "csv", "SELECT count(*) FROM gold.judged")
+    say(done.returncode == 3 and "4000" not in held.stdout, "s3: a gate holds a candidate on its branch: exit 3", done.stderr + held.stdout)
+    done = lake.weir("promote", "gold.judged", "--accept", "--reason", "it is right")
+    rows = catalog.load_table("gold.judged").scan().to_arrow().num_rows if done.returncode == 0 else -1
+    say(rows == 4000, "s3: accepted, it is published", f"{rows} {done.stderr}")
     done = lake.weir("verify", "--deep")
     say(done.returncode == 0 and "4000 rows" in done.stdout, "s3: verify --deep", done.stdout + done.stderr)
     done = lake.weir("doctor")
@@ -495,8 +502,7 @@ def branches(lake_of, key, address):
     say(done.returncode == 1 and "'nowhere' not found" in done.stderr, "nessie: a branch that is not there is no empty lake", f"{done.returncode} {done.stderr}")
 
 
-def nessie(s3):
-    running_one = server("nessie", secure=True, settings={"warehouse": "s3://lake/nessie", "s3": s3.address})
+def nessie(s3, running_one):
     key, address = running_one.folder / "jwt.key", running_one.address
 
     def lake_of(name, target, auth, **more):
@@ -536,15 +542,18 @@ def main():
     s3 = server("s3proxy")
     services.create_bucket(s3, "lake")
     os.environ.update(AWS_ACCESS_KEY_ID=services.S3_KEY, AWS_SECRET_ACCESS_KEY=services.S3_SECRET)
-    rest = server("iceberg-rest", settings={"warehouse": "s3://lake/wh", "s3": s3.address})
-    story(rest, s3)
-    if FULL:
-        spark(rest, s3)
-    running.get(rest.name).stop()
-    nessie(s3)
-    for name in ("nessie", s3.name):
-        running.get(name).stop()
-    rest = server("iceberg-rest", settings={"warehouse": str(top / "lake")})
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:  # servers come up beside each other and the first tests
+        rest = server("iceberg-rest", settings={"warehouse": "s3://lake/wh", "s3": s3.address})
+        one = pool.submit(server, "nessie", secure=True, settings={"warehouse": "s3://lake/nessie", "s3": s3.address})
+        local = pool.submit(server, "iceberg-rest", name="local", settings={"warehouse": str(top / "lake")})
+        story(rest, s3)
+        if FULL:
+            spark(rest, s3)
+        running.get(rest.name).stop()
+        nessie(s3, one.result())
+        for name in ("nessie", s3.name):
+            running.get(name).stop()
+        rest = local.result()
     faults(rest.address)
     registered(rest.address)
     hostile(rest.address)
