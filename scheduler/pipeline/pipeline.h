@@ -85,6 +85,8 @@ struct weir_table_config {
     const struct weir_column_config {
         const char *path;
         const char *class_name, *subject, *unit;
+        const char **aliases; /* other names in files and schemas */
+        size_t alias_count;
         bool bounds;
         bool class_given, bounds_given; /* false: the default of `class` and `bounds` */
         const char *class_location;     /* file:line:column of the class, or of the column */

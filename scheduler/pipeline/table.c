@@ -113,6 +113,7 @@ static bool bind_column(struct table_reading *at, const struct node *key, const 
         config->class_location = node_location(at->reading, class_node);
     config->bounds_given = node_get(value, "bounds") != NULL;
     config->subject = get_text(value, "subject");
+    config->aliases = get_texts(at->reading, value, "aliases", &config->alias_count);
     config->bounds = get_boolean(value, "bounds", strcmp(config->class_name, "personal") != 0);
     column_unit(at, value, field, config);
     return true;
@@ -460,6 +461,8 @@ weir_status table_canonical(const struct weir_table_config *table, struct weir_b
         WEIR_TRY(canonical_text(out, " class", column->class_name, reterr));
         WEIR_TRY(canonical_text(out, " subject", column->subject, reterr));
         WEIR_TRY(canonical_text(out, " unit", column->unit, reterr));
+        for (size_t n = 0; n < column->alias_count; n++)
+            WEIR_TRY(canonical_text(out, " alias", column->aliases[n], reterr));
     }
     for (size_t i = 0; i < table->expectation_count; i++) {
         WEIR_TRY(canonical_text(out, "expect", table->expectations[i].that, reterr));

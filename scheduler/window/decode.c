@@ -46,6 +46,18 @@ weir_status decode_refuse_all(const struct decode_input *input, const struct wei
     return weir_batch_make(arena, columns, 0, &ret_decoded->batch, reterr);
 }
 
+const struct weir_field *decode_aliased(const struct weir_table_config *table,
+                                        const struct weir_type *columns, const char *name)
+{
+    for (size_t i = 0; i < table->column_config_count; i++) {
+        const struct weir_column_config *column = &table->column_configs[i];
+        for (size_t n = 0; n < column->alias_count; n++)
+            if (strcmp(column->aliases[n], name) == 0)
+                return weir_type_by_path(columns, column->path);
+    }
+    return NULL;
+}
+
 int decode_unit(const struct weir_table_config *table, const char *path)
 {
     static const char *const names[] = {"iso", "seconds", "millis", "micros", "nanos"};
@@ -145,6 +157,11 @@ weir_status decoder_json(const struct decode_options *options, struct decoder **
     for (size_t i = 0; i < table->column_config_count; i++) {
         const struct weir_column_config *column = &table->column_configs[i];
         const struct weir_field *field = weir_type_by_path(options->columns, column->path);
+        if (column->alias_count) {
+            status = weir_fail(reterr, WEIR_USAGE, "%s: column %s: aliases are not for JSON",
+                               table->name, column->path);
+            goto out;
+        }
         if (field && column->unit)
             self->times[count++] = (struct weir_json_time){field->id,
                                                            decode_unit(table, column->path)};

@@ -31,6 +31,7 @@ struct weir_layout {
     struct weir_bytes header; /* the record of names; empty without one */
     /* Parquet */
     struct weir_type wanted; /* what is read, column by column */
+    struct weir_type names;  /* the same, with the names that the file has */
     enum layout_cast *casts; /* by column */
     int *units;              /* by column: enum weir_time_unit of formats/json */
     /* Parquet, Avro: the file's own columns, as they would be declared */
@@ -136,6 +137,9 @@ weir_status decode_refuse_all(const struct decode_input *input, const struct wei
                               struct weir_decoded *ret_decoded,
                               struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* The column whose other name this is; NULL = none. */
+const struct weir_field *decode_aliased(const struct weir_table_config *table,
+                                        const struct weir_type *columns, const char *name);
 /* enum weir_time_unit of a column's `unit`; WEIR_TIME_ISO without one. */
 int decode_unit(const struct weir_table_config *table, const char *path);
 

@@ -25,7 +25,12 @@ static weir_status plan_options(struct weir_arena *arena, const struct weir_tabl
                                 struct weir_error *reterr)
 {
     struct weir_avro_time *times;
-    size_t count = 0;
+    struct weir_avro_alias *aliases;
+    size_t count = 0, alias_count = 0;
+    for (size_t i = 0; i < table->column_config_count; i++)
+        alias_count += table->column_configs[i].alias_count;
+    WEIR_TRY(weir_arena_zero(arena, alias_count + 1, sizeof *aliases, &aliases, reterr));
+    alias_count = 0;
     WEIR_TRY(weir_arena_zero(arena, table->column_config_count + 1, sizeof *times, &times, reterr));
     for (size_t i = 0; i < table->column_config_count; i++) {
         const char *path = table->column_configs[i].path;
@@ -33,8 +38,12 @@ static weir_status plan_options(struct weir_arena *arena, const struct weir_tabl
         int unit = decode_unit(table, path);
         if (field && unit != WEIR_TIME_ISO)
             times[count++] = (struct weir_avro_time){field->id, unit};
+        for (size_t n = 0; field && n < table->column_configs[i].alias_count; n++)
+            aliases[alias_count++] = (struct weir_avro_alias){field->id,
+                                                              table->column_configs[i].aliases[n]};
     }
-    *ret_options = (struct weir_avro_plan_options){.times = times, .time_count = count};
+    *ret_options = (struct weir_avro_plan_options){
+        .times = times, .time_count = count, .aliases = aliases, .alias_count = alias_count};
     return WEIR_OK;
 }
 

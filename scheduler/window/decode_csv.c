@@ -31,10 +31,16 @@ static weir_status find_fields(const struct weir_table_config *table,
 {
     for (uint32_t i = 0; i < columns->child_count; i++)
         layout->fields[i] = WEIR_CSV_NO_FIELD;
-    for (uint32_t n = 0; n < count; n++) {
+    for (uint32_t i = 0; i < 2 * count; i++) { /* names, then other names of what is left */
+        uint32_t n = i % count;
         const char *name = names[n];
         const struct weir_field *field = weir_type_child(columns, name, strlen(name));
-        if (!field) {
+        if (i < count ? !field : field != NULL)
+            continue;
+        if (i >= count)
+            field = decode_aliased(table, columns, name);
+        if (!field ||
+            (i >= count && layout->fields[field - columns->children] != WEIR_CSV_NO_FIELD)) {
             layout->unknown = layout->unknown ? layout->unknown : name;
             continue;
         }

@@ -99,11 +99,43 @@ static void bare(struct weir_type *type)
     }
 }
 
+/* The file's column for one of the table's: of its name, else of one of its other names. */
+static const struct weir_field *file_column(const struct weir_table_config *table,
+                                            const struct weir_type *columns,
+                                            const struct weir_field *column,
+                                            const struct weir_type *file)
+{
+    const struct weir_field *has = weir_type_child(file, column->name, strlen(column->name));
+    for (uint32_t i = 0; !has && i < file->child_count; i++) {
+        const char *name = file->children[i].name;
+        if (!weir_type_child(columns, name, strlen(name)) &&
+            decode_aliased(table, columns, name) == column)
+            has = &file->children[i];
+    }
+    return has;
+}
+
+/* What the file would be like with the table's names. */
+static weir_status rename_columns(struct weir_arena *arena, const struct weir_type *file,
+                                  const struct weir_layout *layout, struct weir_type *ret_type,
+                                  struct weir_error *reterr)
+{
+    WEIR_TRY(weir_type_copy(arena, file, ret_type, reterr));
+    for (uint32_t i = 0; i < layout->names.child_count; i++) {
+        const char *name = layout->names.children[i].name;
+        struct weir_field *field = (struct weir_field *)(uintptr_t)weir_type_child(ret_type, name,
+                                                                                   strlen(name));
+        if (field)
+            field->name = layout->wanted.children[i].name;
+    }
+    return WEIR_OK;
+}
+
 weir_status layout_parquet(struct weir_arena *arena, const struct weir_table_config *table,
                            const struct weir_type *columns, const struct weir_type *file,
                            struct weir_layout *ret_layout, struct weir_error *reterr)
 {
-    struct weir_layout layout = {.unknown = decode_unknown(columns, file)};
+    struct weir_layout layout = {0};
     struct weir_type *found;
     uint32_t count = columns->child_count;
     WEIR_TRY(weir_type_copy(arena, columns, &layout.wanted, reterr));
@@ -112,12 +144,19 @@ weir_status layout_parquet(struct weir_arena *arena, const struct weir_table_con
     WEIR_TRY(weir_arena_zero(arena, count + 1, sizeof *layout.units, &layout.units, reterr));
     for (uint32_t i = 0; i < count; i++) {
         const struct weir_field *column = &columns->children[i];
-        const struct weir_field *has = weir_type_child(file, column->name, strlen(column->name));
+        const struct weir_field *has = file_column(table, columns, column, file);
         if (has)
             WEIR_TRY(choose_cast(arena, table, column, &has->type, &layout, i, reterr));
     }
+    WEIR_TRY(weir_type_copy(arena, &layout.wanted, &layout.names, reterr));
+    for (uint32_t i = 0; i < count; i++) {
+        const struct weir_field *has = file_column(table, columns, &columns->children[i], file);
+        if (has)
+            layout.names.children[i].name = has->name;
+    }
     WEIR_TRY(weir_arena_zero(arena, 1, sizeof *found, &found, reterr));
-    WEIR_TRY(weir_type_copy(arena, file, found, reterr));
+    WEIR_TRY(rename_columns(arena, file, &layout, found, reterr));
+    layout.unknown = decode_unknown(columns, found);
     decode_loosen(found);
     layout.found = found;
     *ret_layout = layout;

@@ -47,6 +47,7 @@ static weir_status read_groups(struct file_reading *reading, const struct weir_p
                             weir_parquet_file_type(file), &layout, reterr));
     WEIR_TRY(file_set_layout(reading, &layout, reterr));
     struct weir_parquet_read read = {.wanted = &reading->layout->wanted,
+                                     .names = &reading->layout->names,
                                      .batch_rows = WEIR_BATCH_ROWS};
     for (size_t group = 0; group < weir_parquet_file_group_count(file); group++)
         WEIR_TRY(read_group(reading, file, group, &read, reterr));

@@ -221,6 +221,31 @@ def csv_cases():
         "CSV: retry lands what is good now", outcome(run) + same(folder, {}) + str(refused(folder)))
 
 
+def other_names():
+    """aliases: a column is found by its name, else by another one; in CSV, Parquet and Avro alike."""
+    folder, columns = top / "names", {"id": "long"}
+    extra = '    columns: {id: long, price: {type: double, aliases: [cost, Preis]}, name: {type: string, aliases: title}}\n'
+    writers = {"csv": lambda path, names, row: path.write_text(",".join(names) + "\n" + ",".join(map(str, row)) + "\n"),
+               "parquet": lambda path, names, row: pyarrow.parquet.write_table(pyarrow.table({n: [v] for n, v in zip(names, row)}), path),
+               "avro": lambda path, names, row: path.open("wb").write(avro_bytes(names, row))}
+    for form, write in writers.items():
+        shutil.rmtree(folder, ignore_errors=True)
+        pipeline(folder, f"format: {form}", columns, extra)
+        text = (folder / "weir.yaml").read_text()
+        (folder / "weir.yaml").write_text(text[:text.rindex("    columns:\n")])
+        for name, names, row in (("a", ["id", "price", "name"], [1, 1.5, "x"]), ("b", ["Preis", "title", "id"], [2.5, "y", 2]), ("c", ["cost", "price", "id"], [9.5, 3.5, 3])):
+            write(folder / f"in/{name}.{form}", names, row)
+        run = weir(folder, "run")
+        got = sorted((r["id"], r["price"], r["name"]) for r in read(folder)) if run.returncode == 0 else []
+        say(got == [(1, 1.5, "x"), (2, 2.5, "y"), (3, 3.5, None)], f"other names of columns: {form}", outcome(run) + str(got))
+
+
+def avro_bytes(names, row):
+    out, kinds = io.BytesIO(), {int: "long", float: "double", str: "string"}
+    fastavro.writer(out, fastavro.parse_schema({"type": "record", "name": "r", "fields": [{"name": n, "type": kinds[type(v)]} for n, v in zip(names, row)]}), [dict(zip(names, row))])
+    return out.getvalue()
+
+
 # ---- Parquet
 
 def parquet_columns(rng, count):
@@ -535,6 +560,7 @@ def avro_cases():
 try:
     avro_cases()
     csv_cases()
+    other_names()
     parquet_cases()
     for n in range(rounds):
         random_csv(n)
