@@ -222,6 +222,26 @@ struct weir_openlineage_config {
     int64_t timeout_ms;
 };
 
+/* `weir gateway`: REST in, Kafka out. */
+struct weir_gateway_config {
+    bool given;
+    const char *location;
+    const char *host;
+    int port;
+    const char *tokens; /* file; NULL: everybody may send */
+    const char **sources;
+    size_t source_count; /* 0: every Kafka source of JSON records with one topic */
+    const char *spool;
+    uint64_t spool_limit;
+    bool drop_oldest;
+    uint64_t body_limit, record_limit, memory;
+    int64_t rate, burst; /* requests of one token: a second, at once; 0: any */
+    int64_t idempotency_ms, drain_ms;
+    const char *tenant, *device, *boot, *sequence; /* columns */
+    const char *cert_file, *key_file;              /* NULL: plain HTTP */
+    int connections;
+};
+
 /* What a registry gave for a table's columns, to be kept in the lake when it is there. */
 struct weir_kept_schema {
     const char *path, *text;
@@ -261,6 +281,7 @@ struct weir_pipeline {
     const struct weir_policy_config *policies;
     size_t policy_count;
     struct weir_openlineage_config openlineage;
+    struct weir_gateway_config gateway;
     const char *digest;
     const struct weir_pipeline_node *tree; /* the merged file; for weir_pipeline_print */
 };

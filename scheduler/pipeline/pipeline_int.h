@@ -218,6 +218,9 @@ void lifecycle_check(struct reading *reading, const struct weir_pipeline *pipeli
 /* sinks.c */
 void sinks_bind(struct reading *reading, struct weir_pipeline *pipeline, const struct node *root);
 
+/* gateway.c: once sources are bound */
+void gateway_bind(struct reading *reading, struct weir_pipeline *pipeline, const struct node *root);
+
 /* catalog.c: once warehouse and tls are bound */
 void catalog_bind(struct reading *reading, struct weir_pipeline *pipeline, const struct node *lake,
                   bool is_remote);

@@ -496,6 +496,7 @@ static void bind(struct reading *reading, struct weir_pipeline *pipeline, struct
     tables_bind(reading, pipeline, node_get(root, "tables"), node_get(root, "lifecycle"));
     sinks_bind(reading, pipeline, root);
     policies_bind(reading, pipeline, root);
+    gateway_bind(reading, pipeline, root);
     pipeline_digest(reading, pipeline);
 }
 

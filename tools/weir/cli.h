@@ -129,6 +129,7 @@ weir_status verb_verify(struct cli *cli, struct weir_error *reterr);
 weir_status verb_offsets(struct cli *cli, struct weir_error *reterr);
 weir_status verb_quarantine(struct cli *cli, struct weir_error *reterr);
 weir_status verb_sinks(struct cli *cli, struct weir_error *reterr);
+weir_status verb_gateway(struct cli *cli, struct weir_error *reterr);
 weir_status verb_doctor(struct cli *cli, struct weir_error *reterr);
 weir_status verb_register(struct cli *cli, struct weir_error *reterr);
 weir_status verb_dev(struct cli *cli, struct weir_error *reterr);

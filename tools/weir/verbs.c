@@ -49,6 +49,11 @@ const struct verb verbs[] = {
      "--dry-run tells what is due and why; --what-if computes what would become of it: rows that "
      "come, go and change, checks that would fail (exit 3), what sinks would be told.",
      verb_promote},
+    {"gateway", "Operate", "", "REST in, Kafka out, spooled on disk while Kafka is away", "pfo",
+     "Serves POST /v1/{source}, /healthz, /metrics and /openapi.json until SIGTERM, Ctrl-C or "
+     "--for. A record is answered\nfor with 202 when it is on disk, and is sent to Kafka once, in "
+     "order. Needs `gateway` in the pipeline file:\ndocs/gateway.md.",
+     verb_gateway},
     {"status", "Look", "", "each table: rows, lag, last commit, refused rows", "pso",
      "One row per table.", verb_status},
     {"history", "Look", "TABLE", "snapshots of a table, newest first", "po",
