@@ -257,6 +257,8 @@ static weir_status kafka_column(struct weir_arena *arena, const struct weir_type
         c[i].count = count;
     drop_full_validity(&c[3]);
     drop_full_validity(&c[4]);
+    if (type->child_count > 5)
+        return headers_column(arena, &type->children[5].type, run, record, count, &c[5], reterr);
     return WEIR_OK;
 }
 

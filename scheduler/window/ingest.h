@@ -33,7 +33,13 @@ struct weir_run {
      * records that were refused before. */
     const struct weir_layout *layout;
     const struct weir_batch *rows; /* of Parquet: what was read; records are there, but empty */
+    const struct weir_log_source *source; /* of Kafka: whom headers are asked of; NULL = none */
 };
+/* headers.c: _kafka.headers of records[record[row]], row < count. */
+weir_status headers_column(struct weir_arena *arena, const struct weir_type *type,
+                           const struct weir_run *run, const uint32_t *record, uint32_t count,
+                           struct weir_vector *ret_vector,
+                           struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* What became of the records of a run. */
 struct weir_run_counts {

@@ -81,6 +81,7 @@ static void close_run(struct filling *filling, size_t index)
                                        .partition = window->reach[index].partition.partition};
     run->records = filling->records + filling->run_count * WEIR_BATCH_ROWS;
     run->count = filling->open_records;
+    run->source = &window->source;
     filling->run_reach[filling->run_count] = index;
     filling->run_count++;
     filling->open_records = filling->open_bytes = 0;
