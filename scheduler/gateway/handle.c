@@ -237,7 +237,7 @@ static bool handle_post(struct gateway *gateway, struct weir_http_request *reque
     int64_t wait_ms;
     bool known = tokens_admit(&gateway->tokens, weir_http_request_header(request, "Authorization"),
                               weir_steady_ms(gateway->context), tenant, &wait_ms);
-    post.source = find_source(gateway, request->path + 4);
+    post.source = find_source(gateway, request->path + strlen("/v1/"));
     if (!known) {
         problem_set(problem, 401, "token", "no token, or one that is not known");
     } else if (wait_ms) {
@@ -284,12 +284,11 @@ static void handle_metrics(struct gateway *gateway, struct weir_http_request *re
 
 static bool route(struct gateway *gateway, struct weir_http_request *request)
 {
-    const char *path = request->path;
+    const char *path = request->path, *name = strncmp(path, "/v1/", 4) == 0 ? path + 4 : "";
     bool post = strcmp(request->method, "POST") == 0,
          get = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0,
-         records = strncmp(path, "/v1/", 4) == 0 && path[4] && !strchr(path + 4, '/'),
-         health = strcmp(path, "/healthz") == 0, metrics = strcmp(path, "/metrics") == 0,
-         document = strcmp(path, "/openapi.json") == 0;
+         records = *name && !strchr(name, '/'), health = strcmp(path, "/healthz") == 0,
+         metrics = strcmp(path, "/metrics") == 0, document = strcmp(path, "/openapi.json") == 0;
     struct problem problem = {0};
     if (records && post)
         return handle_post(gateway, request);
