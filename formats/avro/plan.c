@@ -3,6 +3,7 @@
  * value: a branch of a union that nobody takes costs nothing. */
 #include "formats/avro/rows_int.h"
 
+#include <jansson.h>
 #include <string.h>
 
 struct compiler {
@@ -225,10 +226,74 @@ static weir_status child_target(struct compiler *compiler, const struct target *
     return WEIR_OK;
 }
 
+static const char *default_of(const struct compiler *compiler, const struct weir_field *column)
+{
+    for (size_t i = 0; i < compiler->options->default_count; i++)
+        if (compiler->options->defaults[i].field_id == column->id)
+            return compiler->options->defaults[i].json;
+    return NULL;
+}
+
+/* The value as Avro has it, and its type; *ret_type NULL: none of those that may be defaults. */
+static weir_status encode_default(const json_t *value, struct weir_buffer *out,
+                                  const struct weir_avro_type **ret_type, struct weir_error *reterr)
+{
+    static const struct weir_avro_type types[] = {
+        {.kind = WEIR_AVRO_BOOLEAN, .name = "", .logical_type = ""},
+        {.kind = WEIR_AVRO_LONG, .name = "", .logical_type = ""},
+        {.kind = WEIR_AVRO_DOUBLE, .name = "", .logical_type = ""},
+        {.kind = WEIR_AVRO_STRING, .name = "", .logical_type = ""}};
+    *ret_type = NULL;
+    if (json_is_boolean(value)) {
+        uint8_t truth = json_is_true(value);
+        *ret_type = &types[0];
+        return weir_avro_put_raw(out, &truth, 1, reterr);
+    }
+    if (json_is_integer(value)) {
+        *ret_type = &types[1];
+        return weir_avro_put_long(out, json_integer_value(value), reterr);
+    }
+    if (json_is_real(value)) {
+        double real = json_real_value(value);
+        *ret_type = &types[2];
+        return weir_avro_put_raw(out, &real, sizeof real, reterr);
+    }
+    if (!json_is_string(value))
+        return WEIR_OK;
+    *ret_type = &types[3];
+    return weir_avro_put_bytes(out, json_string_value(value), json_string_length(value), reterr);
+}
+
+static weir_status compile_default(struct compiler *compiler, const char *text,
+                                   const struct target *child, struct avro_default *ret_default)
+{
+    WEIR_AUTO(weir_buffer) out = {.account = compiler->arena->account};
+    const struct weir_avro_type *type = NULL;
+    struct avro_node *node;
+    char *copy;
+    json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
+    weir_status status = encode_default(value, &out, &type, compiler->reterr);
+    json_decref(value);
+    WEIR_TRY(status);
+    /* bytes stand in a default as characters up to 255: not worth the trouble */
+    if (!type || (type->kind == WEIR_AVRO_STRING && child->field->type.id == WEIR_BINARY))
+        return WEIR_OK;
+    WEIR_TRY(compile(compiler, type, child, &node));
+    WEIR_TRY(weir_arena_copy(compiler->arena, out.data, out.size, &copy, compiler->reterr));
+    if (node->action != AVRO_FAIL)
+        *ret_default = (struct avro_default){node, {(const uint8_t *)copy, out.size}};
+    return WEIR_OK;
+}
+
 static weir_status add_missing(struct compiler *compiler, struct avro_node *node,
                                const struct target *child)
 {
-    if (!child->field->required) {
+    const char *text = default_of(compiler, child->field);
+    struct avro_default value = {0};
+    if (text)
+        WEIR_TRY(compile_default(compiler, text, child, &value));
+    if (!child->field->required || value.node) {
+        node->defaults[node->missing_count] = value;
         node->missing[node->missing_count++] = child->column;
         return WEIR_OK;
     }
@@ -251,6 +316,8 @@ static weir_status compile_record(struct compiler *compiler, struct avro_node *n
                              &node->below, compiler->reterr));
     WEIR_TRY(weir_arena_zero(compiler->arena, type->child_count + 1, sizeof *node->missing,
                              &node->missing, compiler->reterr));
+    WEIR_TRY(weir_arena_zero(compiler->arena, type->child_count + 1, sizeof *node->defaults,
+                             &node->defaults, compiler->reterr));
     for (uint32_t i = 0; i < type->child_count && node->action == AVRO_PUT_RECORD; i++) {
         size_t from = field_for(compiler, writer, &type->children[i]);
         WEIR_TRY(child_target(compiler, target, i, &child));

@@ -242,13 +242,29 @@ static bool put_union(struct decoding *decoding, const struct avro_node *node)
     return put(decoding, node->below[number]);
 }
 
+/* Of a column that the writer's schema lacks. */
+static bool put_missing(struct decoding *decoding, const struct avro_node *node, uint32_t i)
+{
+    const struct avro_default *value = &node->defaults[i];
+    if (!value->node)
+        return put_null(decoding, node->missing[i]);
+    struct avro_walk walk = decoding->walk;
+    decoding->walk = (struct avro_walk){.data = value->bytes.data, .size = value->bytes.size};
+    bool good = put(decoding, value->node);
+    if (good)
+        decoding->walk = walk;
+    else
+        decoding->walk.position = walk.position;
+    return good;
+}
+
 static bool put_record(struct decoding *decoding, const struct avro_node *node)
 {
     for (size_t i = 0; i < node->writer->field_count; i++)
         if (!put(decoding, node->below[i]))
             return false;
     for (uint32_t i = 0; i < node->missing_count; i++)
-        if (!put_null(decoding, node->missing[i]))
+        if (!put_missing(decoding, node, i))
             return false;
     return put_group(decoding, node);
 }

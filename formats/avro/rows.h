@@ -20,11 +20,19 @@ struct weir_avro_alias {
     int32_t field_id;
     const char *name;
 };
+/* What a column holds of records whose schema lacks it: JSON, as in the reader's schema. One that
+ * is no boolean, number or text, or not of the column's type, counts as none. */
+struct weir_avro_default {
+    int32_t field_id;
+    const char *json;
+};
 struct weir_avro_plan_options {
     const struct weir_avro_time *times;
     size_t time_count;
     const struct weir_avro_alias *aliases;
     size_t alias_count;
+    const struct weir_avro_default *defaults;
+    size_t default_count;
 };
 
 /* Immutable; used by several threads at once. */

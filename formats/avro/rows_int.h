@@ -29,6 +29,12 @@ enum avro_action {
     AVRO_PUT_MAP,
 };
 
+struct avro_node;
+struct avro_default {
+    const struct avro_node *node; /* NULL: null */
+    struct weir_bytes bytes;      /* of the node's writer */
+};
+
 struct avro_node {
     enum avro_action action;
     enum weir_reason reason; /* FAIL */
@@ -41,6 +47,7 @@ struct avro_node {
                                  value */
     /* RECORD: columns that the writer's schema lacks; they are null, or the record is refused */
     uint32_t *missing;
+    struct avro_default *defaults; /* of each */
     uint32_t missing_count;
 };
 

@@ -6,6 +6,7 @@
 #include "engine/base/limits.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { NAMED_MAX = 1000, AVSC_SIZE_MAX = 4 << 20 };
@@ -21,6 +22,8 @@ struct avsc {
     } named[NAMED_MAX];
     size_t named_count;
     uint32_t field_count;
+    struct weir_column_default *defaults; /* of the record's own fields */
+    size_t default_count;
     bool failed;
 };
 
@@ -91,6 +94,22 @@ static bool remember(struct avsc *avsc, const json_t *schema, const char *where,
     return avsc->named[*ret_index].name != NULL;
 }
 
+/* A field with a default may be missing: tables that have rows already can take such a column only
+ * if it is optional. */
+static bool keep_default(struct avsc *avsc, struct weir_field *field, const json_t *value)
+{
+    if (!value || json_is_null(value))
+        return true;
+    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    const char *copy = text ? take_text(avsc->reading, text, strlen(text)) : NULL;
+    free(text);
+    if (!copy)
+        return false;
+    field->required = false;
+    avsc->defaults[avsc->default_count++] = (struct weir_column_default){field->name, copy};
+    return true;
+}
+
 static bool read_record(struct avsc *avsc, const json_t *schema, const char *where, int depth,
                         struct weir_type *type)
 {
@@ -103,6 +122,12 @@ static bool read_record(struct avsc *avsc, const json_t *schema, const char *whe
         return false;
     *type = (struct weir_type){.id = WEIR_STRUCT,
                                .children = take(reading, count, sizeof *type->children)};
+    if (depth == 0) {
+        avsc->defaults = take(reading, count, sizeof *avsc->defaults);
+        avsc->default_count = 0;
+        if (!avsc->defaults)
+            return false;
+    }
     avsc->named[index].open = true;
     for (size_t i = 0; type->children && i < count; i++) {
         const json_t *field = json_array_get(fields, i);
@@ -125,6 +150,8 @@ static bool read_record(struct avsc *avsc, const json_t *schema, const char *whe
                        depth + 1, &out->type, &nullable))
             return false;
         out->required = !nullable;
+        if (depth == 0 && !keep_default(avsc, out, json_object_get(field, "default")))
+            return false;
         type->child_count++;
     }
     avsc->named[index].open = false;
@@ -253,7 +280,7 @@ static bool read_type(struct avsc *avsc, const json_t *schema, const char *where
 }
 
 bool avsc_columns(struct reading *reading, const struct node *at, const char *shown,
-                  json_t *const *texts, size_t count, struct weir_type *ret_columns)
+                  json_t *const *texts, size_t count, struct weir_table_config *table)
 {
     struct avsc *avsc = take(reading, 1, sizeof *avsc);
     bool nullable = false, good = avsc != NULL;
@@ -272,13 +299,16 @@ bool avsc_columns(struct reading *reading, const struct node *at, const char *sh
             strcmp(type.children[i].name, "_source_file") == 0)
             good = wrong(avsc, take_print(reading, "$.fields[%u]", i),
                          "_kafka and _source_file are Weir's own columns");
-    if (good)
-        *ret_columns = type;
+    if (good) {
+        table->columns = type;
+        table->defaults = avsc->defaults;
+        table->default_count = avsc->default_count;
+    }
     return good;
 }
 
 bool avsc_read(struct reading *reading, const struct node *at, const char *path,
-               struct weir_type *ret_columns)
+               struct weir_table_config *table)
 {
     struct weir_error error;
     char *text;
@@ -295,7 +325,7 @@ bool avsc_read(struct reading *reading, const struct node *at, const char *path,
                  json_error.text);
         return false;
     }
-    bool good = avsc_columns(reading, at, at->text, &schema, 1, ret_columns);
+    bool good = avsc_columns(reading, at, at->text, &schema, 1, table);
     json_decref(schema);
     return good;
 }

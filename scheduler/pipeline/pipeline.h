@@ -92,6 +92,11 @@ struct weir_table_config {
         const char *class_location;     /* file:line:column of the class, or of the column */
     } * column_configs;
     size_t column_config_count;
+    /* Of an Avro schema's fields that are not null: what is read where a writer's lacks them. */
+    const struct weir_column_default {
+        const char *name, *json;
+    } * defaults;
+    size_t default_count;
     const struct weir_expectation *expectations;
     size_t expectation_count;
     enum weir_on_invalid on_invalid;

@@ -236,10 +236,10 @@ void check_properties(struct reading *reading, const struct node *properties, co
 
 /* avsc.c: columns from an Avro schema. `at` is the node that names the file. */
 bool avsc_read(struct reading *reading, const struct node *at, const char *path,
-               struct weir_type *ret_columns);
+               struct weir_table_config *table);
 /* The same of schemas that are read already: the last one, behind those that it refers to. */
 bool avsc_columns(struct reading *reading, const struct node *at, const char *shown,
-                  json_t *const *texts, size_t count, struct weir_type *ret_columns);
+                  json_t *const *texts, size_t count, struct weir_table_config *table);
 
 /* json_schema.c: a JSON Schema (draft 7) of an object as columns. */
 bool json_schema_columns(struct reading *reading, const struct node *at, const char *shown,
@@ -251,7 +251,7 @@ void registry_bind(struct reading *reading, const struct weir_pipeline *pipeline
                    const char *shown);
 /* The columns of a subject's schema, asked of the registry, or as the lake's folder keeps them. */
 void registry_columns(struct reading *reading, struct weir_pipeline *pipeline,
-                      const struct node *node, const char *shown, struct weir_type *ret_columns);
+                      const struct node *node, const char *shown, struct weir_table_config *table);
 
 void node_break(struct node *node);
 

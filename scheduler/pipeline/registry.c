@@ -92,7 +92,7 @@ void weir_pipeline_keep_schemas(const struct weir_pipeline *pipeline)
 /* ---- columns ---- */
 
 static bool columns_of(struct reading *reading, const struct node *at, const char *shown,
-                       const json_t *schema, struct weir_type *ret_columns)
+                       const json_t *schema, struct weir_table_config *table)
 {
     const json_t *texts = json_object_get(schema, "texts");
     const char *type = json_string_value(json_object_get(schema, "type"));
@@ -109,9 +109,9 @@ static bool columns_of(struct reading *reading, const struct node *at, const cha
             complain(reading, at, 0, NULL, "%s: the schema is no JSON: %s", shown, error.text);
     }
     if (good && type && strcmp(type, "AVRO") == 0)
-        good = avsc_columns(reading, at, shown, parsed, count, ret_columns);
+        good = avsc_columns(reading, at, shown, parsed, count, table);
     else if (good && type && strcmp(type, "JSON") == 0 && count == 1)
-        good = json_schema_columns(reading, at, shown, parsed[0], ret_columns);
+        good = json_schema_columns(reading, at, shown, parsed[0], &table->columns);
     else if (good) {
         complain(reading, at, 0, NULL, "%s: a schema of type %.40s%s; Avro or JSON Schema", shown,
                  type ? type : "", count > 1 ? " that refers to others" : "");
@@ -142,7 +142,7 @@ static weir_status ask(struct reading *reading, const struct weir_registry_confi
 }
 
 void registry_columns(struct reading *reading, struct weir_pipeline *pipeline,
-                      const struct node *node, const char *shown, struct weir_type *ret_columns)
+                      const struct node *node, const char *shown, struct weir_table_config *table)
 {
     struct weir_registry_config config;
     struct weir_error error = {0};
@@ -159,7 +159,7 @@ void registry_columns(struct reading *reading, struct weir_pipeline *pipeline,
     if (status == WEIR_UNAVAILABLE && path)
         schema = json_load_file(path, 0, NULL);
     if (schema) {
-        columns_of(reading, node, shown, schema, ret_columns);
+        columns_of(reading, node, shown, schema, table);
     } else if (status == WEIR_NOT_FOUND || status == WEIR_CORRUPT || status == WEIR_UNSUPPORTED) {
         complain(reading, node_get(node, "subject"), 0, NULL, "%s: %s", shown, error.text);
     } else {

@@ -138,7 +138,7 @@ static void bind_columns(struct table_reading *at, struct weir_pipeline *pipelin
     }
     if (registry) {
         registry_columns(reading, pipeline, registry, take_print(reading, "%s.registry", at->shown),
-                         &table->columns);
+                         table);
         return;
     }
     if (schema) {
@@ -149,7 +149,7 @@ static void bind_columns(struct table_reading *at, struct weir_pipeline *pipelin
                      "this file",
                      at->shown);
         else if (path)
-            avsc_read(reading, schema, path, &table->columns);
+            avsc_read(reading, schema, path, table);
         return;
     }
     if (!columns)

@@ -42,8 +42,22 @@ static weir_status plan_options(struct weir_arena *arena, const struct weir_tabl
             aliases[alias_count++] = (struct weir_avro_alias){field->id,
                                                               table->column_configs[i].aliases[n]};
     }
-    *ret_options = (struct weir_avro_plan_options){
-        .times = times, .time_count = count, .aliases = aliases, .alias_count = alias_count};
+    struct weir_avro_default *defaults;
+    size_t default_count = 0;
+    WEIR_TRY(weir_arena_zero(arena, table->default_count + 1, sizeof *defaults, &defaults, reterr));
+    for (size_t i = 0; i < table->default_count; i++) {
+        const char *name = table->defaults[i].name;
+        const struct weir_field *field = weir_type_child(columns, name, strlen(name));
+        if (field)
+            defaults[default_count++] = (struct weir_avro_default){field->id,
+                                                                   table->defaults[i].json};
+    }
+    *ret_options = (struct weir_avro_plan_options){.times = times,
+                                                   .time_count = count,
+                                                   .aliases = aliases,
+                                                   .alias_count = alias_count,
+                                                   .defaults = defaults,
+                                                   .default_count = default_count};
     return WEIR_OK;
 }
 

@@ -545,6 +545,18 @@ def avro_cases():
     differs = same(folder, {("1.avro", 0): {"a": 1, "n": None, "s": None}, ("2.avro", 0): {"a": 2, "n": 3, "s": None}, ("3.avro", 0): {"a": 2**40, "n": 2**50, "s": {"x": "y", "z": None}},
                             ("4.avro", 0): {"a": None, "n": None, "s": {"x": None, "z": 0.5}}}) if last.returncode == 0 else ""
     say(run.returncode == 0 and last.returncode == 0 and not differs, "Avro: columns of new fields, window by window", outcome(run) + outcome(last) + differs)
+    # a reader's schema with defaults, for records that were written before it had these fields
+    shutil.rmtree(folder, ignore_errors=True)
+    pipeline(folder, "format: avro", {})
+    text = (folder / "weir.yaml").read_text()
+    (folder / "weir.yaml").write_text(text.replace("    columns:\n", "    schema: x.avsc\n"))
+    fields = [("id", "long", None), ("size", "int", 7), ("color", {"type": "enum", "name": "c", "symbols": ["red", "blue"]}, "red"), ("ok", "boolean", False), ("real", "double", 1), ("no", ["null", "int"], None)]
+    (folder / "x.avsc").write_text(json.dumps({"type": "record", "name": "r", "fields": [{"name": n, "type": t, **({} if d is None else {"default": d})} for n, t, d in fields]}))
+    write("1.avro", {"id": "int"}, [{"id": 1}])
+    write("2.avro", {"id": "long", "size": "int", "ok": ["null", "boolean"]}, [{"id": 2, "size": 3, "ok": None}])
+    run = weir(folder, "run")
+    differs = same(folder, {("1.avro", 0): {"id": 1, "size": 7, "color": "red", "ok": False, "real": 1.0, "no": None}, ("2.avro", 0): {"id": 2, "size": 3, "color": "red", "ok": None, "real": 1.0, "no": None}}) if run.returncode == 0 else ""
+    say(run.returncode == 0 and not differs, "Avro: defaults of the reader's schema", outcome(run) + differs)
     # quarantine, after a mend of the pipeline file
     shutil.rmtree(folder, ignore_errors=True)
     pipeline(folder, "format: avro", {"a": "int", "b": "string"})

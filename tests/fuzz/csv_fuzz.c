@@ -26,6 +26,10 @@ static void decode(struct weir_account *account, struct weir_arena *arena,
     size_t used;
     uint32_t count = weir_csv_split(dialect, data, size, true, records, 512, &used);
     check(used <= size && (count == 512 || used == size), "bytes are left");
+    const char **names;
+    uint32_t name_count = 0;
+    if (count && weir_csv_names(arena, dialect, records[0], &names, &name_count, NULL) == WEIR_OK)
+        check(name_count > 0, "a header without a name");
     check(weir_csv_decoder_new(account, schema, fields, dialect, &decoder, NULL) == WEIR_OK,
           "no decoder");
     check(weir_csv_decode(decoder, records, count, arena, &decoded, NULL) == WEIR_OK, "failed");
@@ -40,7 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const char types[] = "struct<a:boolean, b:int, c:long, d:float, e:double, "
                                 "f:decimal(12,3), g:date, h:time, i:timestamp, j:timestamptz, "
                                 "k:string, l:uuid, m:fixed(3), n:binary>";
-    static const uint32_t fields[14] = {0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1};
+    static const uint32_t fields[14] = {0, 1, 0, 1, 0, 1, WEIR_CSV_NO_FIELD,
+                                        1, 0, 1, 0, 1, 0, WEIR_CSV_NO_FIELD};
     struct weir_csv_dialect dialect;
     struct weir_account account;
     struct weir_arena arena;

@@ -255,6 +255,21 @@ Test(avro_rows, fields_are_found_by_name_and_other_names)
             "!type: record: wanted a record, found string\n");
 }
 
+Test(avro_rows, columns_that_a_schema_lacks_have_their_default)
+{
+    const struct weir_avro_default defaults[] = {{1, "7"},   {2, "\"x\""},  {3, "true"},
+                                                 {4, "[1]"}, {5, "\"no\""}, {6, "0.5"}};
+    const struct weir_avro_plan_options options = {.defaults = defaults, .default_count = 6};
+    is_with(FIELD("\"int\""),
+            "struct<i:int required, s:string, b:boolean, l:list<int>, n:int, d:double, a:int>",
+            "\x02", 1, &options,
+            "{\"i\":7,\"s\":\"x\",\"b\":true,\"l\":null,\"n\":null,\"d\":0.5,\"a\":1}\n");
+    const struct weir_avro_default wide = {1, "4294967296"};
+    const struct weir_avro_plan_options one = {.defaults = &wide, .default_count = 1};
+    is_with(FIELD("\"int\""), "struct<i:int, a:int>", "\x02", 1, &one,
+            "!range: i: does not fit in int\n");
+}
+
 Test(avro_rows, records_that_nest_without_end_are_refused)
 {
     char bytes[400];
