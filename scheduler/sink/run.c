@@ -205,8 +205,8 @@ static weir_status go_on(struct delivery *delivery, struct weir_error *reterr)
         delivery,
         steps_find(delivery->table, &delivery->cursor, &delivery->lasting, &steps, &count, reterr),
         reterr));
-    if (count == 0)
-        return WEIR_OK;
+    if (count == 0) /* the run that came here may have died before it dropped the other tag */
+        return unpin(delivery, reterr);
     WEIR_TRY(delivery_ready(delivery, reterr));
     weir_status status = do_steps(delivery, steps, count, reterr);
     if (status == WEIR_OK)
