@@ -517,6 +517,10 @@ static bool table_name_split(struct table_reading *at, const struct node *key)
         good = false;
         hint = "names that end in __quarantine are Weir's own";
     }
+    if (good && rest > 6 && strcmp(key->text + key->size - 6, "__late") == 0) {
+        good = false;
+        hint = "names that end in __late are Weir's own";
+    }
     if (!good) {
         complain(at->reading, key, 0, hint, "tables: %s is no name of a table",
                  node_quote(at->reading, key));

@@ -186,25 +186,35 @@ static weir_status make_shape(struct promotion *promotion, struct aside *aside,
     return weir_shape_make(&promotion->arena, &aside->config, NULL, &aside->shape, reterr);
 }
 
-/* The highest class of the table's columns is that of a record. */
-static json_t *properties_of(const struct promotion *promotion)
+static void highest_class(const struct weir_graph_table *table, const char **highest)
 {
-    json_t *properties = json_object(), *value,
-           *classes = promotion->traced ? weir_graph_properties(promotion->traced, NULL) : NULL;
-    const char *key, *highest = NULL;
+    json_t *classes = table ? weir_graph_properties(table, NULL) : NULL, *value;
+    const char *key;
     json_object_foreach(classes, key, value)
     {
         const char *text = json_string_value(value);
-        if (strncmp(key, "weir.class.", 11) != 0 || !text || strcmp(text, "none") == 0)
+        if (!text || strcmp(text, "none") == 0)
             continue;
-        if (!highest || strcmp(text, "personal") == 0)
-            highest = strcmp(text, "personal") == 0 ? "personal" : "pseudonymous";
+        if (!*highest || strcmp(text, "personal") == 0)
+            *highest = strcmp(text, "personal") == 0 ? "personal" : "pseudonymous";
     }
+    json_decref(classes);
+}
+
+/* A record is of the highest class of what it is made of: the model's columns, or the sources'. */
+static json_t *properties_of(const struct promotion *promotion, const struct aside *aside)
+{
+    json_t *properties = json_object();
+    const char *highest = NULL;
+    if (aside == &promotion->aside)
+        highest_class(promotion->traced, &highest);
+    else
+        for (size_t i = 0; promotion->graph && i < promotion->source_count; i++)
+            highest_class(weir_graph_find(promotion->graph, promotion->sources[i].name), &highest);
     if (highest)
         json_object_set_new(properties, "weir.class.record", json_string(highest));
-    if (highest && promotion->model->key_count)
+    if (highest && aside == &promotion->aside && promotion->model->key_count)
         json_object_set_new(properties, "weir.class.key", json_string(highest));
-    json_decref(classes);
     return properties;
 }
 
@@ -213,7 +223,7 @@ static weir_status sync_one(struct promotion *promotion, struct aside *aside,
 {
     if (!aside->config.name)
         WEIR_TRY(make_shape(promotion, aside, reterr));
-    json_t *state = weir_state_new(), *properties = properties_of(promotion);
+    json_t *state = weir_state_new(), *properties = properties_of(promotion, aside);
     struct weir_birth birth = {.name = aside->config.name,
                                .schema = &aside->shape.schema,
                                .spec = aside->shape.spec,

@@ -20,7 +20,7 @@ sources:
 tables:
   bronze.usage:
     source: usage
-    columns: {id: string required, site: string, at: timestamptz required, usage: long}
+    columns: {id: string required, site: {type: string, class: personal}, at: timestamptz required, usage: long}
   bronze.site: {source: site, mode: full, columns: {site: string, city: string}}
   silver.events: {sql: models/events.sql, mode: append}
   silver.newest: {sql: models/newest.sql, mode: merge, unique_key: [site], order_by: [at desc, id desc]}
@@ -132,6 +132,8 @@ def closed():
     done = weir(folder, "run", "-o", "json")
     say(done.returncode == 0 and keyed(folder, "gold.daily", "day", "n", "usage") == scratch(folder, ["1-0", "1-1"]), "late rows change open groups only", done.stderr)
     say(late(folder, "gold.daily") == ["1-0", "1-1"], "those of closed groups are in gold.daily__late", late(folder, "gold.daily"))
+    properties = table(folder, "silver.events__late").properties
+    say(properties.get("weir.class.record") == "personal", "a late record is as personal as the columns of its source", properties)
     say(late(folder, "silver.events") == ["1-0"] and ("1-0",) not in keyed(folder, "silver.events", "id") and ("1-1",) in keyed(folder, "silver.events", "id"),
         "append: what is older than what is left", late(folder, "silver.events"))
     say(late(folder, "silver.newest") == ["1-0"], "merge too", late(folder, "silver.newest"))
