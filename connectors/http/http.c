@@ -304,13 +304,14 @@ static weir_status explain(struct transfer *transfer, CURL *handle, CURLcode cod
             *reterr = transfer->error;
         return transfer->status;
     }
+    weir_status status;
     switch (fault) {
     case FAULT_USAGE:
         return weir_fail(reterr, WEIR_USAGE, "%s %.*s: %s", request->method, host_size,
                          request->url, text);
     case FAULT_CERTIFICATE:
-        weir_status status = weir_fail(reterr, WEIR_REFUSED, "%s %.*s: %s", request->method,
-                                       host_size, request->url, text);
+        status = weir_fail(reterr, WEIR_REFUSED, "%s %.*s: %s", request->method, host_size,
+                           request->url, text);
         weir_error_hint(
             reterr,
             "Name the certificate authority of that server (tls ca file), or its right host name.");
