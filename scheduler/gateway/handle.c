@@ -282,6 +282,31 @@ static void handle_metrics(struct gateway *gateway, struct weir_http_request *re
         request->reply.status = 503;
 }
 
+/* The document with the names of the sources that there are. */
+static weir_status print_document(const struct gateway *gateway, struct weir_buffer *out,
+                                  struct weir_error *reterr)
+{
+    static const char place[] = "\"{sources}\"";
+    const char *at = strstr(openapi_text, place);
+    size_t before = at ? (size_t)(at - openapi_text) : strlen(openapi_text);
+    WEIR_TRY(weir_buffer_append(out, openapi_text, before, reterr));
+    if (!at)
+        return WEIR_OK;
+    for (size_t i = 0; i < gateway->source_count; i++)
+        WEIR_TRY(weir_buffer_print(out, reterr, "%s\"%s\"", i ? ", " : "",
+                                   gateway->sources[i].config->name));
+    at += strlen(place);
+    return weir_buffer_append(out, at, strlen(at), reterr);
+}
+
+static void handle_document(struct gateway *gateway, struct weir_http_request *request)
+{
+    request->reply.status = 200;
+    request->reply.content_type = "application/json";
+    if (print_document(gateway, &request->reply.body, NULL) != WEIR_OK)
+        request->reply.status = 503;
+}
+
 static bool route(struct gateway *gateway, struct weir_http_request *request)
 {
     const char *path = request->path, *name = strncmp(path, "/v1/", 4) == 0 ? path + 4 : "";
@@ -297,7 +322,7 @@ static bool route(struct gateway *gateway, struct weir_http_request *request)
     else if (get && metrics)
         handle_metrics(gateway, request);
     else if (get && document)
-        answer_text(request, 200, "application/json", openapi_text);
+        handle_document(gateway, request);
     else if (records || health || metrics || document) {
         problem_set(&problem, 405, "method", "%s is what this path takes",
                     records ? "POST" : "GET");
