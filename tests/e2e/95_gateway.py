@@ -166,7 +166,8 @@ def schema_based():
         return
     pipeline("schema.yaml", f"127.0.0.1:{services.free_ports(1)[0]}", extra="spool: {file: schema.spool, limit: 64MiB}")
     gateway = Gateway("schema.yaml")
-    run = subprocess.run([str(place / "bin/schemathesis"), "run", f"http://127.0.0.1:{gateway.port}/openapi.json", "-H", "Authorization: Bearer " + TOKENS["acme"], "--max-examples", "300", "--seed", os.environ.get("WEIR_SEED", "1")],
+    run = subprocess.run([str(place / "bin/schemathesis"), "run", f"http://127.0.0.1:{gateway.port}/openapi.json", "-H", "Authorization: Bearer " + TOKENS["acme"], "--max-examples", "300", "--seed", os.environ.get("WEIR_SEED", "1"),
+                          "--exclude-checks", "positive_data_acceptance"],  # the document does not hold the tables' columns: 422 is right for most of what it makes
                          capture_output=True, text=True, timeout=900)
     say(run.returncode == 0 and " passed" in run.stdout, "schemathesis: every answer is as the document says", run.stdout[-2000:])
     gateway.end(signal.SIGINT)
