@@ -168,7 +168,7 @@ def schema_based():
     gateway = Gateway("schema.yaml")
     run = subprocess.run([str(place / "bin/schemathesis"), "run", f"http://127.0.0.1:{gateway.port}/openapi.json", "-H", "Authorization: Bearer " + TOKENS["acme"], "--max-examples", "300", "--seed", os.environ.get("WEIR_SEED", "1"),
                           "--exclude-checks", "positive_data_acceptance"],  # the document does not hold the tables' columns: 422 is right for most of what it makes
-                         capture_output=True, text=True, timeout=900)
+                         capture_output=True, text=True, timeout=900, cwd=folder)
     say(run.returncode == 0 and " passed" in run.stdout, "schemathesis: every answer is as the document says", run.stdout[-2000:])
     gateway.end(signal.SIGINT)
 
