@@ -49,10 +49,12 @@ static void on_error(rd_kafka_t *client, int code, const char *reason, void *opa
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
         return; /* says less than what came before it */
     words_note(&source->words, reason);
-    if (code != RD_KAFKA_RESP_ERR__AUTHENTICATION)
+    const char *login = strstr(reason, KAFKA_LOGIN_FAILED);
+    if (code != RD_KAFKA_RESP_ERR__AUTHENTICATION || (login && strstr(login, KAFKA_LOGIN_AWAY)))
         return;
     pthread_mutex_lock(&source->words.lock);
-    source->words.authentication_failures++;
+    source->words.authentication_failures += login ? 2
+                                                   : 1; /* a token endpoint means what it says */
     pthread_mutex_unlock(&source->words.lock);
 }
 
@@ -102,6 +104,7 @@ weir_status kafka_client_new(struct kafka_source *source, bool committed,
         rd_kafka_conf_destroy(conf);
         return weir_fail(reterr, WEIR_USAGE, "kafka: properties: %s", words);
     }
+    weir_kafka_login_start(client);
     *ret_client = client;
     return WEIR_OK;
 }

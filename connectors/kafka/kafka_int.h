@@ -53,6 +53,14 @@ struct kafka_source {
     pthread_mutex_t probe_lock;  /* read_one: one partition is fetched by one at a time */
 };
 
+/* login.c: OAuth. Is the property one of a login's, and none of librdkafka's? */
+bool kafka_login_property(const char *name);
+/* Makes a client of this configuration ask for tokens, if the properties say so. */
+weir_status kafka_login_attach(rd_kafka_conf_t *conf, const struct weir_kafka_property *properties,
+                               size_t count, struct weir_error *reterr) WEIR_MUST_CHECK;
+#define KAFKA_LOGIN_FAILED "Failed to acquire SASL OAUTHBEARER token: " /* librdkafka's words */
+#define KAFKA_LOGIN_AWAY   "no answer yet: " /* in front of ours: what may pass */
+
 /* properties.c */
 weir_status kafka_topics_check(const struct weir_kafka_options *options,
                                struct weir_error *reterr) WEIR_MUST_CHECK;

@@ -189,6 +189,7 @@ static weir_status ask_position(struct weir_kafka_sender *sender, int64_t *ret_p
         rd_kafka_conf_destroy(conf);
         return weir_fail(reterr, WEIR_USAGE, "kafka: properties: %s", words);
     }
+    weir_kafka_login_start(consumer);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, sender->topic, 0);
     rd_kafka_resp_err_t code = rd_kafka_committed(consumer, list, SLICE_MS * 2);
@@ -214,6 +215,7 @@ weir_status weir_kafka_sender_position(struct weir_kafka_sender *sender, int64_t
         rd_kafka_conf_destroy(conf);
         return weir_fail(reterr, WEIR_USAGE, "kafka: properties: %s", words);
     }
+    weir_kafka_login_start(sender->producer);
     rd_kafka_error_t *error = rd_kafka_init_transactions(sender->producer, SLICE_MS * 2);
     rd_kafka_poll(sender->producer, 0);
     weir_status status = error ? fail_error(sender, error, reterr)

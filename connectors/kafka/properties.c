@@ -58,6 +58,7 @@ static const struct refusal refusals[] = {
     {"plugin.library.paths", "it loads foreign code into Weir"},
     {"test.mock.", REASON_TESTS ": use `weir dev broker`"},
     {"ut_", REASON_TESTS},
+    {"weir.", "such names are Weir's own: see `auth`"},
 };
 
 static bool refusal_matches(const struct refusal *refusal, const char *name)
@@ -182,6 +183,8 @@ static weir_status conf_fill(rd_kafka_conf_t *conf, const struct weir_kafka_opti
     for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++)
         WEIR_TRY(property_set(conf, &defaults[i], reterr));
     for (size_t i = 0; i < options->property_count; i++) {
+        if (kafka_login_property(options->properties[i].key))
+            continue;
         WEIR_TRY(property_check(&options->properties[i], reterr));
         WEIR_TRY(property_set(conf, &options->properties[i], reterr));
     }
@@ -196,6 +199,8 @@ weir_status kafka_conf_new(const struct weir_kafka_options *options, bool commit
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     weir_status status = conf_fill(conf, options, committed, sizes, reterr);
+    if (status == WEIR_OK)
+        status = kafka_login_attach(conf, options->properties, options->property_count, reterr);
     if (status != WEIR_OK) {
         rd_kafka_conf_destroy(conf);
         return status;
@@ -242,6 +247,8 @@ static weir_status producer_fill(rd_kafka_conf_t *conf,
     for (size_t i = 0; i < sizeof before / sizeof *before; i++)
         WEIR_TRY(property_set(conf, &before[i], reterr));
     for (size_t i = 0; i < count; i++) {
+        if (kafka_login_property(properties[i].key))
+            continue;
         WEIR_TRY(producer_property_check(&properties[i], reterr));
         WEIR_TRY(property_set(conf, &properties[i], reterr));
     }
@@ -256,6 +263,8 @@ weir_status weir_kafka_producer_conf(const struct weir_kafka_property *propertie
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     weir_status status = producer_fill(conf, properties, count, timeout_ms, reterr);
+    if (status == WEIR_OK)
+        status = kafka_login_attach(conf, properties, count, reterr);
     if (status != WEIR_OK) {
         rd_kafka_conf_destroy(conf);
         return status;

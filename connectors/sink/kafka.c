@@ -143,8 +143,10 @@ static weir_status connect_producer(struct kafka_sink *sink, struct weir_error *
     rd_kafka_conf_set_dr_msg_cb(conf, on_report);
     sink->denied = false; /* what was said to the one before */
     sink->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, words, sizeof words);
-    if (sink->producer)
+    if (sink->producer) {
+        weir_kafka_login_start(sink->producer);
         return WEIR_OK;
+    }
     rd_kafka_conf_destroy(conf);
     return weir_fail(reterr, WEIR_USAGE, "kafka: properties: %s", words);
 }

@@ -260,16 +260,22 @@ static weir_status avg_bind(struct weir_arena *arena, struct weir_aggregate_call
     return WEIR_OK;
 }
 
+#if defined(__x86_64__)
+typedef __float128 quad; /* clang knows no other name for it */
+#else
+typedef _Float128 quad;
+#endif
+
 /* The exact sum divided once, in 113 bits, so that rounding to double is the only one that counts.
  */
 static double exact_average(const struct sum *sum, const struct weir_type *type)
 {
-    _Float128 divisor = (_Float128)sum->count;
+    quad divisor = (quad)sum->count;
     if (type->id == WEIR_INT)
-        return (double)((_Float128)sum->number / divisor);
+        return (double)((quad)sum->number / divisor);
     for (int i = 0; i < type->scale; i++)
         divisor *= 10;
-    return (double)((_Float128)sum->wide / divisor);
+    return (double)((quad)sum->wide / divisor);
 }
 
 static weir_status avg_finalize(const struct weir_aggregate_call *call, uint8_t *const *states,

@@ -19,7 +19,7 @@ static void check_address(struct reading *reading, const struct node *node, cons
 
 /* The value of a secret, and the file it came from: that one is read again when the server refuses
  * what it held. */
-static const char *take_secret(const struct node *map, const char *name, const char **ret_file)
+const char *take_secret(const struct node *map, const char *name, const char **ret_file)
 {
     const struct node *node = node_get(map, name);
     *ret_file = node ? node->from_file : NULL;

@@ -232,6 +232,12 @@ void policies_bind(struct reading *reading, struct weir_pipeline *pipeline,
 /* read.c: a map of texts; librdkafka's properties, each checked at its place. */
 const struct weir_key_value *get_pairs(struct reading *reading, const struct node *map,
                                        size_t *ret_count);
+/* catalog.c: the value of a secret, and the file it came from, which may be read again. */
+const char *take_secret(const struct node *map, const char *name, const char **ret_file);
+/* login.c: librdkafka's properties of a source or a sink, and behind them what its login needs
+ * (connectors/kafka/kafka.h). */
+const struct weir_key_value *login_pairs(struct reading *reading, const struct node *kafka,
+                                         const char *ca_file, const char *shown, size_t *count);
 void check_properties(struct reading *reading, const struct node *properties, const char *shown);
 
 /* avsc.c: columns from an Avro schema. `at` is the node that names the file. */

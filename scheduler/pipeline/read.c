@@ -297,6 +297,11 @@ void check_properties(struct reading *reading, const struct node *properties, co
         servers |= node_is(key, "bootstrap.servers") || node_is(key, "metadata.broker.list");
         if (value->kind != NODE_SCALAR)
             continue;
+        if (strncmp(key->text, "weir.", 5) == 0) { /* a login's, which are not librdkafka's */
+            complain(reading, key, 0, NULL, "%s.properties: property %s cannot be set: %s", shown,
+                     key->text, weir_kafka_property_refused(key->text));
+            continue;
+        }
         struct weir_kafka_property pair[2] = {{key->text, value->text},
                                               {"bootstrap.servers", "localhost:9092"}};
         struct weir_kafka_options options = {
@@ -431,7 +436,8 @@ static void bind_source(struct reading *reading, const struct weir_pipeline *pip
     source->group = get_text(kafka, "group");
     source->transactional = get_boolean(kafka, "transactional", false);
     source->headers = get_boolean(kafka, "headers", false);
-    source->properties = get_pairs(reading, node_get(kafka, "properties"), &source->property_count);
+    source->properties = login_pairs(reading, kafka, pipeline->tls.ca_file, shown,
+                                     &source->property_count);
     check_properties(reading, node_get(kafka, "properties"), shown);
 }
 

@@ -223,7 +223,8 @@ static void bind_kafka(struct sink_reading *at)
     struct weir_kafka_sink_options *options = &at->sink->kafka;
     const struct node *properties = node_get(at->to, "properties");
     size_t count;
-    const struct weir_key_value *pairs = get_pairs(at->reading, properties, &count);
+    const char *shown = take_print(at->reading, "%s.kafka", at->shown);
+    const struct weir_key_value *pairs = login_pairs(at->reading, at->to, NULL, shown, &count);
     struct weir_kafka_property *copies = take(at->reading, count + 1, sizeof *copies);
     for (size_t i = 0; copies && i < count; i++)
         copies[i] = (struct weir_kafka_property){pairs[i].key, pairs[i].value};
@@ -234,7 +235,6 @@ static void bind_kafka(struct sink_reading *at)
         .property_count = count,
         .batch = (size_t)get_whole(at->to, "batch", 10000),
         .timeout_ms = get_duration_ms(at->to, "timeout", 30000)};
-    const char *shown = take_print(at->reading, "%s.kafka", at->shown);
     struct weir_error error = {0};
     if (!shown)
         return;
