@@ -279,6 +279,27 @@ weir_status aside_replace(struct promotion *promotion, struct weir_error *reterr
     return WEIR_OK;
 }
 
+/* weir.aside: what is there. */
+static weir_status open_aside(struct promotion *promotion, struct weir_error *reterr)
+{
+    struct aside *aside = &promotion->aside;
+    if (!weir_metadata_ref(aside->table->metadata, "main", &aside->head))
+        return weir_fail(reterr, WEIR_DECISION, "branch main of %s is gone", aside->config.name);
+    return promotion_rows(promotion, "weir.aside", aside->table, aside->head, NULL, reterr);
+}
+
+weir_status aside_keep(struct promotion *promotion, struct weir_error *reterr)
+{
+    char *open, *text;
+    if (!promotion->aside.table)
+        return WEIR_OK;
+    WEIR_TRY(open_aside(promotion, reterr));
+    WEIR_TRY(closed_open_key(promotion, "a", &open, reterr));
+    WEIR_TRY(weir_arena_print(&promotion->arena, &text, reterr,
+                              "SELECT " ASIDE_COLUMNS " FROM weir.aside a WHERE NOT (%s)", open));
+    return aside_write(promotion, &promotion->aside, text, reterr);
+}
+
 /* Files that hold a row that goes, without these rows, and what comes. */
 static weir_status rewrite(struct promotion *promotion, char **ret_text, struct weir_error *reterr)
 {
@@ -304,15 +325,15 @@ static weir_status rewrite(struct promotion *promotion, char **ret_text, struct 
 static weir_status old_rows(struct promotion *promotion, bool everything, struct weir_error *reterr)
 {
     struct aside *aside = &promotion->aside;
-    char none[] = "true", *match = none, *key, *text;
+    char *match, *key, *text;
     if (!aside->table)
         return statement_keep(promotion, "weir.qold",
                               "SELECT " ASIDE_COLUMNS ", '' AS _file FROM weir.qnew WHERE false",
                               true, NULL, reterr);
-    if (!weir_metadata_ref(aside->table->metadata, "main", &aside->head))
-        return weir_fail(reterr, WEIR_DECISION, "branch main of %s is gone", aside->config.name);
-    WEIR_TRY(promotion_rows(promotion, "weir.aside", aside->table, aside->head, NULL, reterr));
-    if (!everything) {
+    WEIR_TRY(open_aside(promotion, reterr));
+    if (everything) {
+        WEIR_TRY(closed_open_key(promotion, "a", &match, reterr));
+    } else {
         WEIR_TRY(object(promotion, true, &key, reterr));
         WEIR_TRY(weir_arena_print(&promotion->arena, &match, reterr,
                                   "EXISTS (SELECT 1 FROM (SELECT %s AS key FROM weir.keys) k WHERE "

@@ -150,6 +150,24 @@ weir_status closed_open(struct promotion *promotion, const char *alias, char **r
     return WEIR_OK;
 }
 
+weir_status closed_open_key(struct promotion *promotion, const char *alias, char **ret_condition,
+                            struct weir_error *reterr)
+{
+    char *condition;
+    WEIR_TRY(weir_arena_print(&promotion->arena, &condition, reterr, "true"));
+    for (size_t i = 0; i < promotion->source_count; i++) {
+        const struct source *source = &promotion->sources[i];
+        if (source->horizon.key)
+            WEIR_TRY(weir_arena_print(&promotion->arena, &condition, reterr,
+                                      "%s AND (CAST(%s.key::json ->> $key$%s$key$ AS timestamptz) "
+                                      "< TIMESTAMPTZ '%s') IS NOT TRUE",
+                                      condition, alias, source->horizon.key,
+                                      source->horizon.before));
+    }
+    *ret_condition = condition;
+    return WEIR_OK;
+}
+
 /* ---- made anew ---- */
 
 static const struct source *shortened(const struct promotion *promotion)

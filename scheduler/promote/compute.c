@@ -127,36 +127,42 @@ static weir_status sorted(struct promotion *promotion, const char *rows, char **
 
 /* ---- modes ---- */
 
-/* Made anew, but for groups that would need rows which are gone. */
-static weir_status with_closed(struct promotion *promotion, const char *rows, char **ret_text,
-                               struct weir_error *reterr)
+/* Made anew, but for groups that would need rows which are gone: `kept` has these. */
+static weir_status whole_rows(struct promotion *promotion, const char *kept, char **ret_given,
+                              char **ret_text, struct weir_error *reterr)
 {
-    char *kept, *open;
-    WEIR_TRY(closed_kept(promotion, &kept, reterr));
-    if (!kept)
-        return weir_arena_print(&promotion->arena, ret_text, reterr, "%s", rows);
-    WEIR_TRY(closed_open(promotion, "m", &open, reterr));
-    return weir_arena_print(&promotion->arena, ret_text, reterr,
-                            "SELECT %s FROM (%s) m WHERE %s UNION ALL %s", promotion->column_list,
-                            rows, open, kept);
+    struct weir_arena *arena = &promotion->arena;
+    char *open, *text;
+    const char *list = promotion->column_list;
+    WEIR_TRY(weir_arena_print(arena, ret_given, reterr, "SELECT %s FROM weir.model m",
+                              promotion->model_list));
+    if (kept) {
+        WEIR_TRY(closed_open(promotion, "m", &open, reterr));
+        WEIR_TRY(weir_arena_print(arena, ret_given, reterr, "SELECT %s FROM (%s) m WHERE %s", list,
+                                  *ret_given, open));
+    }
+    WEIR_TRY(aside_good(promotion, *ret_given, &text, reterr));
+    WEIR_TRY(winners(promotion, text, &text, reterr));
+    if (kept)
+        WEIR_TRY(weir_arena_print(arena, &text, reterr, "SELECT %s FROM (%s) m UNION ALL %s", list,
+                                  text, kept));
+    return sorted(promotion, text, ret_text, reterr);
 }
 
 static weir_status whole_table(struct promotion *promotion, struct weir_error *reterr)
 {
-    char *text, *given;
+    char *text, *given, *kept;
     promotion->replace_all = true;
     WEIR_TRY(promotion_names(promotion, promotion->source_count, VARIANT_TO, VARIANT_TO, VARIANT_TO,
                              reterr));
-    WEIR_TRY(weir_arena_print(&promotion->arena, &given, reterr, "SELECT %s FROM weir.model m",
-                              promotion->model_list));
-    WEIR_TRY(aside_good(promotion, given, &text, reterr));
-    WEIR_TRY(winners(promotion, text, &text, reterr));
-    WEIR_TRY(with_closed(promotion, text, &text, reterr));
-    WEIR_TRY(sorted(promotion, text, &text, reterr));
+    WEIR_TRY(closed_kept(promotion, &kept, reterr));
+    WEIR_TRY(whole_rows(promotion, kept, &given, &text, reterr));
     WEIR_TRY(statement_write(promotion, text, reterr));
     if (!aside_concerns(promotion))
         return WEIR_OK;
     WEIR_TRY(aside_replace(promotion, reterr));
+    if (kept)
+        WEIR_TRY(aside_keep(promotion, reterr));
     if (!promotion->model->aside_count)
         return WEIR_OK;
     WEIR_TRY(aside_bad(promotion, given, &text, reterr));

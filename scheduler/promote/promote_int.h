@@ -192,6 +192,9 @@ weir_status closed_bind(struct promotion *promotion, struct weir_error *reterr) 
 /* A condition that the row `alias` is of no closed group; "true". */
 weir_status closed_open(struct promotion *promotion, const char *alias, char **ret_condition,
                         struct weir_error *reterr) WEIR_MUST_CHECK;
+/* The same of a row that was set aside, whose key is JSON. */
+weir_status closed_open_key(struct promotion *promotion, const char *alias, char **ret_condition,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
 /* A table made anew: closed groups as they are, to be united with the model's rows; NULL: none.
  * DECISION: rows would be lost that cannot be told apart. */
 weir_status closed_kept(struct promotion *promotion, char **ret_text,
@@ -220,6 +223,8 @@ weir_status aside_sync(struct promotion *promotion, struct weir_error *reterr) W
 weir_status aside_write(struct promotion *promotion, struct aside *aside, const char *text,
                         struct weir_error *reterr) WEIR_MUST_CHECK;
 weir_status aside_replace(struct promotion *promotion, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* After aside_replace: but those of closed groups stay. */
+weir_status aside_keep(struct promotion *promotion, struct weir_error *reterr) WEIR_MUST_CHECK;
 weir_status aside_change(struct promotion *promotion, const char *rows, bool everything,
                          struct weir_error *reterr) WEIR_MUST_CHECK;
 weir_status aside_finish(struct promotion *promotion, struct weir_error *reterr) WEIR_MUST_CHECK;

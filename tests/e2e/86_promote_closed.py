@@ -26,14 +26,22 @@ tables:
   silver.newest: {sql: models/newest.sql, mode: merge, unique_key: [site], order_by: [at desc, id desc]}
   gold.daily: {sql: models/daily.sql, mode: recompute, group_by: [day]}
   gold.city: {sql: models/city.sql, mode: recompute, group_by: [city, hour]}
+  gold.checked:
+    sql: models/checked.sql
+    mode: recompute
+    group_by: [day]
+    expect:
+      - {name: few, that: "n < 3", on_fail: quarantine}
+      - {relationship: {column: label, to: bronze.site.site}, on_fail: quarantine}
   gold.sites: {sql: models/sites.sql, mode: recompute, group_by: [site], on_closed: recompute}
 """
 MODELS = {"events": "SELECT id, usage FROM bronze.usage", "newest": "SELECT site, id, at, usage FROM bronze.usage",
           "daily": "SELECT cast(date_trunc('day', at) AS date) AS day, count(*) AS n, sum(usage)::bigint AS usage FROM bronze.usage GROUP BY 1",
           "city": "WITH u AS (SELECT s.city, date_trunc('hour', u.at) AS hour, u.usage FROM bronze.usage u LEFT JOIN bronze.site s ON s.site = u.site)\n"
                   "SELECT city, hour, count(*) AS n, sum(usage)::bigint AS usage FROM u GROUP BY 1, 2",
+          "checked": "SELECT date_trunc('day', at) AS day, 's0' AS label, count(*) AS n FROM bronze.usage GROUP BY 1",
           "sites": "SELECT site, count(*) AS n FROM bronze.usage GROUP BY 1"}
-MODEL_TABLES = ["silver.events", "silver.newest", "gold.daily", "gold.city", "gold.sites"]
+MODEL_TABLES = ["silver.events", "silver.newest", "gold.daily", "gold.city", "gold.checked", "gold.sites"]
 HORIZON = "2025-01-03T12:00:00Z"
 
 
@@ -104,6 +112,11 @@ def everything(folder):
                                                                       "gold.city": ["city", "hour", "n", "usage"]}.items()}
 
 
+def checked(folder):
+    """Days that gold.checked has, and those set aside."""
+    return sorted(row["day"].day for row in rows(folder, "gold.checked")), sorted(int(json.loads(row["key"])["day"][8:10]) for row in rows(folder, "gold.checked__quarantine"))
+
+
 def scratch(folder, but=()):
     """gold.daily by DuckDB over every row that ever came, without those that were late."""
     found = duckdb.sql(f"""SELECT CAST(date_trunc('day', CAST("at" AS TIMESTAMP)) AS DATE) AS day, count(*) AS n, sum(usage)::BIGINT AS usage
@@ -114,7 +127,7 @@ def scratch(folder, but=()):
 
 def began(name):
     folder = make(name)
-    land(folder, 0, [(day, hour) for day in range(1, 7) for hour in (6, 18)])
+    land(folder, 0, [(day, hour) for day in range(1, 7) for hour in (6, 18)] + [(2, 7)])
     first = weir(folder, "run")
     say(first.returncode == 0, f"{name}: six days", first.stderr)
     return folder
@@ -123,10 +136,11 @@ def began(name):
 def closed():
     folder = began("closed")
     before = everything(folder)
+    say(checked(folder) == ([1, 3, 4, 5, 6], [2]), "a group that a check sets aside", checked(folder))
     retain(folder)
     done = weir(folder, "run")
     say(done.returncode == 0 and everything(folder) == before, "what retention dropped stays in append, merge and recompute", done.stderr)
-    say(keyed(folder, "gold.sites", "site", "n") == [("s0", "4"), ("s1", "4"), ("s2", "4")], "on_closed: recompute: dropping alone changes nothing")
+    say(keyed(folder, "gold.sites", "site", "n") == [("s0", "5"), ("s1", "4"), ("s2", "4")], "on_closed: recompute: dropping alone changes nothing")
 
     land(folder, 1, [(1, 3), (3, 20), (5, 3)])  # long gone; of the day that is half gone; of an open one
     done = weir(folder, "run", "-o", "json")
@@ -149,6 +163,7 @@ def closed():
     now = {row["hour"]: row["city"] for row in rows(folder, "gold.city") if row["city"] in ("Rome", "Bari")}
     whole = datetime.datetime(2025, 1, 3, 12, tzinfo=datetime.timezone.utc)
     say(done.returncode == 0 and was and now == {hour: "Rome" if hour < whole else "Bari" for hour in was}, "another table's change: closed groups keep what they say", f"{done.stderr} {now}")
+    say(checked(folder) == ([1, 3, 4, 6], [2, 5]), "all rows judged anew: closed groups that were set aside still are", checked(folder))
     return folder
 
 
@@ -157,6 +172,8 @@ def anew(folder):
     before = everything(folder)
     done = weir(folder, "promote", "gold.daily", "--rebuild")
     say(done.returncode == 0 and everything(folder) == before, "recompute made anew: closed groups are kept", f"{done.stderr} {everything(folder)['gold.daily']}")
+    done = weir(folder, "promote", "gold.checked", "--rebuild")
+    say(done.returncode == 0 and checked(folder) == ([1, 3, 4, 6], [2, 5]), "and those that were set aside", f"{done.stderr} {checked(folder)}")
     for name in ("silver.events", "silver.newest"):
         done = weir(folder, "promote", name, "--rebuild")
         say(done.returncode == 4 and "retention has dropped" in done.stderr and "on_closed: recompute" in done.stderr, f"{name} is not made anew without what is gone", f"{done.returncode} {done.stderr}")
@@ -184,7 +201,7 @@ def rolled_back():
     table(folder, "bronze.usage").manage_snapshots().rollback_to_snapshot(whole).commit()
     done = weir(folder, "run")
     say(done.returncode == 0 and everything(folder) == before, "a rollback of retention brings no row twice", f"{done.stderr} {everything(folder)}")
-    say(len(late(folder, "silver.events")) == 5, "they count as late", late(folder, "silver.events"))
+    say(len(late(folder, "silver.events")) == 6, "they count as late", late(folder, "silver.events"))
 
 
 def restore(folder, saved):
@@ -210,7 +227,7 @@ def killed():
             if again.returncode == 0:
                 break
         if again.returncode or keyed(folder, "gold.daily", "day", "n", "usage") != scratch(folder, ["1-0", "1-1", "1-3"]) or late(folder, "gold.daily") != ["1-0", "1-1", "1-3"] \
-                or late(folder, "silver.events") != ["1-0", "1-3"] or len(rows(folder, "silver.events")) != 14:
+                or late(folder, "silver.events") != ["1-0", "1-3"] or len(rows(folder, "silver.events")) != 15:
             failures.append(f"{at}:{how} {again.returncode} {again.stderr} {everything(folder)} {late(folder, 'gold.daily')} {late(folder, 'silver.events')}")
         at += 1 if FULL else 31
     say(not failures and died > 3, f"killed at {died} of the {at} effects of a run and started again: each row once, in its table or late", f"{died} {failures}")
