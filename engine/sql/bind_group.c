@@ -198,14 +198,6 @@ static weir_status visit_swap(void *self, struct weir_node **node, struct weir_e
     return swap_equal(query->sql, node, &query->groups, query->group_columns.items, reterr);
 }
 
-static weir_status swap_plan(struct query *query, struct logical *plan, struct weir_error *reterr)
-{
-    WEIR_TRY(logical_visit(plan, visit_swap, query, reterr));
-    for (uint32_t i = 0; i < plan->child_count; i++)
-        WEIR_TRY(swap_plan(query, plan->children[i], reterr));
-    return WEIR_OK;
-}
-
 /* What a key is made of must be there before rows are grouped: those subqueries, and those that
  * their conditions look at, are joined below; the others stay pending. */
 static weir_status attach_keys(struct query *query, struct weir_error *reterr)
@@ -349,6 +341,28 @@ static weir_status check_grouped(struct query *query, const struct columns *hidd
                            query->sql->columns[search.found->index].name);
 }
 
+struct regrouping {
+    struct query *query;
+    const struct columns *hidden;
+};
+
+static weir_status visit_regroup(void *self, struct weir_node **node, struct weir_error *reterr)
+{
+    const struct regrouping *regrouping = self;
+    WEIR_TRY(visit_swap(regrouping->query, node, reterr));
+    return check_grouped(regrouping->query, regrouping->hidden, *node, reterr);
+}
+
+/* A subquery that is joined above the grouping sees no more of our rows than the list does. */
+static weir_status regroup_plan(struct regrouping *regrouping, struct logical *plan,
+                                struct weir_error *reterr)
+{
+    WEIR_TRY(logical_visit(plan, visit_regroup, regrouping, reterr));
+    for (uint32_t i = 0; i < plan->child_count; i++)
+        WEIR_TRY(regroup_plan(regrouping, plan->children[i], reterr));
+    return WEIR_OK;
+}
+
 /* Everything bound so far is over the ungrouped rows: keys become their columns. */
 static weir_status regroup_window(struct query *query, const struct columns *hidden,
                                   struct window *window, struct weir_error *reterr)
@@ -407,10 +421,11 @@ weir_status query_regroup(struct query *query, struct logical *plan, struct targ
     }
     for (struct window *window = query->windows; window; window = window->next)
         WEIR_TRY(regroup_window(query, &hidden, window, reterr));
+    struct regrouping regrouping = {query, &hidden};
     for (struct pending *pending = query->pending; pending; pending = pending->next) {
-        WEIR_TRY(swap_plan(query, pending->plan, reterr));
+        WEIR_TRY(regroup_plan(&regrouping, pending->plan, reterr));
         for (uint32_t i = 0; i < pending->conditions.count; i++)
-            WEIR_TRY(visit_swap(query, &pending->conditions.items[i], reterr));
+            WEIR_TRY(visit_regroup(&regrouping, &pending->conditions.items[i], reterr));
     }
     return WEIR_OK;
 }
