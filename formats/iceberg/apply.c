@@ -502,6 +502,18 @@ static weir_status refuse_if_referenced(struct applier *applier, int64_t id)
     return WEIR_OK;
 }
 
+/* Statistics files of snapshots that are gone are named no more. */
+static void remove_statistics(struct applier *applier, const char *list_name, const json_t *gone)
+{
+    json_t *list = json_object_get(applier->document, list_name);
+    char key[24];
+    for (size_t i = json_array_size(list); i > 0; i--) {
+        id_text(key, number(json_array_get(list, i - 1), "snapshot-id", -1));
+        if (json_object_get(gone, key))
+            json_array_remove(list, i - 1);
+    }
+}
+
 static weir_status remove_snapshots(struct applier *applier, const json_t *update)
 {
     const json_t *ids = json_object_get(update, "snapshot-ids");
@@ -525,6 +537,10 @@ static weir_status remove_snapshots(struct applier *applier, const json_t *updat
         if (!json_object_get(gone, key) &&
             json_array_append(kept, json_array_get(snapshots, i)) != 0)
             status = no_memory(applier);
+    }
+    if (status == WEIR_OK) {
+        remove_statistics(applier, "statistics", gone);
+        remove_statistics(applier, "partition-statistics", gone);
     }
     json_decref(gone);
     if (status != WEIR_OK) {

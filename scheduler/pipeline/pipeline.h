@@ -75,6 +75,21 @@ struct weir_expectation {
     const char *location; /* file:line:column */
 };
 
+/* What upkeep does to a table (`lifecycle`); all zero: nothing. */
+struct weir_lifecycle_config {
+    int64_t retain_ms;      /* rows whose `by` lies further back are dropped; 0: never */
+    const char *retain_by;  /* timestamptz, timestamp or date column */
+    int64_t retain_step_ms; /* the horizon moves by whole ones of these */
+    const char *retain_location;
+    bool compacts;
+    int64_t small_files; /* so many in a partition are due */
+    uint64_t compact_target;
+    bool expires;
+    int64_t snapshots_ms;      /* age at which they go; -1: by number alone */
+    int64_t at_least, at_most; /* of main's; at_most 0: any */
+    const char *snapshots_location;
+};
+
 struct weir_table_config {
     const char *name; /* "bronze.inventory" */
     const char *layer, *short_name;
@@ -118,6 +133,7 @@ struct weir_table_config {
     bool tombstones_skip; /* tombstones: skip; else a null value is refused */
     const char *digest;   /* hex of the definition */
     const char *location; /* file:line:column of its key */
+    struct weir_lifecycle_config lifecycle;
 };
 
 enum weir_model_mode {

@@ -215,6 +215,10 @@ void when_bind(struct table_reading *at, struct weir_model_config *model,
 void lifecycle_check(struct reading *reading, const struct weir_pipeline *pipeline,
                      const struct node *lifecycle);
 
+/* lifecycle.c: what upkeep does to a table whose columns are bound */
+void lifecycle_bind(struct reading *reading, const struct node *lifecycle,
+                    struct weir_table_config *table);
+
 /* sinks.c */
 void sinks_bind(struct reading *reading, struct weir_pipeline *pipeline, const struct node *root);
 

@@ -108,6 +108,8 @@ weir_status cli_deliver(struct cli *cli, struct weir_lake *lake,
                         const struct weir_pipeline *pipeline, json_t *record,
                         struct weir_error *reterr) WEIR_MUST_CHECK;
 void cli_print_delivery(const json_t *outcome);
+/* One outcome of scheduler/upkeep in a line. */
+void cli_print_upkeep(const json_t *outcome, bool dry_run);
 /* One row a sink, of those chosen: where it stands. New reference. */
 weir_status cli_sink_states(struct cli *cli, struct weir_lake *lake,
                             const struct weir_pipeline *pipeline, json_t **ret_states,
@@ -129,6 +131,7 @@ weir_status verb_verify(struct cli *cli, struct weir_error *reterr);
 weir_status verb_offsets(struct cli *cli, struct weir_error *reterr);
 weir_status verb_quarantine(struct cli *cli, struct weir_error *reterr);
 weir_status verb_sinks(struct cli *cli, struct weir_error *reterr);
+weir_status verb_maintain(struct cli *cli, struct weir_error *reterr);
 weir_status verb_gateway(struct cli *cli, struct weir_error *reterr);
 weir_status verb_doctor(struct cli *cli, struct weir_error *reterr);
 weir_status verb_register(struct cli *cli, struct weir_error *reterr);

@@ -49,6 +49,13 @@ const struct verb verbs[] = {
      "--dry-run tells what is due and why; --what-if computes what would become of it: rows that "
      "come, go and change, checks that would fail (exit 3), what sinks would be told.",
      verb_promote},
+    {"maintain", "Operate", "[TABLE] [expire]",
+     "upkeep by hand: what the tables' lifecycle says is due", "psodyrf",
+     "expire   snapshots older than lifecycle.*.snapshots says leave the metadata; what tags, "
+     "branches, promotions and sinks\n         need stays, and no file is deleted\n"
+     "Without an action all of them, without a table every table. --dry-run tells what would be "
+     "done. docs/upkeep.md.",
+     verb_maintain},
     {"gateway", "Operate", "", "REST in, Kafka out, spooled on disk while Kafka is away", "pfo",
      "Serves POST /v1/{source}, /healthz, /metrics and /openapi.json until SIGTERM, Ctrl-C or "
      "--for. A record is answered\nfor with 202 when it is on disk, and is sent to Kafka once, in "

@@ -348,6 +348,36 @@ Test(metadata, refs_and_snapshots_go)
     weir_metadata_free(metadata);
 }
 
+/* What is said of a snapshot that goes is said no more; of the others it stays. */
+Test(metadata, statistics_go_with_their_snapshots)
+{
+    struct weir_metadata *metadata = parse(document), *next, *last;
+    json_t *copy = json_deep_copy(weir_metadata_document(metadata));
+    for (int i = 0; i < 2; i++)
+        json_object_set_new(copy, i ? "statistics" : "partition-statistics",
+                            json_pack("[{s:I, s:s}, {s:I, s:s}]", "snapshot-id", (json_int_t)OLD,
+                                      "statistics-path", "old", "snapshot-id", (json_int_t)HEAD,
+                                      "statistics-path", "head"));
+    char *text = json_dumps(copy, 0);
+    next = parse(text);
+    cr_assert_eq(apply(next, "",
+                       "[{\"action\":\"remove-snapshots\",\"snapshot-ids\":[3051729675574597004]}]",
+                       &last),
+                 WEIR_OK);
+    for (int i = 0; i < 2; i++) {
+        const json_t *list = json_object_get(weir_metadata_document(last),
+                                             i ? "statistics" : "partition-statistics");
+        cr_assert_eq(json_array_size(list), 1);
+        cr_expect_str_eq(
+            json_string_value(json_object_get(json_array_get(list, 0), "statistics-path")), "head");
+    }
+    free(text);
+    json_decref(copy);
+    weir_metadata_free(last);
+    weir_metadata_free(next);
+    weir_metadata_free(metadata);
+}
+
 Test(metadata, properties_location_uuid_and_version)
 {
     struct weir_metadata *metadata = parse(document), *next;

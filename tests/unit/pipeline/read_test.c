@@ -475,3 +475,40 @@ Test(read, when_models_are_promoted)
     cr_expect_str_eq(p->models[2].promote.cron_text, "*/5 6 * * mon-fri");
     weir_pipeline_free(p);
 }
+
+/* The nearer wins key by key, also inside the maps; none ends what a layer began. */
+Test(read, lifecycle_by_layer_and_table)
+{
+    cr_assert_eq(mkdir("models", 0755), 0);
+    write_bytes("models/m.sql", "SELECT id FROM bronze.a", 23);
+    struct weir_pipeline *p = read_good(
+        "version: 1\nname: t\nlake: {warehouse: ./lake}\nsources: {s: {files: in/*.ndjson}}\n"
+        "tables:\n  bronze.a: {source: s, columns: {id: int, at: timestamptz, seen: date}}\n"
+        "  bronze.b: {source: s, columns: {id: int, at: timestamptz, seen: date}}\n"
+        "  bronze.c: {source: s, columns: {id: int}}\n"
+        "  gold.d: {sql: models/m.sql}\n"
+        "lifecycle:\n"
+        "  bronze: {retain: {for: 30d, by: at}, compact: {small_files: 5}, snapshots: {retain: 7d, "
+        "at_most: 500}}\n"
+        "  bronze.b: {retain: {for: 6h, by: seen}, compact: {target: 1MiB}, snapshots: {retain: "
+        "0s, at_least: 1}}\n"
+        "  bronze.c: {retain: none, compact: none, snapshots: none}\n"
+        "  gold: {snapshots: {at_most: 10}}\n");
+    const struct weir_lifecycle_config *a = &p->tables[0].lifecycle, *b = &p->tables[1].lifecycle,
+                                       *c = &p->tables[2].lifecycle,
+                                       *d = &p->models[0].table.lifecycle;
+    cr_expect_eq(a->retain_ms, 30 * 86400000LL);
+    cr_expect_str_eq(a->retain_by, "at");
+    cr_expect_eq(a->retain_step_ms, 86400000);
+    cr_expect(a->compacts && a->small_files == 5 && a->compact_target == 128u << 20);
+    cr_expect(a->expires && a->snapshots_ms == 7 * 86400000LL);
+    cr_expect(a->at_least == 10 && a->at_most == 500);
+    cr_expect_eq(b->retain_ms, 6 * 3600000LL);
+    cr_expect_str_eq(b->retain_by, "seen");
+    cr_expect_eq(b->retain_step_ms, 3600000);
+    cr_expect(b->compacts && b->small_files == 5 && b->compact_target == 1u << 20);
+    cr_expect(b->snapshots_ms == 0 && b->at_least == 1 && b->at_most == 500);
+    cr_expect(!c->retain_ms && !c->compacts && !c->expires);
+    cr_expect(d->expires && d->snapshots_ms == -1 && d->at_most == 10 && !d->compacts);
+    weir_pipeline_free(p);
+}

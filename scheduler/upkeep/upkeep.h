@@ -1,0 +1,33 @@
+/* Upkeep of one table: what `weir maintain` does by hand and `weir run` when it is due. design.md 3
+ * (lifecycle), protocol.md 8; for people: docs/upkeep.md.
+ *
+ * Every action has one shape: it looks whether it is due by the table's rules, does a bounded piece
+ * at a time until nothing is due or `until_ms` is reached, and tells what it did. A second run at
+ * once, or a kill anywhere, harms nothing: each piece is one commit that asserts what it was
+ * computed from. */
+#ifndef WEIR_SCHEDULER_UPKEEP_UPKEEP_H
+#define WEIR_SCHEDULER_UPKEEP_UPKEEP_H
+
+#include "scheduler/pipeline/pipeline.h"
+#include "scheduler/window/window.h"
+
+struct weir_upkeep_options {
+    struct weir_lake *lake;
+    const struct weir_pipeline *pipeline;
+    const struct weir_table_config *table; /* of pipeline->tables, or a model's */
+    bool dry_run;                          /* look, tell, change nothing */
+    int64_t until_ms; /* by weir_steady_ms: no new piece is begun after it; 0: no end */
+};
+
+/* What an action did, also kept in the run's record; a new reference, and NULL after a failure:
+ * {"table", "action", "idle": nothing was due, "done": false = `until_ms` came first, ...} with the
+ * action's own counts. A table that is not in the lake yet: idle. */
+typedef weir_status weir_upkeep_action(const struct weir_upkeep_options *options,
+                                       json_t **ret_outcome, struct weir_error *reterr);
+
+/* Snapshots older than `snapshots` says leave the metadata: "snapshots_removed", "snapshots_kept",
+ * "refs_removed", "commits", "held_by": the ref that keeps the oldest one of those too old.
+ * UNSUPPORTED where the catalog keeps no history of its own (Nessie). */
+weir_upkeep_action weir_upkeep_expire;
+
+#endif
