@@ -93,6 +93,8 @@ struct attempt {
     size_t manifest_count;
     int64_t added_files, added_rows, added_bytes, removed_files, removed_rows, total_files,
         total_rows;
+    const char **removed; /* the work's, sorted */
+    bool lost;            /* the head has not what the work was computed from */
     char receipt[512], receipt_digest[33], list[1024];
     struct weir_commit commit;
 };
@@ -106,16 +108,26 @@ static void attempt_done(struct attempt *attempt)
     *attempt = (struct attempt){0};
 }
 
+static weir_status read_list(struct attempt *attempt, const struct weir_snapshot *snapshot,
+                             struct weir_manifest **ret, size_t *ret_count,
+                             struct weir_error *reterr)
+{
+    *ret = NULL;
+    *ret_count = 0;
+    if (!snapshot->manifest_list)
+        return WEIR_OK;
+    WEIR_AUTO(weir_buffer) bytes = {.account = &attempt->lake->context->memory};
+    WEIR_TRY(land_get_object(attempt->lake, snapshot->manifest_list, &bytes, reterr));
+    return weir_manifest_list_read(&attempt->arena, bytes.data, bytes.size, ret, ret_count, reterr);
+}
+
 static weir_status read_manifests(struct attempt *attempt, struct weir_manifest **ret,
                                   size_t *ret_count, struct weir_error *reterr)
 {
     *ret = NULL;
     *ret_count = 0;
-    if (!attempt->has_parent || !attempt->parent.manifest_list)
-        return WEIR_OK;
-    WEIR_AUTO(weir_buffer) bytes = {.account = &attempt->lake->context->memory};
-    WEIR_TRY(land_get_object(attempt->lake, attempt->parent.manifest_list, &bytes, reterr));
-    return weir_manifest_list_read(&attempt->arena, bytes.data, bytes.size, ret, ret_count, reterr);
+    return attempt->has_parent ? read_list(attempt, &attempt->parent, ret, ret_count, reterr)
+                               : WEIR_OK;
 }
 
 static weir_status read_entries(struct weir_lake *lake, struct weir_arena *arena,
@@ -320,12 +332,25 @@ static weir_status build_replace(struct attempt *attempt, struct weir_error *ret
     return WEIR_OK;
 }
 
-static bool is_removed(const struct weir_work *work, const char *path)
+static int by_text(const void *a, const void *b)
 {
-    for (size_t i = 0; i < work->removed_count; i++)
-        if (strcmp(work->removed[i], path) == 0)
-            return true;
-    return false;
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static weir_status sort_removed(struct attempt *attempt, struct weir_error *reterr)
+{
+    const struct weir_work *work = attempt->work;
+    WEIR_TRY(weir_arena_zero(&attempt->arena, work->removed_count, sizeof *attempt->removed,
+                             &attempt->removed, reterr));
+    memcpy(attempt->removed, work->removed, work->removed_count * sizeof *attempt->removed);
+    qsort(attempt->removed, work->removed_count, sizeof *attempt->removed, by_text);
+    return WEIR_OK;
+}
+
+static bool is_removed(const struct attempt *attempt, const char *path)
+{
+    return bsearch(&path, attempt->removed, attempt->work->removed_count, sizeof path, by_text) !=
+           NULL;
 }
 
 /* One old manifest of a rewrite: kept as it is, or its entries taken over, some as DELETED. */
@@ -338,7 +363,7 @@ static weir_status rewrite_manifest(struct attempt *attempt, const struct weir_m
     if (old->content == 0)
         WEIR_TRY(land_read_live(attempt->lake, &attempt->arena, old, 1, &entries, &count, reterr));
     for (size_t i = 0; old->content == 0 && i < count; i++) {
-        bool removed = is_removed(attempt->work, entries[i].file.path);
+        bool removed = is_removed(attempt, entries[i].file.path);
         entries[i].status = removed ? WEIR_ENTRY_DELETED : WEIR_ENTRY_EXISTING;
         if (removed) {
             entries[i].snapshot_id = attempt->id;
@@ -359,6 +384,29 @@ static weir_status rewrite_manifest(struct attempt *attempt, const struct weir_m
     return WEIR_OK;
 }
 
+/* Work that follows the head: rows that were deleted in place since its base may be in files that
+ * it wrote anew. Such work is lost. */
+static weir_status ask_deletes(struct attempt *attempt, const struct weir_manifest *manifests,
+                               size_t count, struct weir_error *reterr)
+{
+    struct weir_snapshot base;
+    struct weir_manifest *before = NULL;
+    size_t before_count = 0;
+    if (attempt->work->base == 0 || attempt->work->base == attempt->parent.id)
+        return WEIR_OK;
+    attempt->lost = !weir_metadata_snapshot(attempt->table->metadata, attempt->work->base, &base);
+    if (attempt->lost)
+        return WEIR_OK;
+    WEIR_TRY(read_list(attempt, &base, &before, &before_count, reterr));
+    for (size_t i = 0; i < count; i++) {
+        bool known = manifests[i].content == 0;
+        for (size_t j = 0; !known && j < before_count; j++)
+            known = strcmp(before[j].path, manifests[i].path) == 0;
+        attempt->lost |= !known;
+    }
+    return WEIR_OK;
+}
+
 /* Rewriting: only manifests that hold a removed file are written anew. */
 static weir_status build_rewrite(struct attempt *attempt, struct weir_error *reterr)
 {
@@ -367,6 +415,10 @@ static weir_status build_rewrite(struct attempt *attempt, struct weir_error *ret
     struct weir_manifest_entry *added;
     size_t old_count;
     WEIR_TRY(read_manifests(attempt, &old, &old_count, reterr));
+    WEIR_TRY(ask_deletes(attempt, old, old_count, reterr));
+    if (attempt->lost)
+        return WEIR_OK;
+    WEIR_TRY(sort_removed(attempt, reterr));
     WEIR_TRY(weir_arena_zero(&attempt->arena, old_count + 1, sizeof *attempt->manifests,
                              &attempt->manifests, reterr));
     WEIR_TRY(weir_arena_zero(&attempt->arena, work->file_count + 1, sizeof *added, &added, reterr));
@@ -384,7 +436,8 @@ static weir_status build_rewrite(struct attempt *attempt, struct weir_error *ret
     }
     for (size_t i = 0; i < old_count; i++)
         WEIR_TRY(rewrite_manifest(attempt, &old[i], reterr));
-    if (attempt->removed_files != (int64_t)work->removed_count)
+    attempt->lost = work->follows && attempt->removed_files != (int64_t)work->removed_count;
+    if (!attempt->lost && attempt->removed_files != (int64_t)work->removed_count)
         return weir_fail(reterr, WEIR_INTERNAL, "%lld of %zu files to be removed are in the table",
                          (long long)attempt->removed_files, work->removed_count);
     attempt->total_files += attempt->added_files;
@@ -617,6 +670,24 @@ static weir_status set_properties(struct attempt *attempt, struct weir_error *re
         json_pack("{s:s, s:o}", "action", "set-properties", "updates", properties), reterr);
 }
 
+static weir_status add_tag(struct attempt *attempt, struct weir_error *reterr)
+{
+    int64_t at;
+    const char *tag = attempt->work->tag;
+    struct weir_snapshot snapshot;
+    if (!weir_metadata_snapshot(attempt->table->metadata, attempt->work->tag_snapshot, &snapshot))
+        return weir_fail(reterr, WEIR_NOT_FOUND, "%s: snapshot %lld is gone", attempt->table->name,
+                         (long long)attempt->work->tag_snapshot);
+    WEIR_TRY(weir_commit_require_ref(
+        &attempt->commit, tag, weir_metadata_ref(attempt->table->metadata, tag, &at) ? at : -1,
+        reterr));
+    return weir_commit_update(&attempt->commit,
+                              json_pack("{s:s, s:s, s:s, s:I}", "action", "set-snapshot-ref",
+                                        "ref-name", tag, "type", "tag", "snapshot-id",
+                                        (json_int_t)attempt->work->tag_snapshot),
+                              reterr);
+}
+
 static weir_status build_commit(struct attempt *attempt, struct weir_error *reterr)
 {
     const struct weir_metadata *metadata = attempt->table->metadata;
@@ -640,6 +711,8 @@ static weir_status build_commit(struct attempt *attempt, struct weir_error *rete
                                           attempt->work->branch ? attempt->work->branch : "main",
                                           "type", "branch", "snapshot-id", (json_int_t)attempt->id),
                                 reterr));
+    if (attempt->work->tag)
+        WEIR_TRY(add_tag(attempt, reterr));
     /* the table's truth is main's */
     return attempt->work->branch ? WEIR_OK : set_properties(attempt, reterr);
 }
@@ -671,6 +744,8 @@ static weir_status attempt_prepare(struct attempt *attempt, const json_t *base_s
     WEIR_TRY(attempt->work->replace_all     ? build_replace(attempt, reterr)
              : attempt->work->removed_count ? build_rewrite(attempt, reterr)
                                             : build_append(attempt, reterr));
+    if (attempt->lost)
+        return WEIR_OK;
     WEIR_TRY(write_list(attempt, reterr));
     WEIR_TRY(write_receipt(attempt, reterr));
     WEIR_TRY(build_summary(attempt, reterr));
@@ -721,7 +796,7 @@ static bool settled(const struct attempt *attempt, const struct weir_metadata *n
      * ancestor. A 409 alone proves nothing. A list that replaces all is always made anew. */
     bool never = is_sequence_taken(attempt, now) &&
                  weir_metadata_is_ancestor(now, base_head, head) && !attempt->work->replace_all &&
-                 !attempt->work->base;
+                 (!attempt->work->base || attempt->work->follows);
     *ret = never ? VERDICT_RETEST : VERDICT_ABANDON;
     return true;
 }
@@ -771,6 +846,17 @@ static weir_status send(struct weir_lake *lake, struct weir_table **table, struc
         (*table)->name, (long long)attempt->id);
 }
 
+/* Is the head the one that the work was computed from, or one behind which it may go? */
+static bool base_holds(const struct weir_work *work, const struct weir_metadata *metadata)
+{
+    int64_t head;
+    if (!work->base)
+        return true;
+    return weir_metadata_ref(metadata, "main", &head) &&
+           (work->follows ? weir_metadata_is_ancestor(metadata, work->base, head)
+                          : head == work->base);
+}
+
 weir_status weir_land(struct weir_lake *lake, struct weir_table **table,
                       const struct weir_work *work, enum weir_landing *ret_landing,
                       int64_t *ret_snapshot_id, struct weir_error *reterr)
@@ -786,9 +872,7 @@ weir_status weir_land(struct weir_lake *lake, struct weir_table **table,
             *ret_landing = WEIR_ABANDONED;
             return WEIR_OK;
         }
-        int64_t head;
-        if (work->base &&
-            (!weir_metadata_ref((*table)->metadata, "main", &head) || head != work->base)) {
+        if (!base_holds(work, (*table)->metadata)) {
             *ret_landing = WEIR_ABANDONED;
             return WEIR_OK;
         }
@@ -809,7 +893,7 @@ weir_status weir_land(struct weir_lake *lake, struct weir_table **table,
         enum verdict verdict = VERDICT_ABANDON;
         status = attempt_prepare(&attempt, state, reterr);
         json_decref(state);
-        if (status == WEIR_OK)
+        if (status == WEIR_OK && !attempt.lost)
             status = send(lake, table, &attempt, &verdict, reterr);
         int64_t id = attempt.id;
         attempt_done(&attempt);

@@ -47,6 +47,13 @@ struct weir_work {
     size_t removed_count;
     int64_t base; /* the head the files were computed from: on any other the work is abandoned; 0 =
                      any head does */
+    /* With `base` and `removed`: on a later head too, as long as every removed file is in it and no
+     * delete file has come since. For what stands by itself, file by file: upkeep. */
+    bool follows;
+    /* A tag set in the same commit, NULL = none: at a snapshot that is there. Main moves, so that
+     * an expiry in flight loses (protocol.md 8). */
+    const char *tag;
+    int64_t tag_snapshot;
     /* A branch of this name is made at main's head instead of moving main: a candidate. NULL =
      * main. See weir_publish. */
     const char *branch;

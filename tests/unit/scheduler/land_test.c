@@ -225,6 +225,83 @@ Test(land, the_table_moves_under_it)
     }
 }
 
+static void other_window(void)
+{
+    enum weir_landing landing;
+    world.writers[1].partitions = 2;
+    cr_assert_eq(land(1, 3, &landing), WEIR_OK, "%s", world.violation);
+    cr_assert_eq(landing, WEIR_LANDED);
+}
+
+/* Drops the first file of the head and tags the snapshot before it. */
+static enum weir_landing drop_first(struct weir_table **table, const char *path, int64_t base)
+{
+    const struct weir_work work = {.kind = "retention",
+                                   .operation = "delete",
+                                   .epoch = 1,
+                                   .removed = &path,
+                                   .removed_count = 1,
+                                   .base = base,
+                                   .follows = true,
+                                   .tag = "before",
+                                   .tag_snapshot = base};
+    struct weir_error error;
+    enum weir_landing landing;
+    cr_assert_eq(weir_land(&world.writers[0].lake, table, &work, &landing, NULL, &error), WEIR_OK,
+                 "%s", error.text);
+    return landing;
+}
+
+static size_t head_files(const struct weir_table *table, struct weir_arena *arena,
+                         struct weir_manifest_entry **ret_entries, int64_t *ret_head)
+{
+    size_t count;
+    cr_assert(weir_metadata_ref(table->metadata, "main", ret_head));
+    cr_assert_eq(weir_snapshot_files(&world.observer.lake, table->metadata, *ret_head, arena,
+                                     ret_entries, &count, NULL),
+                 WEIR_OK);
+    return count;
+}
+
+/* Upkeep takes a file out while windows land: it goes behind them. Once the file has gone, or the
+ * files were put together, it has nothing to do with the table any more. */
+Test(land, what_follows_the_head_lands_behind_windows)
+{
+    for (size_t i = 0; i < 4; i++) {
+        struct weir_arena arena;
+        struct weir_manifest_entry *entries;
+        struct weir_table *table;
+        int64_t head, base, tagged;
+        open_world(i % 2, 2);
+        weir_arena_init(&arena, &world.context.memory);
+        for (int n = 0; n < 3; n++)
+            must_land(0, 3);
+        cr_assert_eq(world_load(&world, TABLE_NAME, &table), WEIR_OK);
+        size_t count = head_files(table, &arena, &entries, &base);
+        script.act_kind = "commit";
+        script.act_name = TABLE_NAME;
+        script.act_at = 1;
+        script.act = i < 2 ? other_window : foreign_acts;
+        foreign = foreign_compact;
+        cr_assert_eq(drop_first(&table, entries[0].file.path, base),
+                     i < 2 ? WEIR_LANDED : WEIR_ABANDONED, "scene %zu", i);
+        if (i < 2) {
+            struct weir_manifest_entry *now;
+            cr_assert(weir_metadata_ref(table->metadata, "before", &tagged));
+            cr_assert_eq(tagged, base);
+            cr_assert_gt(head_files(table, &arena, &now, &head) + 1, count);
+            for (size_t f = 0; f + 1 < count; f++)
+                cr_assert_str_neq(now[f].file.path, entries[0].file.path);
+            cr_assert_eq(drop_first(&table, entries[0].file.path, base), WEIR_ABANDONED);
+            cr_assert_eq(drop_first(&table, entries[0].file.path, head), WEIR_ABANDONED);
+        }
+        weir_table_free(table);
+        weir_arena_done(&arena);
+        script = (struct script){0};
+        world_close(&world);
+    }
+}
+
 static void other_adds_a_column(void)
 {
     enum weir_landing landing;
