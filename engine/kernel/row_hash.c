@@ -11,7 +11,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define BLOCK_ROWS     512
+#define BLOCK_ROWS     128
 #define PATH_MAX_NODES (WEIR_SCHEMA_DEPTH_MAX + 2)
 
 /* A leaf and the vectors from the batch down to it. */
@@ -146,15 +146,31 @@ static weir_status expand_list(struct weir_arena *scratch, const struct weir_vec
     return WEIR_OK;
 }
 
+/* Where the leaf before this one stood after each node of its path: leaves of one struct or list
+ * share what is above them. */
+struct trail {
+    const struct leaf *leaf; /* NULL: none yet */
+    struct entries after[PATH_MAX_NODES];
+};
+
 static weir_status leaf_entries(struct weir_arena *scratch, const struct leaf *leaf,
-                                struct entries *entries, struct weir_error *reterr)
+                                struct trail *trail, struct entries *entries,
+                                struct weir_error *reterr)
 {
-    for (uint32_t d = 0; d < leaf->depth; d++) {
+    uint32_t shared = 0;
+    while (trail->leaf && shared < leaf->depth && shared < trail->leaf->depth &&
+           leaf->path[shared] == trail->leaf->path[shared])
+        shared++;
+    if (shared)
+        *entries = trail->after[shared - 1];
+    for (uint32_t d = shared; d < leaf->depth; d++) {
         const struct weir_vector *vector = leaf->path[d];
         WEIR_TRY(drop_nulls(scratch, vector, entries, reterr));
         if (vector->type->id == WEIR_LIST || vector->type->id == WEIR_MAP)
             WEIR_TRY(expand_list(scratch, vector, entries, reterr));
+        trail->after[d] = *entries;
     }
+    trail->leaf = leaf;
     return WEIR_OK;
 }
 
@@ -197,12 +213,36 @@ static void add_sizes(const struct weir_vector *vector, const struct entries *en
     }
 }
 
-/* One value's canonical bytes; returns the byte behind. */
-static inline uint8_t *put_value(const struct weir_vector *vector, uint32_t row, uint8_t *to)
+/* Texts are short: what a call of memcpy costs is more than the bytes. */
+static inline void copy_text(uint8_t *to, const uint8_t *from, uint32_t size)
+{
+    if (size > 32) {
+        memcpy(to, from, size);
+    } else if (size >= 16) {
+        memcpy(to, from, 16);
+        memcpy(to + size - 16, from + size - 16, 16);
+    } else if (size >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + size - 8, from + size - 8, 8);
+    } else if (size >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + size - 4, from + size - 4, 4);
+    } else if (size) {
+        to[0] = from[0];
+        to[size / 2] = from[size / 2];
+        to[size - 1] = from[size - 1];
+    }
+}
+
+/* One value's canonical bytes; returns the byte behind. The type is a constant where it is called:
+ * a loop for each. */
+static inline __attribute__((always_inline)) uint8_t *put_value(const struct weir_vector *vector,
+                                                                enum weir_type_id type,
+                                                                uint32_t row, uint8_t *to)
 {
     const uint8_t *values = vector->values;
     uint64_t word;
-    switch (vector->type->id) {
+    switch (type) {
     case WEIR_BOOLEAN: *to = weir_bit_get(values, row); return to + 1;
     case WEIR_INT:
     case WEIR_DATE: word = (uint64_t)(int64_t)((const int32_t *)vector->values)[row]; break;
@@ -217,7 +257,7 @@ static inline uint8_t *put_value(const struct weir_vector *vector, uint32_t row,
     case WEIR_BINARY: {
         uint32_t size = (uint32_t)(vector->offsets[row + 1] - vector->offsets[row]);
         memcpy(to, &size, 4);
-        memcpy(to + 4, values + vector->offsets[row], size);
+        copy_text(to + 4, values + vector->offsets[row], size);
         return to + 4 + size;
     }
     default: word = ((const uint64_t *)vector->values)[row];
@@ -226,17 +266,45 @@ static inline uint8_t *put_value(const struct weir_vector *vector, uint32_t row,
     return to + 8;
 }
 
-static void write_values(const struct leaf *leaf, const struct entries *entries, uint8_t **cursors)
+static inline __attribute__((always_inline)) void write_typed(const struct leaf *leaf,
+                                                              const struct entries *entries,
+                                                              enum weir_type_id type,
+                                                              uint8_t **cursors)
 {
     const struct weir_vector *vector = leaf->path[leaf->depth - 1];
+    const int32_t id = leaf->id;
+    const uint32_t lists = entries->position_count, first = entries->first;
+    if (!entries->rows) {
+        for (uint32_t i = 0; i < entries->count; i++) {
+            memcpy(cursors[i], &id, 4);
+            cursors[i] = put_value(vector, type, first + i, cursors[i] + 4);
+        }
+        return;
+    }
     for (uint32_t i = 0; i < entries->count; i++) {
-        uint32_t owner = entry_owner(entries, i);
-        uint8_t *to = cursors[owner];
-        memcpy(to, &leaf->id, 4);
+        uint8_t *to = cursors[entries->owners[i]];
+        memcpy(to, &id, 4);
         to += 4;
-        for (uint32_t p = 0; p < entries->position_count; p++, to += 4)
+        for (uint32_t p = 0; p < lists; p++, to += 4)
             memcpy(to, &entries->positions[p][i], 4);
-        cursors[owner] = put_value(vector, entry_row(entries, i), to);
+        cursors[entries->owners[i]] = put_value(vector, type, entries->rows[i], to);
+    }
+}
+
+static void write_values(const struct leaf *leaf, const struct entries *entries, uint8_t **cursors)
+{
+    enum weir_type_id type = leaf->path[leaf->depth - 1]->type->id;
+    switch (type) {
+    case WEIR_STRING:
+    case WEIR_BINARY: write_typed(leaf, entries, WEIR_STRING, cursors); break;
+    case WEIR_INT:
+    case WEIR_DATE: write_typed(leaf, entries, WEIR_INT, cursors); break;
+    case WEIR_DOUBLE: write_typed(leaf, entries, WEIR_DOUBLE, cursors); break;
+    case WEIR_BOOLEAN: write_typed(leaf, entries, WEIR_BOOLEAN, cursors); break;
+    case WEIR_LONG:
+    case WEIR_TIMESTAMP:
+    case WEIR_TIMESTAMPTZ: write_typed(leaf, entries, WEIR_LONG, cursors); break;
+    default: write_typed(leaf, entries, type, cursors);
     }
 }
 
@@ -250,6 +318,7 @@ static weir_status hash_block(struct weir_row_hash *hash, const struct leaf *lea
                               struct weir_error *reterr)
 {
     struct entries *entries;
+    struct trail trail = {.leaf = NULL};
     size_t sizes[BLOCK_ROWS] = {0}, total = 0;
     uint8_t *cursors[BLOCK_ROWS], *bytes;
     WEIR_TRY(weir_arena_zero(scratch, leaf_total, sizeof *entries, &entries, reterr));
@@ -262,7 +331,7 @@ static weir_status hash_block(struct weir_row_hash *hash, const struct leaf *lea
                 entries[l].owners[i] = i;
         }
         entries[l].count = count;
-        WEIR_TRY(leaf_entries(scratch, &leaves[l], &entries[l], reterr));
+        WEIR_TRY(leaf_entries(scratch, &leaves[l], &trail, &entries[l], reterr));
         add_sizes(leaves[l].path[leaves[l].depth - 1], &entries[l], sizes);
     }
     for (uint32_t i = 0; i < count; i++)
@@ -297,13 +366,19 @@ weir_status weir_row_hash_add(struct weir_row_hash *hash, const struct weir_batc
         WEIR_TRY(collect_leaves(&collect, &batch->type->children[i], &batch->columns[i], 0));
     if (collect.count)
         qsort(collect.leaves, collect.count, sizeof *collect.leaves, compare_leaves);
-    for (uint32_t at = 0; at < count; at += BLOCK_ROWS) {
+    struct weir_arena block; /* the same bytes for each: they stay in the cache */
+    weir_status status = WEIR_OK;
+    weir_arena_init(&block, scratch->account);
+    for (uint32_t at = 0; at < count && status == WEIR_OK; at += BLOCK_ROWS) {
         uint32_t here = count - at < BLOCK_ROWS ? count - at : BLOCK_ROWS;
-        WEIR_TRY(hash_block(&sum, collect.leaves, collect.count, at, here,
-                            selection ? selection->rows : NULL, scratch, reterr));
+        status = hash_block(&sum, collect.leaves, collect.count, at, here,
+                            selection ? selection->rows : NULL, &block, reterr);
+        weir_arena_reset(&block);
     }
-    *hash = sum;
-    return WEIR_OK;
+    weir_arena_done(&block);
+    if (status == WEIR_OK)
+        *hash = sum;
+    return status;
 }
 
 void weir_row_hash_merge(struct weir_row_hash *into, const struct weir_row_hash *from)
