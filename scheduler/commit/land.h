@@ -41,8 +41,8 @@ struct weir_work {
     /* Instead of appending: the table becomes exactly `files` (quarantine tables). Files already
      * there by path are kept. */
     bool replace_all;
-    /* Files that leave in the same commit, by path; the rest stays (a rewrite). With them `base`.
-     */
+    /* Files that leave in the same commit, by path, data files and delete files; the rest stays (a
+     * rewrite). With them `base`. */
     const char *const *removed;
     size_t removed_count;
     int64_t base; /* the head the files were computed from: on any other the work is abandoned; 0 =

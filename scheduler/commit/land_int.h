@@ -1,8 +1,32 @@
-/* Between land.c and difference.c. Private to the room. */
+/* Between land.c, land_manifests.c and difference.c. Private to the room. */
 #ifndef WEIR_SCHEDULER_COMMIT_LAND_INT_H
 #define WEIR_SCHEDULER_COMMIT_LAND_INT_H
 
 #include "scheduler/commit/land.h"
+
+/* One attempt: its ids, names and lists. */
+struct attempt {
+    struct weir_arena arena;
+    struct weir_lake *lake;
+    const struct weir_table *table;
+    const struct weir_work *work;
+    struct weir_snapshot parent;
+    bool has_parent;
+    int64_t id, sequence, timestamp_ms;
+    int64_t base_epoch;
+    json_t *state, *summary;
+    struct weir_manifest *manifests;
+    size_t manifest_count;
+    int64_t added_files, added_rows, added_bytes, removed_files, removed_rows, removed_deletes,
+        total_files, total_rows, total_deletes;
+    const char **removed; /* the work's, sorted */
+    bool lost;            /* the head has not what the work was computed from */
+    char receipt[512], receipt_digest[33], list[1024];
+    struct weir_commit commit;
+};
+/* Fills manifests and counts of an attempt whose ids and base are set; writes the new manifests, or
+ * says that it is lost. */
+weir_status land_manifests(struct attempt *attempt, struct weir_error *reterr) WEIR_MUST_CHECK;
 
 weir_status land_get_object(struct weir_lake *lake, const char *location, struct weir_buffer *out,
                             struct weir_error *reterr) WEIR_MUST_CHECK;
