@@ -12,7 +12,7 @@
  * life meanwhile, makes it lose; then all is looked at again. A tag made meanwhile on a snapshot
  * that goes is known to the catalogs that swap pointers, and our own tags on old snapshots move
  * main. */
-#include "scheduler/upkeep/upkeep.h"
+#include "scheduler/upkeep/upkeep_int.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -311,11 +311,6 @@ static weir_status wait_a_little(const struct expiry *expiry, int race, struct w
     return weir_context_check(context, reterr);
 }
 
-static bool is_over(const struct weir_upkeep_options *options)
-{
-    return options->until_ms && weir_steady_ms(options->lake->context) >= options->until_ms;
-}
-
 /* Slice after slice; *ret_left: what would go and is still there. */
 static weir_status expire_all(struct expiry *expiry, size_t *ret_left, struct weir_error *reterr)
 {
@@ -326,7 +321,7 @@ static weir_status expire_all(struct expiry *expiry, size_t *ret_left, struct we
         WEIR_TRY(judge(expiry, reterr));
         WEIR_TRY(going(expiry, &list, &count, reterr));
         *ret_left = count + past_refs(expiry);
-        if (*ret_left == 0 || expiry->options->dry_run || is_over(expiry->options))
+        if (*ret_left == 0 || expiry->options->dry_run || upkeep_is_over(expiry->options))
             return WEIR_OK;
         WEIR_TRY(
             expire_slice(expiry, list, count < SLICE_MAX ? count : SLICE_MAX, &landed, reterr));
@@ -370,17 +365,12 @@ static json_t *tell(const struct expiry *expiry, size_t left)
 static weir_status expire_table(struct expiry *expiry, json_t **ret_outcome,
                                 struct weir_error *reterr)
 {
-    struct weir_lake *lake = expiry->options->lake;
     size_t left = 0;
-    weir_status status = lake->catalog.operations->load(
-        lake->catalog.self, expiry->options->table->name, &expiry->table, reterr);
-    if (status == WEIR_NOT_FOUND) {
-        *ret_outcome = json_pack("{s:s, s:s, s:b, s:b, s:s}", "table", expiry->options->table->name,
-                                 "action", "expire", "idle", 1, "done", 1, "reason",
-                                 "the table is not there yet");
+    WEIR_TRY(upkeep_load(expiry->options, &expiry->table, reterr));
+    if (!expiry->table) {
+        *ret_outcome = upkeep_idle(expiry->options, "expire", "the table is not there yet");
         return WEIR_OK;
     }
-    WEIR_TRY(status);
     WEIR_TRY(refuse_nessie(expiry, reterr));
     WEIR_TRY(expire_all(expiry, &left, reterr));
     *ret_outcome = tell(expiry, left);
@@ -393,9 +383,7 @@ weir_status weir_upkeep_expire(const struct weir_upkeep_options *options, json_t
     struct expiry expiry = {.options = options, .rule = &options->table->lifecycle};
     *ret_outcome = NULL;
     if (!expiry.rule->expires) {
-        *ret_outcome = json_pack("{s:s, s:s, s:b, s:b, s:s}", "table", options->table->name,
-                                 "action", "expire", "idle", 1, "done", 1, "reason",
-                                 "no rule: lifecycle has no snapshots for it");
+        *ret_outcome = upkeep_idle(options, "expire", "no rule: its snapshots are kept for ever");
         return WEIR_OK;
     }
     weir_arena_init(&expiry.arena, &options->lake->context->memory);

@@ -25,6 +25,11 @@ struct weir_upkeep_options {
 typedef weir_status weir_upkeep_action(const struct weir_upkeep_options *options,
                                        json_t **ret_outcome, struct weir_error *reterr);
 
+/* Rows older than `retain` says leave the table: "before": the line, "rows_dropped",
+ * "files_dropped" (whole), "files_rewritten", "files_waiting" (for promotions or sinks that have
+ * not read them), "commits". Of dry_run the rows are those of the files that leave whole. */
+weir_upkeep_action weir_upkeep_retain;
+
 /* Snapshots older than `snapshots` says leave the metadata: "snapshots_removed", "snapshots_kept",
  * "refs_removed", "commits", "held_by": the ref that keeps the oldest one of those too old.
  * UNSUPPORTED where the catalog keeps no history of its own (Nessie). */

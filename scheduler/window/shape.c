@@ -321,6 +321,48 @@ weir_status weir_shape_evolve(struct weir_arena *arena, const struct weir_table_
     return WEIR_OK;
 }
 
+/* "cpu.model" of the field with that id; NULL = not below. */
+static weir_status path_of(struct weir_arena *arena, const struct weir_type *type, int32_t id,
+                           const char *above, char **ret_path, struct weir_error *reterr)
+{
+    char *path;
+    *ret_path = NULL;
+    for (uint32_t i = 0; i < type->child_count && !*ret_path; i++) {
+        const struct weir_field *field = &type->children[i];
+        WEIR_TRY(weir_arena_print(arena, &path, reterr, "%s%s%s", above, *above ? "." : "",
+                                  field->name));
+        if (field->id == id)
+            *ret_path = path;
+        else if (field->type.id == WEIR_STRUCT)
+            WEIR_TRY(path_of(arena, &field->type, id, path, ret_path, reterr));
+    }
+    return WEIR_OK;
+}
+
+weir_status weir_shape_of_table(struct weir_arena *arena, const struct weir_metadata *metadata,
+                                struct weir_shape *ret_shape, struct weir_error *reterr)
+{
+    const struct weir_schema *current = weir_metadata_schema(metadata);
+    struct weir_shape shape = {.schema.id = current->id, .spec = weir_metadata_spec(metadata)};
+    WEIR_TRY(weir_type_copy(arena, &current->root, &shape.schema.root, reterr));
+    shape.write = shape.schema.root;
+    shape.decode = (struct weir_type){.id = WEIR_STRUCT};
+    WEIR_TRY(weir_arena_zero(arena, shape.spec->field_count + 1, sizeof *shape.partition_paths,
+                             &shape.partition_paths, reterr));
+    for (size_t i = 0; i < shape.spec->field_count; i++) {
+        char *path;
+        WEIR_TRY(
+            path_of(arena, &shape.schema.root, shape.spec->fields[i].source_id, "", &path, reterr));
+        if (!path)
+            return weir_fail(reterr, WEIR_UNSUPPORTED,
+                             "partition field %s is made of a column that is gone",
+                             shape.spec->fields[i].name);
+        shape.partition_paths[i] = path;
+    }
+    *ret_shape = shape;
+    return WEIR_OK;
+}
+
 /* One change; from NULL = a new field. */
 static weir_status note_change(struct weir_arena *arena, json_t *changes, const char *path,
                                const struct weir_type *from, const struct weir_type *to,

@@ -30,6 +30,11 @@ weir_status weir_shape_evolve(struct weir_arena *arena, const struct weir_table_
                               const struct weir_metadata *metadata, const struct weir_type *found,
                               struct weir_shape *ret_shape,
                               struct weir_error *reterr) WEIR_MUST_CHECK;
+/* A table as it is, whatever the pipeline file declares: to write its own rows again. decode is
+ * empty. */
+weir_status weir_shape_of_table(struct weir_arena *arena, const struct weir_metadata *metadata,
+                                struct weir_shape *ret_shape,
+                                struct weir_error *reterr) WEIR_MUST_CHECK;
 /* What the shape changes in the table's schema: array of texts, "+ path type" and
  * "path: type -> type"; empty when nothing, or metadata is NULL. New reference. */
 weir_status weir_shape_changes(struct weir_arena *arena, const struct weir_shape *shape,

@@ -11,6 +11,7 @@ static const struct {
     const char *name;
     weir_upkeep_action *run;
 } actions[] = {
+    {"retain", weir_upkeep_retain},
     {"expire", weir_upkeep_expire},
 };
 #define ACTION_COUNT (sizeof actions / sizeof *actions)

@@ -49,8 +49,9 @@ const struct verb verbs[] = {
      "--dry-run tells what is due and why; --what-if computes what would become of it: rows that "
      "come, go and change, checks that would fail (exit 3), what sinks would be told.",
      verb_promote},
-    {"maintain", "Operate", "[TABLE] [expire]",
+    {"maintain", "Operate", "[TABLE] [retain|expire]",
      "upkeep by hand: what the tables' lifecycle says is due", "psodyrf",
+     "retain   rows older than lifecycle.*.retain says leave the table\n"
      "expire   snapshots older than lifecycle.*.snapshots says leave the metadata; what tags, "
      "branches, promotions and sinks\n         need stays, and no file is deleted\n"
      "Without an action all of them, without a table every table. --dry-run tells what would be "
