@@ -358,7 +358,7 @@ static json_t *tell(const struct expiry *expiry, size_t left)
         (json_int_t)(dry ? (int64_t)past_refs(expiry) : expiry->refs_removed), "commits",
         (json_int_t)expiry->commits);
     if (outcome && expiry->held_by)
-        json_object_set_new(outcome, "held_by", json_string(expiry->held_by));
+        json_object_set_new(outcome, "kept_by", json_string(expiry->held_by));
     return outcome;
 }
 

@@ -49,7 +49,8 @@ struct retention {
     size_t count;
     uint8_t *verdicts;
     /* told */
-    int64_t rows, files, rewritten, waiting, waiting_rows, commits, left;
+    int64_t rows, files, rewritten, waiting, commits, left;
+    int64_t oldest; /* lowest bound of the column, micros; INT64_MAX: none is known */
 };
 
 /* ---- where the line is ---- */
@@ -204,17 +205,22 @@ static weir_status judge_all(struct retention *retention, struct weir_error *ret
                                  reterr));
     WEIR_TRY(
         weir_arena_zero(&retention->arena, retention->count + 1, 1, &retention->verdicts, reterr));
-    retention->waiting = retention->waiting_rows = 0;
+    retention->waiting = 0;
+    retention->oldest = INT64_MAX;
     for (size_t i = 0; i < retention->count; i++) {
         const struct weir_manifest_entry *entry = &retention->entries[i];
         enum verdict verdict = entry->file.content == 0 ? judge(retention, &entry->file) : KEEP;
+        int64_t lower;
+        if (entry->file.content == 0 &&
+            bound_micros(retention, entry->file.lower, entry->file.lower_count, &lower) &&
+            lower < retention->oldest)
+            retention->oldest = lower;
         /* without bounds nobody knows: looked at when the line moves, not in every run */
         if (verdict == ASK && !retention->moves)
             verdict = KEEP;
         if (verdict != KEEP && entry->sequence_number > reached && is_recent(retention, entry)) {
             verdict = WAIT;
             retention->waiting++;
-            retention->waiting_rows += entry->file.record_count;
         }
         retention->verdicts[i] = (uint8_t)verdict;
     }
@@ -451,6 +457,13 @@ static json_t *tell(const struct retention *retention)
         (json_int_t)retention->rows, "files_dropped", (json_int_t)retention->files,
         "files_rewritten", (json_int_t)retention->rewritten, "files_waiting",
         (json_int_t)retention->waiting, "commits", (json_int_t)retention->commits);
+    if (outcome && retention->oldest != INT64_MAX) {
+        char oldest[40];
+        int64_t late_s = (retention->line - retention->oldest) / 1000000;
+        oldest[weir_print_timestamptz(oldest, retention->oldest)] = '\0';
+        json_object_set_new(outcome, "oldest", json_string(oldest));
+        json_object_set_new(outcome, "seconds_overdue", json_integer(late_s > 0 ? late_s : 0));
+    }
     return outcome;
 }
 

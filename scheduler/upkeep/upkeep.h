@@ -31,8 +31,24 @@ typedef weir_status weir_upkeep_action(const struct weir_upkeep_options *options
 weir_upkeep_action weir_upkeep_retain;
 
 /* Snapshots older than `snapshots` says leave the metadata: "snapshots_removed", "snapshots_kept",
- * "refs_removed", "commits", "held_by": the ref that keeps the oldest one of those too old.
+ * "refs_removed", "commits", "kept_by": the ref that keeps the oldest one of those too old.
  * UNSUPPORTED where the catalog keeps no history of its own (Nessie). */
 weir_upkeep_action weir_upkeep_expire;
+
+/* The actions, in the order in which they are done. */
+struct weir_upkeep_step {
+    const char *name;
+    bool (*has_rule)(const struct weir_lifecycle_config *rule);
+    weir_upkeep_action *run;
+};
+extern const struct weir_upkeep_step weir_upkeep_steps[];
+extern const size_t weir_upkeep_step_count;
+bool weir_upkeep_has_rule(const struct weir_table_config *table);
+
+/* Every action that the table's rules ask for, or `only` one whether they do or not; outcomes are
+ * appended. One that fails does not keep the others from being done: the last failure is returned.
+ * Somebody else is at it: {"table", "action", "held_by"}. */
+weir_status weir_upkeep_table(const struct weir_upkeep_options *options, const char *only,
+                              json_t *outcomes, struct weir_error *reterr) WEIR_MUST_CHECK;
 
 #endif

@@ -108,6 +108,16 @@ weir_status cli_deliver(struct cli *cli, struct weir_lake *lake,
                         const struct weir_pipeline *pipeline, json_t *record,
                         struct weir_error *reterr) WEIR_MUST_CHECK;
 void cli_print_delivery(const json_t *outcome);
+/* Of a run: upkeep that is due, in what is left of its time; outcomes are appended to the record's
+ * "upkeep". */
+weir_status cli_upkeep(struct cli *cli, struct weir_lake *lake,
+                       const struct weir_pipeline *pipeline, json_t *record,
+                       struct weir_error *reterr) WEIR_MUST_CHECK;
+/* What upkeep would find to do in a table that has rules for it: "upkeep": outcomes of a dry run,
+ * "debt": the same in words, "oldest": the time of its oldest row. Added to the row. */
+weir_status cli_debt(struct cli *cli, struct weir_lake *lake, const struct weir_pipeline *pipeline,
+                     const struct weir_table_config *table, json_t *row,
+                     struct weir_error *reterr) WEIR_MUST_CHECK;
 /* One outcome of scheduler/upkeep in a line. */
 void cli_print_upkeep(const json_t *outcome, bool dry_run);
 /* One row a sink, of those chosen: where it stands. New reference. */

@@ -75,6 +75,9 @@ static weir_status head_status(struct cli *cli, struct weir_lake *lake, const ch
     }
     const char *ref;
     json_t *value;
+    size_t snapshots;
+    weir_metadata_snapshots(table->metadata, &snapshots);
+    json_object_set_new(row, "snapshots", json_integer((json_int_t)snapshots));
     json_object_foreach(json_object_get(weir_metadata_document(table->metadata), "refs"), ref,
                         value)
     {
@@ -138,6 +141,15 @@ static weir_status model_status(struct cli *cli, struct weir_lake *lake,
     return WEIR_OK;
 }
 
+/* A debt that cannot be told is told as that: the other tables are of interest all the same. */
+static void add_debt(struct cli *cli, struct weir_lake *lake, const struct weir_pipeline *pipeline,
+                     const struct weir_table_config *table, json_t *row)
+{
+    struct weir_error error = {0};
+    if (cli_debt(cli, lake, pipeline, table, row, &error) != WEIR_OK)
+        json_object_set_new(row, "debt", json_string(error.text));
+}
+
 weir_status verb_status(struct cli *cli, struct weir_error *reterr)
 {
     struct weir_pipeline *pipeline;
@@ -150,6 +162,7 @@ weir_status verb_status(struct cli *cli, struct weir_error *reterr)
             continue;
         json_t *row = json_object();
         status = table_status(cli, &lake, pipeline, &pipeline->tables[i], row, reterr);
+        add_debt(cli, &lake, pipeline, &pipeline->tables[i], row);
         json_array_append_new(rows, row);
     }
     for (size_t i = 0; status == WEIR_OK && i < pipeline->model_count; i++) {
@@ -158,10 +171,11 @@ weir_status verb_status(struct cli *cli, struct weir_error *reterr)
             continue;
         json_t *row = json_object();
         status = model_status(cli, &lake, pipeline, model, row, reterr);
+        add_debt(cli, &lake, pipeline, &model->table, row);
         json_array_append_new(rows, row);
     }
     static const char *const columns[] = {"table",       "rows",  "files", "refused", "lag",
-                                          "last_commit", "age_s", "state", NULL};
+                                          "last_commit", "age_s", "debt",  "state",   NULL};
     if (status == WEIR_OK)
         status = cli_rows(cli, rows, columns, reterr);
     json_decref(rows);

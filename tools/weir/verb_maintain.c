@@ -6,16 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* In the order in which they are done: what one leaves, the next finds. */
-static const struct {
-    const char *name;
-    weir_upkeep_action *run;
-} actions[] = {
-    {"retain", weir_upkeep_retain},
-    {"expire", weir_upkeep_expire},
-};
-#define ACTION_COUNT (sizeof actions / sizeof *actions)
-
 struct maintenance {
     struct cli *cli;
     struct weir_lake *lake;
@@ -28,8 +18,8 @@ struct maintenance {
 
 static bool is_action(const char *name)
 {
-    for (size_t i = 0; i < ACTION_COUNT; i++)
-        if (strcmp(actions[i].name, name) == 0)
+    for (size_t i = 0; i < weir_upkeep_step_count; i++)
+        if (strcmp(weir_upkeep_steps[i].name, name) == 0)
             return true;
     return false;
 }
@@ -39,9 +29,9 @@ static weir_status read_arguments(struct maintenance *maintenance, struct weir_e
 {
     const struct cli *cli = maintenance->cli;
     char known[200] = "";
-    for (size_t i = 0; i < ACTION_COUNT; i++)
+    for (size_t i = 0; i < weir_upkeep_step_count; i++)
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "",
-                 actions[i].name);
+                 weir_upkeep_steps[i].name);
     if (cli->argument_count > 2)
         return weir_fail(reterr, WEIR_USAGE, "weir maintain [TABLE] [ACTION]: one of each");
     if (cli->argument_count == 1 && is_action(cli->arguments[0])) {
@@ -66,47 +56,34 @@ static bool is_wanted(const struct maintenance *maintenance, const struct weir_t
                   : cli_selected(maintenance->cli, table->name);
 }
 
-static void note(struct maintenance *maintenance, weir_status status,
-                 const struct weir_error *error, const char *table, const char *action,
-                 json_t *outcome)
-{
-    if (!outcome)
-        outcome = json_pack("{s:s, s:s, s:s, s:s}", "table", table, "action", action, "error",
-                            error->text, "status", weir_status_name(status));
-    json_array_append_new(maintenance->outcomes, outcome);
-    if (status == WEIR_OK)
-        return;
-    if (maintenance->worst != WEIR_OK) /* the last is returned, the others are said here */
-        fprintf(stderr, "weir: %s\n", maintenance->reterr->text);
-    maintenance->worst = status;
-    *maintenance->reterr = *error;
-}
-
-/* Every action that was asked for, of one table; one that fails does not keep the others. */
+/* One that fails does not keep the others. */
 static void maintain_table(struct maintenance *maintenance, const struct weir_table_config *table)
 {
     struct cli *cli = maintenance->cli;
+    struct weir_error error = {0};
     struct weir_upkeep_options options = {.lake = maintenance->lake,
                                           .pipeline = maintenance->pipeline,
                                           .table = table,
                                           .dry_run = cli->dry_run,
                                           .until_ms = cli->for_ms ? cli->context->deadline_steady_ms
                                                                   : 0};
-    for (size_t i = 0; i < ACTION_COUNT && !atomic_load(&cli->context->stop); i++) {
-        struct weir_error error = {0};
-        json_t *outcome = NULL;
-        if (maintenance->action && strcmp(maintenance->action, actions[i].name) != 0)
-            continue;
-        weir_status status = actions[i].run(&options, &outcome, &error);
-        note(maintenance, status, &error, table->name, actions[i].name, outcome);
-    }
+    weir_status status = weir_upkeep_table(&options, maintenance->action, maintenance->outcomes,
+                                           &error);
+    if (status == WEIR_OK)
+        return;
+    if (maintenance->worst != WEIR_OK) /* the last is returned, the others are said here */
+        fprintf(stderr, "weir: %s\n", maintenance->reterr->text);
+    maintenance->worst = status;
+    *maintenance->reterr = error;
 }
 
 static weir_status maintain_all(struct maintenance *maintenance)
 {
     const struct weir_pipeline *pipeline = maintenance->pipeline;
     size_t met = 0;
-    for (size_t i = 0; i < pipeline->table_count + pipeline->model_count; i++) {
+    for (size_t i = 0; i < pipeline->table_count + pipeline->model_count &&
+                       !atomic_load(&maintenance->cli->context->stop);
+         i++) {
         bool is_model = i >= pipeline->table_count;
         const struct weir_table_config *table =
             is_model ? &pipeline->models[i - pipeline->table_count].table : &pipeline->tables[i];
@@ -130,7 +107,7 @@ static void print_counts(const json_t *outcome)
     json_object_foreach((json_t *)(uintptr_t)outcome, key, value)
     {
         const char *last = strrchr(key, '_');
-        if (!json_is_integer(value))
+        if (!json_integer_value(value) || strcmp(key, "seconds_overdue") == 0)
             continue;
         if (last)
             printf("%s%" JSON_INTEGER_FORMAT " %.*s %s", between, json_integer_value(value),
@@ -144,9 +121,15 @@ static void print_counts(const json_t *outcome)
 void cli_print_upkeep(const json_t *outcome, bool dry_run)
 {
     const char *reason = json_string_value(json_object_get(outcome, "reason")),
-               *held = json_string_value(json_object_get(outcome, "held_by"));
+               *holder = json_string_value(json_object_get(outcome, "held_by")),
+               *kept = json_string_value(json_object_get(outcome, "kept_by"));
     if (json_object_get(outcome, "error"))
         return; /* told as every error is */
+    if (holder) {
+        printf("%s: another run is at its upkeep: %s\n",
+               json_string_value(json_object_get(outcome, "table")), holder);
+        return;
+    }
     printf("%s: %s: ", json_string_value(json_object_get(outcome, "table")),
            json_string_value(json_object_get(outcome, "action")));
     if (json_is_true(json_object_get(outcome, "idle"))) {
@@ -158,8 +141,8 @@ void cli_print_upkeep(const json_t *outcome, bool dry_run)
     if (json_is_false(json_object_get(outcome, "done")))
         printf("; the rest another time");
     printf("\n");
-    if (held)
-        printf("  older ones are held by %s\n", held);
+    if (kept)
+        printf("  older ones are kept by %s\n", kept);
 }
 
 static void print_all(const struct maintenance *maintenance)
@@ -201,9 +184,101 @@ weir_status verb_maintain(struct cli *cli, struct weir_error *reterr)
         if (status != WEIR_OK)
             *reterr = error;
         print_all(&maintenance);
+        if (json_array_size(maintenance.outcomes) == 0 && status == WEIR_OK &&
+            cli->output == OUTPUT_TABLE)
+            printf("nothing to do: lifecycle has no rule for these tables\n");
         json_decref(maintenance.outcomes);
         weir_lake_close(&lake);
     }
     weir_pipeline_free(pipeline);
     return status;
+}
+
+/* ---- debt ---- */
+
+/* "retain: 4 files_dropped" and so on, of what a dry run finds. */
+static void say_debt(const json_t *outcome, char *text, size_t size)
+{
+    const char *key;
+    json_t *value;
+    const char *action = json_string_value(json_object_get(outcome, "action"));
+    if (json_is_true(json_object_get(outcome, "idle")))
+        return;
+    json_object_foreach((json_t *)(uintptr_t)outcome, key, value)
+    {
+        size_t used = strlen(text);
+        if (json_integer_value(value) && strcmp(key, "seconds_overdue") == 0 && used + 100 < size)
+            snprintf(text + used, size - used, "%soverdue by %" JSON_INTEGER_FORMAT " h",
+                     used ? ", " : "", (json_integer_value(value) + 3599) / 3600);
+        else if (json_integer_value(value) && strstr(key, "_kept") == NULL && used + 100 < size)
+            snprintf(text + used, size - used, "%s%.20s: %" JSON_INTEGER_FORMAT " %.40s",
+                     used ? ", " : "", action, json_integer_value(value), key);
+    }
+}
+
+weir_status cli_debt(struct cli *cli, struct weir_lake *lake, const struct weir_pipeline *pipeline,
+                     const struct weir_table_config *table, json_t *row, struct weir_error *reterr)
+{
+    json_t *outcomes = json_array(), *outcome;
+    char text[400] = "";
+    size_t at;
+    struct weir_upkeep_options options = {
+        .lake = lake, .pipeline = pipeline, .table = table, .dry_run = true};
+    (void)cli;
+    weir_status status = weir_upkeep_table(&options, NULL, outcomes, reterr);
+    json_array_foreach(outcomes, at, outcome)
+    {
+        const json_t *oldest = json_object_get(outcome, "oldest");
+        say_debt(outcome, text, sizeof text);
+        if (oldest)
+            json_object_set(row, "oldest", (json_t *)(uintptr_t)oldest);
+    }
+    if (status == WEIR_OK && json_array_size(outcomes)) {
+        json_object_set(row, "upkeep", outcomes);
+        json_object_set_new(row, "debt", json_string(text));
+    }
+    json_decref(outcomes);
+    return status;
+}
+
+/* ---- of a run ---- */
+
+static void upkeep_one(struct cli *cli, const struct weir_upkeep_options *options, json_t *outcomes,
+                       weir_status *worst, struct weir_error *reterr)
+{
+    struct weir_error error = {0};
+    weir_status status = weir_upkeep_table(options, NULL, outcomes, &error);
+    if (status == WEIR_OK)
+        return;
+    if (*worst != WEIR_OK)
+        fprintf(stderr, "weir: %s\n", reterr->text);
+    *worst = status;
+    *reterr = error;
+}
+
+weir_status cli_upkeep(struct cli *cli, struct weir_lake *lake,
+                       const struct weir_pipeline *pipeline, json_t *record,
+                       struct weir_error *reterr)
+{
+    weir_status worst = WEIR_OK;
+    json_t *outcomes = json_object_get(record, "upkeep");
+    size_t count = pipeline->table_count + pipeline->model_count;
+    int64_t deadline = cli->context->deadline_steady_ms;
+    for (size_t i = 0; i < count && !atomic_load(&cli->context->stop); i++) {
+        bool is_model = i >= pipeline->table_count;
+        const struct weir_table_config *table =
+            is_model ? &pipeline->models[i - pipeline->table_count].table : &pipeline->tables[i];
+        int64_t now = weir_steady_ms(cli->context);
+        if (!cli_selected(cli, table->name) || !weir_upkeep_has_rule(table) ||
+            (deadline && now >= deadline))
+            continue;
+        /* a fair share of what ingest left: no table's debt waits for ever behind another's */
+        struct weir_upkeep_options options = {
+            .lake = lake,
+            .pipeline = pipeline,
+            .table = table,
+            .until_ms = deadline ? now + (deadline - now) / (int64_t)(count - i) : 0};
+        upkeep_one(cli, &options, outcomes, &worst, reterr);
+    }
+    return worst;
 }

@@ -119,6 +119,11 @@ static void print_outcome(const struct cli *cli, const json_t *record)
                    json_integer_value(json_object_get(table, "files")));
     }
     json_array_foreach(json_object_get(record, "sinks"), at, table) cli_print_delivery(table);
+    json_array_foreach(json_object_get(record, "upkeep"), at, table)
+    {
+        if (!json_is_true(json_object_get(table, "idle")))
+            cli_print_upkeep(table, false);
+    }
 }
 
 static weir_status plan_only(struct cli *cli, struct weir_lake *lake,
@@ -171,6 +176,23 @@ static bool is_stop(weir_status status)
     return status == WEIR_STOPPED || status == WEIR_INTERRUPTED;
 }
 
+/* The part of a run that comes next; what went wrong before is not forgotten. */
+static void then(weir_status (*part)(struct cli *cli, struct weir_lake *lake,
+                                     const struct weir_pipeline *pipeline, json_t *record,
+                                     struct weir_error *reterr),
+                 struct cli *cli, struct weir_lake *lake, const struct weir_pipeline *pipeline,
+                 json_t *record, weir_status *worst, struct weir_error *reterr)
+{
+    struct weir_error error = {0};
+    weir_status status = part(cli, lake, pipeline, record, &error);
+    if (status == WEIR_OK || is_stop(*worst))
+        return;
+    if (*worst != WEIR_OK)
+        fprintf(stderr, "weir: %s\n", reterr->text);
+    *reterr = error;
+    *worst = status;
+}
+
 static weir_status run_all(struct cli *cli, struct weir_lake *lake,
                            const struct weir_pipeline *pipeline, json_t *record,
                            struct weir_error *reterr)
@@ -199,16 +221,11 @@ static weir_status run_all(struct cli *cli, struct weir_lake *lake,
         return worst;
     if (pipeline->model_count)
         worst = promote_all(cli, lake, pipeline, record, &worst, reterr);
-    if (pipeline->sink_count == 0 || atomic_load(&cli->context->stop))
-        return worst;
-    struct weir_error error = {0};
-    weir_status status = cli_deliver(cli, lake, pipeline, record, &error);
-    if (status == WEIR_OK || is_stop(worst))
-        return worst;
-    if (worst != WEIR_OK)
-        fprintf(stderr, "weir: %s\n", reterr->text);
-    *reterr = error;
-    return status;
+    if (pipeline->sink_count && !atomic_load(&cli->context->stop))
+        then(cli_deliver, cli, lake, pipeline, record, &worst, reterr);
+    if (!atomic_load(&cli->context->stop))
+        then(cli_upkeep, cli, lake, pipeline, record, &worst, reterr);
+    return worst;
 }
 
 weir_status verb_run(struct cli *cli, struct weir_error *reterr)
@@ -227,8 +244,9 @@ weir_status verb_run(struct cli *cli, struct weir_error *reterr)
         status = plan_only(cli, &lake, pipeline, reterr);
     } else {
         int64_t steady = weir_steady_ms(cli->context);
-        json_t *record = json_pack("{s:s, s:I, s:[], s:[]}", "run", lake.run_id, "started_ms",
-                                   (json_int_t)weir_now_ms(cli->context), "tables", "sinks");
+        json_t *record = json_pack("{s:s, s:I, s:[], s:[], s:[]}", "run", lake.run_id, "started_ms",
+                                   (json_int_t)weir_now_ms(cli->context), "tables", "sinks",
+                                   "upkeep");
         status = weir_openlineage_new(cli->context, pipeline, &cli->lineage, reterr);
         if (status == WEIR_OK)
             status = run_all(cli, &lake, pipeline, record, reterr);

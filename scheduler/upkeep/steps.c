@@ -1,0 +1,95 @@
+/* All actions of a table, in their order, under one lease. The lease spares wasted work alone: two
+ * at once would land one of each piece. */
+#include "scheduler/upkeep/upkeep_int.h"
+
+#include <string.h>
+
+static bool retains(const struct weir_lifecycle_config *rule)
+{
+    return rule->retain_ms > 0;
+}
+
+static bool expires(const struct weir_lifecycle_config *rule)
+{
+    return rule->expires;
+}
+
+/* What one leaves, the next finds: rows that go need not be put together, snapshots before them may
+ * go at once. */
+const struct weir_upkeep_step weir_upkeep_steps[] = {
+    {"retain", retains, weir_upkeep_retain},
+    {"expire", expires, weir_upkeep_expire},
+};
+const size_t weir_upkeep_step_count = sizeof weir_upkeep_steps / sizeof *weir_upkeep_steps;
+
+bool weir_upkeep_has_rule(const struct weir_table_config *table)
+{
+    for (size_t i = 0; i < weir_upkeep_step_count; i++)
+        if (weir_upkeep_steps[i].has_rule(&table->lifecycle))
+            return true;
+    return false;
+}
+
+static json_t *failed(const struct weir_upkeep_options *options, const char *action,
+                      weir_status status, const struct weir_error *error)
+{
+    return json_pack("{s:s, s:s, s:s, s:s}", "table", options->table->name, "action", action,
+                     "error", error->text, "status", weir_status_name(status));
+}
+
+/* The time is over in the middle of a piece: as if it had not begun. */
+static json_t *interrupted(const struct weir_upkeep_options *options, const char *action)
+{
+    return json_pack("{s:s, s:s, s:b, s:b, s:s}", "table", options->table->name, "action", action,
+                     "idle", 1, "done", 0, "reason", "the time was over");
+}
+
+static weir_status do_steps(const struct weir_upkeep_options *options, const char *only,
+                            json_t *outcomes, struct weir_error *reterr)
+{
+    weir_status worst = WEIR_OK;
+    for (size_t i = 0; i < weir_upkeep_step_count; i++) {
+        const struct weir_upkeep_step *step = &weir_upkeep_steps[i];
+        struct weir_error error = {0};
+        json_t *outcome = NULL;
+        if (only ? strcmp(only, step->name) != 0 : !step->has_rule(&options->table->lifecycle))
+            continue;
+        weir_status status = step->run(options, &outcome, &error);
+        if (status == WEIR_TIMEOUT && options->until_ms) {
+            outcome = interrupted(options, step->name);
+            status = WEIR_OK;
+        }
+        json_array_append_new(outcomes,
+                              outcome ? outcome : failed(options, step->name, status, &error));
+        if (status == WEIR_OK)
+            continue;
+        worst = status;
+        if (reterr)
+            *reterr = error;
+        if (status == WEIR_STOPPED || status == WEIR_INTERRUPTED)
+            break;
+    }
+    return worst;
+}
+
+weir_status weir_upkeep_table(const struct weir_upkeep_options *options, const char *only,
+                              json_t *outcomes, struct weir_error *reterr)
+{
+    char name[WEIR_NAME_SIZE_MAX + 64], holder[256];
+    struct weir_lease *lease = NULL;
+    if (!only && !weir_upkeep_has_rule(options->table))
+        return WEIR_OK;
+    snprintf(name, sizeof name, "%s.upkeep", options->table->name);
+    if (!options->dry_run) {
+        WEIR_TRY(weir_lease_take(options->lake, name, &lease, holder, reterr));
+        if (!lease) {
+            json_array_append_new(outcomes,
+                                  json_pack("{s:s, s:s, s:s}", "table", options->table->name,
+                                            "action", only ? only : "upkeep", "held_by", holder));
+            return WEIR_OK;
+        }
+    }
+    weir_status status = do_steps(options, only, outcomes, reterr);
+    weir_lease_give_back(lease);
+    return status;
+}
