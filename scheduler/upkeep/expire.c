@@ -55,16 +55,15 @@ static bool is_old(const struct expiry *expiry, size_t at, int64_t age_ms)
     return age_ms >= 0 && expiry->snapshots[at].timestamp_ms < expiry->now_ms - age_ms;
 }
 
-/* Kept for a ref: it is remembered when the rule alone would have let it go. */
+/* Kept for a ref beside main: it is remembered when main's rule alone would have let it go. */
 static void keep(struct expiry *expiry, size_t at, const char *ref)
 {
     int64_t time = expiry->snapshots[at].timestamp_ms;
-    bool beyond = is_old(expiry, at, expiry->rule->snapshots_ms);
-    expiry->kept[at] = true;
-    if (ref && beyond && (!expiry->held_by || time < expiry->held_ms)) {
+    if (ref && !expiry->kept[at] && (!expiry->held_by || time < expiry->held_ms)) {
         expiry->held_by = ref;
         expiry->held_ms = time;
     }
+    expiry->kept[at] = true;
 }
 
 static int64_t limit_of(const json_t *ref, const char *name, int64_t fallback)
@@ -91,7 +90,7 @@ static void keep_branch(struct expiry *expiry, const char *name, const json_t *r
              always = number < at_least || !found; /* the way to what was reached must be whole */
         found |= has_offsets(&expiry->snapshots[at]);
         if (always || (!too_many && !is_old(expiry, at, age_ms)))
-            keep(expiry, at, always ? NULL : name);
+            keep(expiry, at, strcmp(name, "main") == 0 ? NULL : name);
     }
 }
 
@@ -126,7 +125,9 @@ static bool ref_is_past(const struct expiry *expiry, const char *name, const jso
 static void keep_refs(struct expiry *expiry)
 {
     const char *name;
-    json_t *ref;
+    json_t *ref, *main = json_object_get(refs_of(expiry), "main");
+    if (main)
+        keep_branch(expiry, "main", main);
     json_object_foreach(refs_of(expiry), name, ref)
     {
         const char *type = json_string_value(json_object_get(ref, "type"));
