@@ -2,6 +2,7 @@
  * against their regions. What they say of classes is checked once lineage is known
  * (scheduler/promote/classes.c). */
 #include "scheduler/pipeline/pipeline_int.h"
+#include "scheduler/pipeline/places.h"
 
 #include <string.h>
 
@@ -10,6 +11,7 @@ struct policy_reading {
     const struct weir_pipeline *pipeline;
     const struct weir_policy_config *policy;
     const char *words; /* its regions, for errors */
+    bool is_first;     /* of those with regions: what holds for each is told once */
 };
 
 static bool region_allowed(const struct weir_policy_config *policy, const char *region)
@@ -20,30 +22,6 @@ static bool region_allowed(const struct weir_policy_config *policy, const char *
     return allowed;
 }
 
-/* "eu-west-2" of a host such as s3.eu-west-2.amazonaws.com or x.eu-west-2.es.amazonaws.com; false:
- * the host does not tell. */
-static bool region_of_url(const char *url, char *ret_region, size_t size)
-{
-    const char *host = strstr(url, "://") ? strstr(url, "://") + 3 : url;
-    size_t length = strcspn(host, "/:?#");
-    const char *end = host + length, *tail = strstr(host, ".amazonaws.com");
-    if (!tail || tail >= end)
-        return false;
-    for (const char *label = host; label < tail; label += strcspn(label, ".") + 1) {
-        size_t label_size = strcspn(label, ".");
-        const char *dash = memchr(label, '-', label_size);
-        bool is_region = label_size >= 9 && label_size < size && dash == label + 2 &&
-                         label[label_size - 2] == '-' && label[label_size - 1] >= '1' &&
-                         label[label_size - 1] <= '9' && !memchr(label, '_', label_size);
-        if (is_region) {
-            memcpy(ret_region, label, label_size);
-            ret_region[label_size] = '\0';
-            return true;
-        }
-    }
-    return false;
-}
-
 static void check_place(struct policy_reading *at, const struct node *node, const char *shown,
                         const char *region)
 {
@@ -52,35 +30,124 @@ static void check_place(struct policy_reading *at, const struct node *node, cons
                  shown, region, at->policy->name, at->words);
 }
 
-static void check_url(struct policy_reading *at, const struct node *node, const char *shown)
+/* Where somebody lies who is told of the data: as `region` beside the address states, else as the
+ * name of the host tells. */
+struct told {
+    const struct node *address; /* one, or several with commas between */
+    const char *shown;          /* "sinks.alerts.opensearch.url" */
+    const struct node *stated;  /* NULL: not stated */
+    const char *stated_shown;   /* "sinks.alerts.region" */
+};
+
+static void check_host(struct policy_reading *at, const struct told *told, const char *address,
+                       size_t size)
 {
-    char region[64];
-    if (node && node->kind == NODE_SCALAR && region_of_url(node->text, region, sizeof region))
-        check_place(at, node, shown, region);
+    char region[WEIR_REGION_SIZE];
+    enum weir_place place = weir_place_of(address, size, region);
+    if (place == WEIR_PLACE_REGION)
+        check_place(at, told->address, told->shown, region);
+    else if (place == WEIR_PLACE_UNKNOWN && !told->stated && at->is_first)
+        complain(at->reading, told->address, 0,
+                 take_print(at->reading, "%s: REGION says where it lies", told->stated_shown),
+                 "%s: no region can be told from the name of its host, and policy %s allows only "
+                 "%s",
+                 told->shown, at->policy->name, at->words);
 }
 
-static void check_sinks(struct policy_reading *at, const struct node *sinks)
+static void check_told(struct policy_reading *at, const struct told *told)
 {
-    for (size_t i = 0; sinks && sinks->kind == NODE_MAP && i < sinks->count; i++) {
-        const char *name = sinks->entries[i].key->text;
-        const struct node *search = node_get(sinks->entries[i].value, "opensearch"),
-                          *hook = node_get(sinks->entries[i].value, "webhook"),
-                          *sigv4 = node_get(node_get(search, "auth"), "sigv4");
-        check_url(at, node_get(search, "url"),
-                  take_print(at->reading, "sinks.%s.opensearch.url", name));
-        check_url(at, node_get(hook, "url"), take_print(at->reading, "sinks.%s.webhook.url", name));
-        check_place(at, node_get(sigv4, "region"),
-                    take_print(at->reading, "sinks.%s.opensearch.auth.sigv4.region", name),
-                    get_text(sigv4, "region"));
+    if (!told->address || told->address->kind != NODE_SCALAR || !told->shown || !told->stated_shown)
+        return;
+    if (told->stated && told->stated->kind == NODE_SCALAR)
+        check_place(at, told->stated, told->stated_shown, told->stated->text);
+    for (const char *address = told->address->text; *address;) {
+        size_t size = strcspn(address, ",");
+        while (size && *address == ' ')
+            address++, size--;
+        if (size)
+            check_host(at, told, address, size);
+        address += size + (address[size] == ',');
     }
 }
 
-/* The lake, its store and whoever is told of it lie in one of the regions. */
+static void check_url(struct policy_reading *at, const struct node *map, const char *address,
+                      const char *path)
+{
+    check_told(
+        at, &(struct told){node_get(map, address), take_print(at->reading, "%s.%s", path, address),
+                           node_get(map, "region"), take_print(at->reading, "%s.region", path)});
+}
+
+static const struct node *brokers_of(const struct node *kafka)
+{
+    const struct node *properties = node_get(kafka, "properties"),
+                      *servers = node_get(properties, "bootstrap.servers");
+    return servers ? servers : node_get(properties, "metadata.broker.list");
+}
+
+static void check_sink(struct policy_reading *at, const struct node *key, const struct node *sink)
+{
+    const struct node *search = node_get(sink, "opensearch"), *hook = node_get(sink, "webhook"),
+                      *kafka = node_get(sink, "kafka"),
+                      *sigv4 = node_get(node_get(search, "auth"), "sigv4"),
+                      *signs = node_get(sigv4, "region"), *stated = node_get(sink, "region");
+    const char *name = take_print(at->reading, "sinks.%s", key->text);
+    const char *region = take_print(at->reading, "%s.region", name);
+    const char *signing = take_print(at->reading, "%s.opensearch.auth.sigv4.region", name);
+    check_told(at, &(struct told){node_get(search, "url"),
+                                  take_print(at->reading, "%s.opensearch.url", name),
+                                  stated ? stated : signs, stated ? region : signing});
+    check_told(at, &(struct told){node_get(hook, "url"),
+                                  take_print(at->reading, "%s.webhook.url", name), stated, region});
+    check_told(
+        at, &(struct told){brokers_of(kafka),
+                           take_print(at->reading, "%s.kafka.properties.bootstrap.servers", name),
+                           stated, region});
+    if (stated)
+        check_place(at, signs, signing, get_text(sigv4, "region"));
+}
+
+static void check_catalog(struct policy_reading *at, const struct node *rest)
+{
+    const struct node *stated = node_get(rest, "region"),
+                      *sigv4 = node_get(node_get(rest, "auth"), "sigv4"),
+                      *signs = node_get(sigv4, "region");
+    const char *signing = "lake.catalog.rest.auth.sigv4.region";
+    check_told(at, &(struct told){node_get(rest, "uri"), "lake.catalog.rest.uri",
+                                  stated ? stated : signs,
+                                  stated || !signs ? "lake.catalog.rest.region" : signing});
+    if (stated)
+        check_place(at, signs, signing, get_text(sigv4, "region"));
+}
+
+/* Sinks, registries, the catalog, and who is told of lineage. */
+static void check_tolds(struct policy_reading *at, const struct node *root)
+{
+    static const char *const owners[] = {"sources", "tables"};
+    const struct node *sinks = node_get(root, "sinks");
+    check_catalog(at, node_get(node_get(node_get(root, "lake"), "catalog"), "rest"));
+    check_url(at, node_get(node_get(root, "lineage"), "openlineage"), "url", "lineage.openlineage");
+    for (size_t o = 0; o < 2; o++) {
+        const struct node *map = node_get(root, owners[o]);
+        for (size_t i = 0; map && map->kind == NODE_MAP && i < map->count; i++)
+            check_url(
+                at, node_get(map->entries[i].value, "registry"), "url",
+                take_print(at->reading, "%s.%s.registry", owners[o], map->entries[i].key->text));
+    }
+    for (size_t i = 0; sinks && sinks->kind == NODE_MAP && i < sinks->count; i++)
+        check_sink(at, sinks->entries[i].key, sinks->entries[i].value);
+}
+
+/* The lake, its store and whoever is told of it lie in one of the regions. An endpoint whose name
+ * tells no region is the lake's own, in lake.region; what its server says is asked for before the
+ * first write. */
 static void check_regions(struct policy_reading *at, const struct node *root,
                           const struct node *name)
 {
-    const struct node *lake = node_get(root, "lake"), *s3 = node_get(lake, "s3");
+    const struct node *lake = node_get(root, "lake"), *s3 = node_get(lake, "s3"),
+                      *endpoint = node_get(s3, "endpoint");
     const char *region = at->pipeline->region;
+    char of_host[WEIR_REGION_SIZE];
     for (size_t i = 0; i < at->policy->region_count; i++)
         at->words = take_print(at->reading, "%s%s%s", at->words ? at->words : "",
                                at->words ? ", " : "", at->policy->regions[i]);
@@ -93,10 +160,35 @@ static void check_regions(struct policy_reading *at, const struct node *root,
                  at->policy->name, at->words);
     check_place(at, node_get(lake, "region"), "lake.region", region);
     check_place(at, node_get(s3, "region"), "lake.s3.region", get_text(s3, "region"));
-    check_url(at, node_get(s3, "endpoint"), "lake.s3.endpoint");
-    check_url(at, node_get(node_get(node_get(root, "lineage"), "openlineage"), "url"),
-              "lineage.openlineage.url");
-    check_sinks(at, node_get(root, "sinks"));
+    if (endpoint && endpoint->kind == NODE_SCALAR &&
+        weir_place_of(endpoint->text, strlen(endpoint->text), of_host) == WEIR_PLACE_REGION)
+        check_place(at, endpoint, "lake.s3.endpoint", of_host);
+    check_tolds(at, root);
+}
+
+/* The key lies where the bucket does, and belongs to the same account; with or without policies. */
+static void check_key(struct reading *reading, const struct weir_pipeline *pipeline,
+                      const struct node *root)
+{
+    const struct node *key = node_get(node_get(node_get(root, "lake"), "s3"), "kms_key");
+    const struct weir_s3_config *s3 = &pipeline->s3;
+    const char *wanted = pipeline->region ? pipeline->region : s3->region;
+    char region[WEIR_REGION_SIZE], account[16];
+    if (!key || key->kind != NODE_SCALAR || strncmp(key->text, "arn:", 4) != 0)
+        return; /* an id or an alias: of the account that asks, in the bucket's region */
+    if (!weir_place_of_arn(key->text, "kms", region, account)) {
+        complain(reading, key, 0, "arn:aws:kms:REGION:ACCOUNT:key/ID, a key's id, or alias/NAME",
+                 "lake.s3.kms_key: no ARN of a KMS key");
+        return;
+    }
+    if (wanted && strcmp(region, wanted) != 0)
+        complain(reading, key, 0, "a key is used in its own region only",
+                 "lake.s3.kms_key: the key lies in %s, and the lake in %s", region, wanted);
+    if (s3->account && strcmp(account, s3->account) != 0)
+        complain(reading, key, 0, NULL,
+                 "lake.s3.kms_key: the key belongs to account %s, and the lake to %s "
+                 "(lake.s3.account)",
+                 account, s3->account);
 }
 
 static void bind_policy(struct reading *reading, const struct node *key, const struct node *node,
@@ -149,11 +241,12 @@ void policies_bind(struct reading *reading, struct weir_pipeline *pipeline, cons
 {
     const struct node *policies = node_get(root, "policies"),
                       *classes = node_get(node_get(root, "lake"), "classification");
-    size_t count = policies && policies->kind == NODE_MAP ? policies->count : 0;
+    size_t count = policies && policies->kind == NODE_MAP ? policies->count : 0, pins = 0;
     struct weir_policy_config *bound = take(reading, count + 1, sizeof *bound);
     if (!bound)
         return;
     lineage_bind(reading, pipeline, root);
+    check_key(reading, pipeline, root);
     for (size_t i = 0; i < count; i++)
         bind_policy(reading, policies->entries[i].key, policies->entries[i].value, &bound[i]);
     pipeline->policies = bound;
@@ -170,7 +263,8 @@ void policies_bind(struct reading *reading, struct weir_pipeline *pipeline, cons
             no_policy(reading, pipeline, name);
             continue;
         }
-        struct policy_reading at = {reading, pipeline, policy, NULL};
+        pins += policy->has_regions;
+        struct policy_reading at = {reading, pipeline, policy, NULL, pins == 1};
         policy->applies = true;
         check_regions(&at, root, name);
     }

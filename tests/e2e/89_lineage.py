@@ -410,8 +410,8 @@ def delivered():
     host = f"127.0.0.1:{server.server_address[1]}"
     folder = make("delivered", sinks="hook, feed, seen", sink=", columns: [m]", hook=f"http://{host}/hook/t0ken",
                   more=f"lineage: {{openlineage: {{url: \"http://{host}\", namespace: acme}}}}\n")
-    (folder / "weir.yaml").write_text((folder / "weir.yaml").read_text().replace("policies:", """  feed: {from: gold.people, columns: [m], kafka: {topic: people, key: [who], properties: {bootstrap.servers: "k1:9092,k2:9092"}}}
-  seen: {from: gold.people, columns: [m], opensearch: {url: "https://search:9200/behind", index: people, id: [who]}}
+    (folder / "weir.yaml").write_text((folder / "weir.yaml").read_text().replace("policies:", """  feed: {from: gold.people, columns: [m], kafka: {topic: people, key: [who], properties: {bootstrap.servers: "k1:9092,k2:9092"}}, region: eu-west-2}
+  seen: {from: gold.people, columns: [m], opensearch: {url: "https://search:9200/behind", index: people, id: [who]}, region: eu-west-2}
 policies:"""))
     done = weir(folder, "run", "-s", "bronze.inventory,bronze.policy,silver.device")
     weir(folder, "promote", "gold.people")
