@@ -212,8 +212,9 @@ struct weir_sink_config {
     const char **keys; /* as given, else the table's; none: a bronze table, by where its records
                           came from */
     size_t key_count;
-    int64_t max_age_ms; /* 0: any */
-    bool from_latest;   /* a new one begins behind what is there */
+    int64_t max_age_ms;   /* 0: any */
+    bool from_latest;     /* a new one begins behind what is there */
+    bool tells_retention; /* rows that retention drops are deletes */
     int tries;
     enum weir_sink_kind kind;
     struct weir_opensearch_options opensearch;

@@ -259,6 +259,8 @@ static void bind_digest(struct sink_reading *at)
         text = take_print(at->reading, "%s\nkey %s", text, sink->keys[i]);
     for (size_t i = 0; text && i < sink->column_count; i++)
         text = take_print(at->reading, "%s\ncolumn %s", text, sink->columns[i]);
+    if (text && sink->tells_retention) /* as it always was, without */
+        text = take_print(at->reading, "%s\nretention", text);
     if (!text)
         return;
     XXH128_canonicalFromHash(&canonical, XXH3_128bits(text, strlen(text)));
@@ -298,6 +300,7 @@ static void bind_sink(struct sink_reading *at, const struct node *key)
         complain(at->reading, where, 0, NULL, "%s.where: larger than %u bytes", at->shown,
                  WEIR_EXPRESSION_SIZE_MAX);
     sink->max_age_ms = get_duration_ms(at->node, "max_age", 0);
+    sink->tells_retention = node_is(node_get(at->node, "on_retention"), "delete");
     sink->from_latest = node_is(node_get(at->node, "start"), "latest");
     sink->tries = (int)get_whole(at->node, "tries", 5);
     bind_from(at);

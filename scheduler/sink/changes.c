@@ -2,6 +2,7 @@
  * older one has went, and the key tells which of them are the same row's. `where` and `columns`
  * count before the comparison: a row that comes to hold the condition is an insert, and a change of
  * columns that are not sent is none. */
+#include "engine/base/text.h"
 #include "scheduler/query/iceberg_scan.h"
 #include "scheduler/sink/sink_int.h"
 
@@ -20,6 +21,7 @@ struct texts {
     const char *key_names;         /* weir_k0, weir_k1 */
     const char *key;               /* to_json({'a': weir_k0, 'c': weir_k1}) */
     const char *key_text;
+    const char *dropped; /* condition: a row that retention dropped on the way; NULL: none is */
 };
 
 /* Where a record came from names it, when nothing else does. */
@@ -156,7 +158,7 @@ static weir_status texts_make(struct weir_arena *arena, const struct weir_sink_c
                               const struct weir_type *table, struct texts *ret_texts,
                               struct weir_error *reterr)
 {
-    struct texts texts = {arena, config, table, "", "", "", "", "", ""};
+    struct texts texts = {arena, config, table, "", "", "", "", "", "", NULL};
     char *text;
     WEIR_TRY(make_columns(&texts, reterr));
     WEIR_TRY(make_keys(&texts, reterr));
@@ -239,14 +241,26 @@ static weir_status rows_of(const struct texts *texts, const char *these, const c
     return weir_arena_print(texts->arena, ret_text, reterr, "%s EXCEPT ALL %s", one, other);
 }
 
+/* Rows that went, but for those that retention dropped. */
+static weir_status rows_gone(const struct texts *texts, const char *rows, char **ret_text,
+                             struct weir_error *reterr)
+{
+    if (!texts->dropped)
+        return weir_arena_print(texts->arena, ret_text, reterr, "%s", rows);
+    return weir_arena_print(texts->arena, ret_text, reterr,
+                            "(SELECT * FROM %s weir_s WHERE (%s) IS NOT TRUE) weir_t", rows,
+                            texts->dropped);
+}
+
 /* Kind (0, 1, 2), key as text, key, row; ordered by the key, then by what tells rows apart. */
 static weir_status step_text(const struct texts *texts, bool added, bool removed, char **ret_text,
                              struct weir_error *reterr)
 {
     const bool *sends = texts->config->sends;
-    char *came, *went, *all;
+    char *came, *went, *all, *gone;
+    WEIR_TRY(rows_gone(texts, "weir.removed", &gone, reterr));
     WEIR_TRY(rows_of(texts, "weir.added", removed ? "weir.removed" : NULL, &came, reterr));
-    WEIR_TRY(rows_of(texts, "weir.removed", added ? "weir.added" : NULL, &went, reterr));
+    WEIR_TRY(rows_of(texts, gone, added ? "weir.added" : NULL, &went, reterr));
     if (!removed)
         WEIR_TRY(weir_arena_print(texts->arena, &all, reterr,
                                   "SELECT 0 AS weir_kind, %s, %s FROM (%s) c", texts->columns,
@@ -362,6 +376,38 @@ static weir_status take_batch(void *self, const struct weir_batch *batch, struct
     return WEIR_OK;
 }
 
+/* Of a step over commits that are gone: retention may have been among them. Rows from before the
+ * horizon that the newer end has went by it. */
+static weir_status find_dropped(const struct delivery *delivery, struct weir_arena *arena,
+                                const char **ret_condition, struct weir_error *reterr)
+{
+    const struct weir_metadata *metadata = delivery->table->metadata;
+    struct weir_snapshot snapshot;
+    const char *text = NULL, *column, *before, *quoted;
+    int64_t at = delivery->step.to, time;
+    char *condition;
+    *ret_condition = NULL;
+    if (!delivery->step.leap || delivery->config->tells_retention)
+        return WEIR_OK;
+    for (; !text && weir_metadata_snapshot(metadata, at, &snapshot); at = snapshot.parent_id)
+        text = json_string_value(json_object_get(snapshot.summary, "weir.horizon"));
+    json_t *horizon = text ? json_loads(text, 0, NULL) : NULL;
+    column = json_string_value(json_object_get(horizon, "column"));
+    before = json_string_value(json_object_get(horizon, "before"));
+    weir_status status = WEIR_OK;
+    if (column && before && weir_text_timestamptz(before, strlen(before), &time) &&
+        weir_type_child(&weir_metadata_schema(metadata)->root, column, strlen(column))) {
+        status = quote(arena, column, strlen(column), '"', &quoted, reterr);
+        if (status == WEIR_OK)
+            status = weir_arena_print(arena, &condition, reterr,
+                                      "CAST(%s AS timestamptz) < TIMESTAMPTZ '%s'", quoted, before);
+        if (status == WEIR_OK)
+            *ret_condition = condition;
+    }
+    json_decref(horizon);
+    return status;
+}
+
 static weir_status run_step(struct delivery *delivery, struct weir_arena *arena,
                             const struct weir_table_source *added,
                             const struct weir_table_source *removed, struct weir_error *reterr)
@@ -381,6 +427,7 @@ static weir_status run_step(struct delivery *delivery, struct weir_arena *arena,
     WEIR_TRY(weir_arena_print(arena, &text, reterr, "SELECT * FROM %s", names[0].name));
     WEIR_TRY(weir_query_plan(delivery->session, arena, text, &root, NULL, reterr));
     WEIR_TRY(texts_make(arena, delivery->config, &root->type, &texts, reterr));
+    WEIR_TRY(find_dropped(delivery, arena, &texts.dropped, reterr));
     WEIR_TRY(
         step_text(&texts, added->operations != NULL, removed->operations != NULL, &text, reterr));
     WEIR_TRY(weir_query_plan(delivery->session, arena, text, &root, NULL, reterr));

@@ -201,10 +201,11 @@ static weir_status go_on(struct delivery *delivery, struct weir_error *reterr)
     struct step *steps;
     size_t count;
     WEIR_TRY(way_on(delivery, begin(delivery, reterr), reterr));
-    WEIR_TRY(way_on(
-        delivery,
-        steps_find(delivery->table, &delivery->cursor, &delivery->lasting, &steps, &count, reterr),
-        reterr));
+    WEIR_TRY(
+        way_on(delivery,
+               steps_find(delivery->table, &delivery->cursor, delivery->config->tells_retention,
+                          &delivery->lasting, &steps, &count, reterr),
+               reterr));
     if (count == 0) /* the run that came here may have died before it dropped the other tag */
         return unpin(delivery, reterr);
     WEIR_TRY(delivery_ready(delivery, reterr));
@@ -288,7 +289,8 @@ static weir_status look(struct delivery *delivery, json_t *state, struct weir_er
     if (*cursor->uuid && strcmp(cursor->uuid, uuid) != 0)
         return weir_fail(reterr, WEIR_DECISION, "%s is not the table that was sent before",
                          delivery->table->name);
-    WEIR_TRY(steps_find(delivery->table, cursor, &delivery->lasting, &steps, &count, reterr));
+    WEIR_TRY(steps_find(delivery->table, cursor, delivery->config->tells_retention,
+                        &delivery->lasting, &steps, &count, reterr));
     json_object_set_new(state, "waiting", json_integer((json_int_t)count));
     if (count)
         json_object_set_new(

@@ -29,6 +29,7 @@ struct step {
     int64_t version, committed_ms;
     bool nothing; /* `to` lies otherwise only: a compaction */
     bool noted;   /* in the cursor already */
+    bool leap; /* `from` is not the parent of `to`: commits in between are gone, or main was set */
 };
 
 struct delivery {
@@ -76,8 +77,8 @@ weir_status cursor_save(struct weir_lake *lake, const struct weir_sink_config *c
 
 /* steps.c. In order, in the arena; those of nothing left in. */
 weir_status steps_find(const struct weir_table *table, const struct cursor *cursor,
-                       struct weir_arena *arena, struct step **ret_steps, size_t *ret_count,
-                       struct weir_error *reterr) WEIR_MUST_CHECK;
+                       bool tells_retention, struct weir_arena *arena, struct step **ret_steps,
+                       size_t *ret_count, struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* changes.c. Every change of delivery->step in order, to deliver_add. */
 weir_status changes_send(struct delivery *delivery, struct weir_error *reterr) WEIR_MUST_CHECK;

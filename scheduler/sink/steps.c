@@ -30,7 +30,7 @@ static enum chain chain_find(const struct weir_metadata *metadata, int64_t from,
 static struct step step_to(const struct weir_metadata *metadata, int64_t from, int64_t to,
                            int64_t version_before)
 {
-    struct weir_snapshot snapshot;
+    struct weir_snapshot snapshot = {0};
     weir_metadata_snapshot(metadata, to, &snapshot);
     return (struct step){.from = from,
                          .to = to,
@@ -39,7 +39,22 @@ static struct step step_to(const struct weir_metadata *metadata, int64_t from, i
                                         ? snapshot.sequence_number
                                         : version_before + 1,
                          .committed_ms = snapshot.timestamp_ms,
-                         .nothing = strcmp(snapshot.operation, "replace") == 0};
+                         .nothing = snapshot.operation &&
+                                    strcmp(snapshot.operation, "replace") == 0,
+                         .leap = snapshot.parent_id != from};
+}
+
+/* Rows that retention dropped are no news to a sink that does not ask for them. */
+static void pass_over_retention(const struct weir_metadata *metadata, struct step *steps,
+                                size_t count)
+{
+    struct weir_snapshot snapshot;
+    for (size_t i = 0; i < count; i++) {
+        const char *kind = weir_metadata_snapshot(metadata, steps[i].to, &snapshot)
+                               ? json_string_value(json_object_get(snapshot.summary, "weir.kind"))
+                               : NULL;
+        steps[i].nothing |= !steps[i].leap && kind && strcmp(kind, "retention") == 0;
+    }
 }
 
 /* How many of the chain's first steps lead to what was committed before `from`: it is no ancestor
@@ -103,8 +118,8 @@ static weir_status must_be_there(const struct weir_table *table, int64_t reached
 }
 
 weir_status steps_find(const struct weir_table *table, const struct cursor *cursor,
-                       struct weir_arena *arena, struct step **ret_steps, size_t *ret_count,
-                       struct weir_error *reterr)
+                       bool tells_retention, struct weir_arena *arena, struct step **ret_steps,
+                       size_t *ret_count, struct weir_error *reterr)
 {
     const struct weir_metadata *metadata = table->metadata;
     struct weir_snapshot snapshot;
@@ -125,7 +140,10 @@ weir_status steps_find(const struct weir_table *table, const struct cursor *curs
         from = cursor->step.to;
         count = 1;
     }
-    *ret_count = count + steps_behind(metadata, from, head, version, steps + count);
+    size_t behind = steps_behind(metadata, from, head, version, steps + count);
+    if (!tells_retention)
+        pass_over_retention(metadata, steps + count, behind);
+    *ret_count = count + behind;
     *ret_steps = steps;
     return WEIR_OK;
 }

@@ -1,5 +1,5 @@
 """Upkeep: old rows leave and the models do not notice, old snapshots leave and nobody misses them; killed anywhere, raced by ingest, on every catalog."""
-import datetime, json, os, random, shutil, subprocess, sys, tempfile, threading
+import collections, datetime, http.server, json, os, random, shutil, subprocess, sys, tempfile, threading
 from pathlib import Path
 
 for folder in ("interop", "harness"):
@@ -202,6 +202,57 @@ def expired():
     say(done.returncode == 0, "weir verify --deep: from where on it is proven", done.stdout + done.stderr)
 
 
+class Receiver(http.server.BaseHTTPRequestHandler):
+    """What webhooks were told: changes by sink."""
+
+    told = collections.defaultdict(list)
+
+    def do_POST(self):
+        change = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.told[change["sink"]].append((change["change"], change["key"]["id"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def sinks(expires):
+    """What retention drops is news only to a sink that asks for it, also where the commit itself is gone."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    folder = make(f"sinks{expires}", "retain: none")
+    Receiver.told.clear()
+    hook = f'webhook: {{url: "http://127.0.0.1:{server.server_port}/", id: [id]}}'
+
+    def rules(text):
+        write(folder, text)
+        with open(folder / "weir.yaml", "a") as file:
+            file.write(f"sinks:\n  quiet: {{from: bronze.usage, {hook}}}\n  strict: {{from: bronze.usage, on_retention: delete, {hook}}}\n")
+
+    rules("retain: none")
+    land(folder, 0, YOUNG + OLD)
+    weir(folder, "run")
+    came = {name: sorted(changes) for name, changes in Receiver.told.items()}
+    rules(RETAIN)
+    weir(folder, "maintain", "bronze.usage", "retain")
+    dropping = table(folder).current_snapshot().snapshot_id
+    land(folder, 1, (0,))
+    write(folder, RETAIN)
+    weir(folder, "run")  # nobody is told yet
+    rules(RETAIN)
+    if expires:
+        table(folder).maintenance.expire_snapshots().by_id(dropping).commit()
+    Receiver.told.clear()
+    done = weir(folder, "run")
+    new = [("insert", i) for i in sorted(name_of(1, (0,)) + ["1-none"])]
+    quiet, strict = sorted(Receiver.told["quiet"]), sorted(Receiver.told["strict"])
+    say(done.returncode == 0 and len(came.get("quiet", [])) == 16 == len(came.get("strict", [])) and quiet == new, f"a sink is not told of retention{', its commit expired' if expires else ''}", f"{done.stderr} {came} {quiet}")
+    say(strict == sorted(new + [("delete", i) for i in name_of(0, OLD)]), "on_retention: delete: unless it asks for it", strict)
+    server.shutdown()
+
+
 def restore(folder, saved):
     shutil.rmtree(folder / "lake", ignore_errors=True)
     shutil.copytree(saved, folder / "lake")
@@ -294,6 +345,8 @@ try:
     dropped("")
     dropped("days(at)")
     expired()
+    sinks(False)
+    sinks(True)
     killed()
     raced()
     with services.Services() as running:
