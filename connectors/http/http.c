@@ -289,12 +289,34 @@ static enum fault fault_of(CURLcode code, long request_size)
     }
 }
 
+/* A proxy that did not let us through: nothing reached the server. */
+static weir_status explain_proxy(const struct weir_http_request *request, long code,
+                                 struct weir_error *reterr)
+{
+    const int host_size = (int)strcspn(request->url, "?");
+    bool final = code == 407 || code == 403;
+    weir_status status = weir_fail(reterr, final ? WEIR_DENIED : WEIR_UNAVAILABLE,
+                                   "%s %.*s: the proxy answered %ld%s", request->method, host_size,
+                                   request->url, code,
+                                   code == 407   ? ": it wants a login"
+                                   : code == 403 ? ": it does not let us go there"
+                                                 : "");
+    weir_error_hint(reterr, "HTTPS_PROXY=http://user:password@host:port names the proxy; hosts in "
+                            "NO_PROXY are asked without it.");
+    return status;
+}
+
 static weir_status explain(struct transfer *transfer, CURL *handle, CURLcode code,
                            const char *detail, struct weir_error *reterr)
 {
     long request_size = 0;
     curl_easy_getinfo(handle, CURLINFO_REQUEST_SIZE, &request_size);
     const struct weir_http_request *request = transfer->request;
+    long proxy_code = 0;
+    curl_easy_getinfo(handle, CURLINFO_HTTP_CONNECTCODE, &proxy_code);
+    transfer->response->maybe_sent = false;
+    if (proxy_code >= 300)
+        return explain_proxy(request, proxy_code, reterr);
     enum fault fault = fault_of(code, request_size);
     const char *text = *detail ? detail : curl_easy_strerror(code);
     int host_size = (int)strcspn(request->url, "?"); /* a query may carry secrets */

@@ -3,13 +3,17 @@
  * nothing itself: its log comes here. */
 #include "connectors/kafka/kafka_int.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #define SLICE_FIRST_MS   500
 #define SLICE_LARGEST_MS 4000
+#define CERTIFICATE_PATIENCE_MS                                                                    \
+    2000 /* another broker, whose certificate is taken, may answer meanwhile */
 #define UNKNOWN_PATIENCE_MS                                                                        \
     3000 /* a broker that just became leader may not know the partition yet */
 
@@ -50,6 +54,11 @@ static void on_error(rd_kafka_t *client, int code, const char *reason, void *opa
         return; /* says less than what came before it */
     words_note(&source->words, reason);
     const char *login = strstr(reason, KAFKA_LOGIN_FAILED);
+    if (strstr(reason, "certificate")) {
+        pthread_mutex_lock(&source->words.lock);
+        source->words.certificate_failures++;
+        pthread_mutex_unlock(&source->words.lock);
+    }
     if (code != RD_KAFKA_RESP_ERR__AUTHENTICATION || (login && strstr(login, KAFKA_LOGIN_AWAY)))
         return;
     pthread_mutex_lock(&source->words.lock);
@@ -58,27 +67,81 @@ static void on_error(rd_kafka_t *client, int code, const char *reason, void *opa
     pthread_mutex_unlock(&source->words.lock);
 }
 
+/* Why a broker's certificate is not taken, by OpenSSL's number of it; librdkafka itself says only
+ * that it is not. Called from its threads. */
+static int on_certificate(rd_kafka_t *client, const char *broker, int32_t id, int *x509_error,
+                          int depth, const char *data, size_t size, char *words, size_t words_size,
+                          void *opaque)
+{
+    static const struct {
+        int code;
+        const char *words;
+    } reasons[] = {{9, "it is not valid yet"},
+                   {10, "it has expired"},
+                   {18, "it is signed by itself, and not trusted"},
+                   {19, "the authority that signed it is not trusted"},
+                   {20, "the authority that signed it is not trusted"},
+                   {21, "the authority that signed it is not trusted"},
+                   {23, "it was revoked"},
+                   {62, "it is another host's"},
+                   {64, "it is another host's"}};
+    struct kafka_source *source = opaque;
+    (void)client, (void)id, (void)depth, (void)data, (void)size;
+    if (*x509_error == 0)
+        return 1;
+    const char *why = "it cannot be verified";
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (reasons[i].code == *x509_error)
+            why = reasons[i].words;
+    snprintf(words, words_size, "%s", why);
+    pthread_mutex_lock(&source->words.lock);
+    snprintf(source->words.certificate, sizeof source->words.certificate,
+             "the certificate of %.150s: %s (%d)", broker, why, *x509_error);
+    pthread_mutex_unlock(&source->words.lock);
+    return 0;
+}
+
+/* Why brokers and we cannot agree, rather than what was tried last. */
 void kafka_words_copy(struct kafka_source *source, char text[KAFKA_WORDS_SIZE])
 {
     pthread_mutex_lock(&source->words.lock);
-    memcpy(text, source->words.text, KAFKA_WORDS_SIZE);
+    if (source->words.certificate[0])
+        snprintf(text, KAFKA_WORDS_SIZE, "%s", source->words.certificate);
+    else
+        memcpy(text, source->words.text, KAFKA_WORDS_SIZE);
     pthread_mutex_unlock(&source->words.lock);
 }
 
 void kafka_words_clear(struct kafka_source *source)
 {
     pthread_mutex_lock(&source->words.lock);
-    source->words.text[0] = 0;
-    source->words.authentication_failures = 0;
+    source->words.text[0] = source->words.certificate[0] = 0;
+    source->words.authentication_failures = source->words.certificate_failures = 0;
     pthread_mutex_unlock(&source->words.lock);
 }
 
-static int authentication_failures(struct kafka_source *source)
+static void failures(struct kafka_source *source, int *ret_logins, int *ret_certificates)
 {
     pthread_mutex_lock(&source->words.lock);
-    int count = source->words.authentication_failures;
+    *ret_logins = source->words.authentication_failures;
+    *ret_certificates = source->words.certificate_failures;
     pthread_mutex_unlock(&source->words.lock);
-    return count;
+}
+
+/* librdkafka says of a file that is not there only what OpenSSL's table has for it. */
+static weir_status check_files(const struct weir_kafka_options *options, struct weir_error *reterr)
+{
+    static const char *const names[] = {"ssl.ca.location", "ssl.certificate.location",
+                                        "ssl.key.location", "ssl.keystore.location"};
+    for (size_t i = 0; i < options->property_count; i++) {
+        const struct weir_kafka_property *property = &options->properties[i];
+        for (size_t n = 0; n < sizeof names / sizeof *names; n++)
+            if (strcmp(property->key, names[n]) == 0 && strcmp(property->value, "probe") != 0 &&
+                access(property->value, R_OK) != 0)
+                return weir_fail(reterr, WEIR_USAGE, "kafka: %s: %s cannot be read: %s",
+                                 property->key, property->value, strerror(errno));
+    }
+    return WEIR_OK;
 }
 
 weir_status kafka_client_new(struct kafka_source *source, bool committed,
@@ -87,6 +150,7 @@ weir_status kafka_client_new(struct kafka_source *source, bool committed,
 {
     rd_kafka_conf_t *conf;
     char words[512] = "";
+    WEIR_TRY(check_files(&source->options, reterr));
     WEIR_TRY(kafka_conf_new(&source->options, committed, sizes, &conf, reterr));
     /* Never joined. But librdkafka 2.0.2 asks its own group for a new coordinator when the one of
      * ListConsumerGroupOffsets is not there, and a client without group.id has none to ask. */
@@ -99,6 +163,7 @@ weir_status kafka_client_new(struct kafka_source *source, bool committed,
     rd_kafka_conf_set_opaque(conf, source);
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_set_ssl_cert_verify_cb(conf, on_certificate);
     rd_kafka_t *client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, words, sizeof words);
     if (!client) {
         rd_kafka_conf_destroy(conf);
@@ -135,6 +200,7 @@ weir_status kafka_status_of(rd_kafka_resp_err_t code)
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED: return WEIR_DENIED;
+    case RD_KAFKA_RESP_ERR__SSL: return WEIR_REFUSED;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE: return WEIR_DECISION;
     case RD_KAFKA_RESP_ERR__BAD_MSG:
@@ -159,9 +225,18 @@ bool kafka_is_unknown(rd_kafka_resp_err_t code)
 
 static void hint_for(weir_status status, const char *words, struct weir_error *reterr)
 {
-    if (strstr(words, "certificate verify failed"))
+    if (strstr(words, "another host's"))
+        weir_error_hint(reterr, "name the brokers in bootstrap.servers, and they themselves in "
+                                "advertised.listeners, as their certificates do");
+    else if (strstr(words, "expired") || strstr(words, "not valid yet"))
         weir_error_hint(reterr,
-                        "set ssl.ca.location to the CA that signed the brokers' certificates");
+                        "the brokers need a certificate of today; is the clock here right?");
+    else if (strstr(words, "alert") && strstr(words, "certificate"))
+        weir_error_hint(reterr, "the brokers want a certificate of ours that they know: tls "
+                                "{cert_file, key_file} of the source, or lake.tls");
+    else if (strstr(words, "certificate"))
+        weir_error_hint(reterr, "name the authority that signed the brokers' certificates: tls "
+                                "{ca_file} of the source, or lake.tls");
     else if (strstr(words, "ApiVersion"))
         weir_error_hint(reterr, "set security.protocol to what the brokers' listener speaks: SSL, "
                                 "SASL_SSL, SASL_PLAINTEXT");
@@ -183,7 +258,7 @@ weir_status kafka_fail(struct kafka_source *source, rd_kafka_resp_err_t code,
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
     weir_status status = kafka_status_of(code);
-    if (status == WEIR_UNAVAILABLE || status == WEIR_DENIED)
+    if (status == WEIR_UNAVAILABLE || status == WEIR_DENIED || status == WEIR_REFUSED)
         kafka_words_copy(source, words);
     weir_status failed = weir_fail(reterr, status, "kafka: %s: %s%s%s", what,
                                    rd_kafka_err2str(code), words[0] ? ": " : "", words);
@@ -201,7 +276,8 @@ void kafka_patience_init(struct kafka_patience *patience, struct kafka_source *s
 /* What goes away by itself: brokers down, elections, queues. */
 static bool code_is_passing(rd_kafka_resp_err_t code)
 {
-    return kafka_is_unknown(code) || kafka_status_of(code) == WEIR_UNAVAILABLE;
+    return kafka_is_unknown(code) || kafka_status_of(code) == WEIR_UNAVAILABLE ||
+           code == RD_KAFKA_RESP_ERR__SSL;
 }
 
 weir_status kafka_patience_again(struct kafka_patience *patience, rd_kafka_resp_err_t code,
@@ -212,9 +288,12 @@ weir_status kafka_patience_again(struct kafka_patience *patience, rd_kafka_resp_
     int64_t left = source->options.timeout_ms - waited;
     rd_kafka_poll(patience->client, 0);
     WEIR_TRY(weir_context_check(source->context, reterr));
-    if (authentication_failures(source) >=
-        2) /* once may be a broker that is still loading its users */
+    int logins, certificates;
+    failures(source, &logins, &certificates);
+    if (logins >= 2) /* once may be a broker that is still loading its users */
         return kafka_fail(source, RD_KAFKA_RESP_ERR__AUTHENTICATION, reterr, "%s", what);
+    if (certificates >= 2 && waited > CERTIFICATE_PATIENCE_MS)
+        return kafka_fail(source, RD_KAFKA_RESP_ERR__SSL, reterr, "%s", what);
     if (!code_is_passing(code) || (kafka_is_unknown(code) && waited > UNKNOWN_PATIENCE_MS))
         return kafka_fail(source, code, reterr, "%s", what);
     if (left <= 0)

@@ -48,10 +48,11 @@ weir_status weir_kafka_source_new(struct weir_context *context,
                                   struct weir_log_source *ret_source,
                                   struct weir_error *reterr) WEIR_MUST_CHECK;
 
-/* Login by OAuth is asked for by properties of Weir's own, which the user's file cannot set:
+/* Login by tokens is asked for by properties of Weir's own, which the user's file cannot set:
  * weir.oauth.token_url, client_id, client_secret or secret_file (read for each token), scope,
- * audience, ca_file. They set sasl.mechanisms, and security.protocol to SASL_SSL if it is not
- * there. After rd_kafka_new, whatever the login; before anything is asked of the client. */
+ * audience, ca_file; or for AWS IAM weir.iam.region, role_arn, external_id. They set
+ * sasl.mechanisms, and security.protocol to SASL_SSL if it is not there. After rd_kafka_new,
+ * whatever the login; before anything is asked of the client. */
 struct rd_kafka_s;
 void weir_kafka_login_start(struct rd_kafka_s *client);
 

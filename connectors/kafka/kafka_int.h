@@ -17,7 +17,8 @@
 struct kafka_words {
     pthread_mutex_t lock;
     char text[KAFKA_WORDS_SIZE];
-    int authentication_failures; /* since the last success */
+    char certificate[KAFKA_WORDS_SIZE]; /* why a broker's was not taken; "" if it was */
+    int authentication_failures, certificate_failures; /* since the last success */
 };
 
 /* How a connection's queue is sized. librdkafka counts per partition when partitions have their own

@@ -1,11 +1,16 @@
-/* Login by OAuth (SASL OAUTHBEARER): tokens by client credentials, RFC 6749 4.4, asked of the token
- * endpoint before the first connection and again before each ends. Debian's librdkafka cannot do it
- * itself; it asks for a token on its background thread, which is the only one that comes here.
+/* Login by tokens (SASL OAUTHBEARER), asked for before the first connection and again before each
+ * ends: by client credentials of a token endpoint, RFC 6749 4.4, or by AWS IAM, whose token is a
+ * signed address that we make ourselves. Debian's librdkafka can do neither; it asks for a token on
+ * its background thread, which is the only one that comes here.
  *
- * What a login needs is among a client's properties, under names that begin with "weir.oauth.". It
- * lives as long as the configurations made from it: librdkafka says when the last one goes. */
+ * What a login needs is among a client's properties, under names that begin with "weir.oauth." or
+ * "weir.iam.". It lives as long as the configurations made from it: librdkafka says when the last
+ * one goes. */
 #include "connectors/http/http.h"
 #include "connectors/kafka/kafka_int.h"
+#include "connectors/s3/sigv4.h"
+
+#include "engine/base/text.h"
 
 #include <jansson.h>
 #include <stdatomic.h>
@@ -13,6 +18,8 @@
 #include <string.h>
 
 #define PREFIX           "weir.oauth."
+#define IAM              "weir.iam."
+#define IAM_LIFE_SECONDS 900 /* as long as the brokers take one */
 #define TOKEN_ANSWER_MAX (1u << 20)
 #define SECRET_MAX       65536
 #define ASK_TIMEOUT_MS   10000
@@ -23,6 +30,7 @@ struct kafka_login {
     struct weir_context
         context; /* its own: a client outlives no run, a login may outlive a client */
     struct weir_arena texts;
+    struct weir_sigv4_signer *signer; /* AWS IAM; NULL: OAuth, and what follows */
     struct weir_http_client *http;
     const char *token_url, *client_id, *client_secret, *secret_file, *scope, *audience;
     atomic_int users; /* configurations */
@@ -177,6 +185,59 @@ static weir_status ask(struct kafka_login *login, struct weir_buffer *body, long
     return status;
 }
 
+/* The words of a status that is no refusal say so, so that they are tried again. */
+static void tell_failure(rd_kafka_t *client, weir_status status, const struct weir_error *error,
+                         char *words, size_t size)
+{
+    if (status != WEIR_OK)
+        snprintf(words, size, "%s%s", status == WEIR_DENIED ? "" : KAFKA_LOGIN_AWAY, error->text);
+    rd_kafka_oauthbearer_set_token_failure(client, words);
+}
+
+/* ---- AWS IAM ---- */
+
+/* The token: an address of the service Kafka, signed for IAM_LIFE_SECONDS, in base64url without
+ * padding. */
+static weir_status iam_token(struct kafka_login *login, struct weir_arena *arena, char **ret_token,
+                             struct weir_error *reterr)
+{
+    const char *region = weir_sigv4_region(login->signer), *query;
+    char host[128], *url, *text;
+    snprintf(host, sizeof host, "kafka.%s.amazonaws.com%s", region,
+             strncmp(region, "cn-", 3) == 0 ? ".cn" : "");
+    WEIR_TRY(weir_sigv4_presign(login->signer, host, "Action", "kafka-cluster:Connect",
+                                IAM_LIFE_SECONDS, arena, &query, reterr));
+    WEIR_TRY(weir_arena_print(arena, &url, reterr, "https://%s/?%s&User-Agent=weir", host, query));
+    WEIR_TRY(weir_arena_alloc(arena, weir_base64_size(strlen(url)) + 1, &text, reterr));
+    text[weir_base64_encode(text, url, strlen(url))] = '\0';
+    for (char *at = text; *at; at++) {
+        if (*at == '=') {
+            *at = '\0';
+            break;
+        }
+        *at = (char)(*at == '+' ? '-' : *at == '/' ? '_' : *at);
+    }
+    *ret_token = text;
+    return WEIR_OK;
+}
+
+static void iam_refresh(rd_kafka_t *client, struct kafka_login *login)
+{
+    struct weir_error error = {0};
+    struct weir_arena arena;
+    char words[1100] = "no login", *token = NULL;
+    weir_arena_init(&arena, &login->context.memory);
+    int64_t ends_ms = weir_now_ms(&login->context) + (int64_t)IAM_LIFE_SECONDS * 1000;
+    weir_status status = iam_token(login, &arena, &token, &error);
+    if (status != WEIR_OK ||
+        rd_kafka_oauthbearer_set_token(client, token, ends_ms, "weir", NULL, 0, words,
+                                       sizeof words) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        tell_failure(client, status, &error, words, sizeof words);
+    if (token)
+        explicit_bzero(token, strlen(token));
+    weir_arena_done(&arena);
+}
+
 /* Called on librdkafka's background thread, when a client has no token yet and when 80 % of the
  * last one's life are over; ten seconds after a failure again. */
 static void on_refresh(rd_kafka_t *client, const char *config, void *opaque)
@@ -190,6 +251,10 @@ static void on_refresh(rd_kafka_t *client, const char *config, void *opaque)
     (void)opaque;
     if (!config || sscanf(config, "weir:%p", (void **)&login) != 1 || !login) {
         rd_kafka_oauthbearer_set_token_failure(client, words);
+        return;
+    }
+    if (login->signer) {
+        iam_refresh(client, login);
         return;
     }
     WEIR_AUTO(weir_buffer) body = {.account = &login->context.memory};
@@ -206,10 +271,7 @@ static void on_refresh(rd_kafka_t *client, const char *config, void *opaque)
         json_decref(answer);
         return;
     }
-    if (status != WEIR_OK)
-        snprintf(words, sizeof words, "%s%s", status == WEIR_DENIED ? "" : KAFKA_LOGIN_AWAY,
-                 error.text);
-    rd_kafka_oauthbearer_set_token_failure(client, words);
+    tell_failure(client, status, &error, words, sizeof words);
     if (body.size)
         explicit_bzero(body.data, body.size);
     json_decref(answer);
@@ -221,6 +283,7 @@ static void release(struct kafka_login *login)
 {
     if (atomic_fetch_sub(&login->users, 1) != 1)
         return;
+    weir_sigv4_signer_free(login->signer);
     weir_http_client_free(login->http);
     weir_arena_done(&login->texts);
     weir_context_done(&login->context);
@@ -268,6 +331,13 @@ static weir_status login_fill(struct kafka_login *login,
                               const struct weir_kafka_property *properties, size_t count,
                               struct weir_error *reterr)
 {
+    const struct weir_sigv4_options iam = {
+        .region = property(properties, count, IAM "region"),
+        .service = "kafka-cluster",
+        .role_arn = property(properties, count, IAM "role_arn"),
+        .external_id = property(properties, count, IAM "external_id")};
+    if (iam.region)
+        return weir_sigv4_signer_new(&login->context, &iam, &login->signer, reterr);
     struct weir_http_options http = {.tls_ca_file = property(properties, count, PREFIX "ca_file"),
                                      .connect_timeout_ms = 5000};
     WEIR_TRY(keep(login, properties, count, PREFIX "token_url", &login->token_url, reterr));
@@ -281,14 +351,15 @@ static weir_status login_fill(struct kafka_login *login,
 
 bool kafka_login_property(const char *name)
 {
-    return strncmp(name, PREFIX, strlen(PREFIX)) == 0;
+    return strncmp(name, PREFIX, strlen(PREFIX)) == 0 || strncmp(name, IAM, strlen(IAM)) == 0;
 }
 
 weir_status kafka_login_attach(rd_kafka_conf_t *conf, const struct weir_kafka_property *properties,
                                size_t count, struct weir_error *reterr)
 {
     char config[64], words[256] = "";
-    if (!property(properties, count, PREFIX "token_url"))
+    if (!property(properties, count, PREFIX "token_url") &&
+        !property(properties, count, IAM "region"))
         return WEIR_OK;
     struct kafka_login *login = calloc(1, sizeof *login); /* outlives every account */
     if (!login)
@@ -313,7 +384,7 @@ weir_status kafka_login_attach(rd_kafka_conf_t *conf, const struct weir_kafka_pr
                (property(properties, count, "security.protocol") ||
                 rd_kafka_conf_set(conf, "security.protocol", "SASL_SSL", words, sizeof words) ==
                     RD_KAFKA_CONF_OK);
-    return set ? WEIR_OK : weir_fail(reterr, WEIR_USAGE, "kafka: login by OAuth: %s", words);
+    return set ? WEIR_OK : weir_fail(reterr, WEIR_USAGE, "kafka: login by tokens: %s", words);
 }
 
 void weir_kafka_login_start(rd_kafka_t *client)

@@ -137,6 +137,48 @@ weir_status weir_sigv4_sign(struct weir_sigv4_signer *signer,
     return WEIR_OK;
 }
 
+weir_status weir_sigv4_presign(struct weir_sigv4_signer *signer, const char *host, const char *name,
+                               const char *value, unsigned seconds, struct weir_arena *arena,
+                               const char **ret_query, struct weir_error *reterr)
+{
+    char hash[65], time[17], scope[320], life[16], *text;
+    const struct sigv4_pair headers[] = {{"host", host}};
+    struct sigv4_pair pairs[7];
+    size_t count = 0;
+    WEIR_AUTO(weir_buffer) query = {.account = arena->account};
+    WEIR_AUTO(weir_buffer) signature = {.account = arena->account};
+    WEIR_TRY(s3_chain_get(signer->chain, signer->rejected ? &signer->rejected_keys : NULL,
+                          &signer->current, reterr));
+    WEIR_TRY(sigv4_hash("", 0, hash, reterr));
+    sigv4_time(weir_now_ms(signer->context), time);
+    snprintf(scope, sizeof scope, "%s/%.8s/%s/%s/aws4_request", signer->current.id, time,
+             signer->region, signer->service);
+    snprintf(life, sizeof life, "%u", seconds);
+    pairs[count++] = (struct sigv4_pair){name, value};
+    pairs[count++] = (struct sigv4_pair){"X-Amz-Algorithm", "AWS4-HMAC-SHA256"};
+    pairs[count++] = (struct sigv4_pair){"X-Amz-Credential", scope};
+    pairs[count++] = (struct sigv4_pair){"X-Amz-Date", time};
+    pairs[count++] = (struct sigv4_pair){"X-Amz-Expires", life};
+    pairs[count++] = (struct sigv4_pair){"X-Amz-SignedHeaders", "host"};
+    if (*signer->current.token)
+        pairs[count++] = (struct sigv4_pair){"X-Amz-Security-Token", signer->current.token};
+    WEIR_TRY(sigv4_query(&query, pairs, count, reterr));
+    struct sigv4_request request = {"GET", "/",  (const char *)query.data, headers,
+                                    1,     hash, signer->region,           signer->service,
+                                    time};
+    WEIR_TRY(sigv4_sign(&signer->keys, &signer->current, &request, &signature, reterr));
+    const char *hex = strrchr((const char *)signature.data, '=');
+    WEIR_TRY(weir_arena_print(arena, &text, reterr, "%s&X-Amz-Signature=%s",
+                              (const char *)query.data, hex ? hex + 1 : ""));
+    *ret_query = text;
+    return WEIR_OK;
+}
+
+const char *weir_sigv4_region(const struct weir_sigv4_signer *signer)
+{
+    return signer->region;
+}
+
 void weir_sigv4_rejected(struct weir_sigv4_signer *signer)
 {
     signer->rejected_keys = signer->current;

@@ -42,6 +42,14 @@ weir_status weir_sigv4_sign(struct weir_sigv4_signer *signer,
                             const char *ret_lines[WEIR_SIGV4_LINES], size_t *ret_count,
                             struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* A query that signs a GET of path "/" at `host` by itself, for `seconds` from now: `name`=`value`
+ * and what AWS wants besides, in the arena. */
+weir_status weir_sigv4_presign(struct weir_sigv4_signer *signer, const char *host, const char *name,
+                               const char *value, unsigned seconds, struct weir_arena *arena,
+                               const char **ret_query, struct weir_error *reterr) WEIR_MUST_CHECK;
+
+const char *weir_sigv4_region(const struct weir_sigv4_signer *signer);
+
 /* The server said that the keys of the last signature have ended: they are not used again. */
 void weir_sigv4_rejected(struct weir_sigv4_signer *signer);
 

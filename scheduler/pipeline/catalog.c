@@ -88,16 +88,15 @@ static void bind_headers(struct reading *reading, struct weir_catalog_rest_optio
 static void bind_rest(struct reading *reading, struct weir_pipeline *pipeline,
                       const struct node *rest)
 {
-    const struct node *tls = node_get(rest, "tls");
-    const struct weir_tls_config *lake = &pipeline->tls;
+    const struct weir_tls_config tls = tls_bind(reading, pipeline, rest, "lake.catalog.rest");
     pipeline->rest = (struct weir_catalog_rest_options){
         .uri = get_text(rest, "uri"),
         .warehouse = get_text(rest, "warehouse"),
         .prefix = get_text(rest, "prefix"),
         .timeout_ms = get_duration_ms(rest, "timeout", 60000),
-        .tls_ca_file = tls ? get_path(reading, get_text(tls, "ca_file")) : lake->ca_file,
-        .tls_cert_file = tls ? get_path(reading, get_text(tls, "cert_file")) : lake->cert_file,
-        .tls_key_file = tls ? get_path(reading, get_text(tls, "key_file")) : lake->key_file};
+        .tls_ca_file = tls.ca_file,
+        .tls_cert_file = tls.cert_file,
+        .tls_key_file = tls.key_file};
     check_address(reading, node_get(rest, "uri"), "lake.catalog.rest.uri");
     bind_auth(reading, pipeline, rest);
     bind_headers(reading, &pipeline->rest, node_get(rest, "headers"));

@@ -14,13 +14,14 @@ struct weir_key_value {
     const char *key, *value;
 };
 
+struct weir_tls_config {
+    const char *ca_file, *cert_file, *key_file; /* PEM; NULL: the system's, none */
+};
 struct weir_s3_config {
     const char *endpoint, *region, *kms_key, *account, *role_arn,
         *role_external_id; /* NULL = none */
     bool path_style;
-};
-struct weir_tls_config {
-    const char *ca_file, *cert_file, *key_file;
+    struct weir_tls_config tls;
 };
 
 enum weir_catalog_kind { WEIR_CATALOG_SQLITE, WEIR_CATALOG_OBJECT_STORE, WEIR_CATALOG_REST };

@@ -238,10 +238,17 @@ const struct weir_key_value *get_pairs(struct reading *reading, const struct nod
                                        size_t *ret_count);
 /* catalog.c: the value of a secret, and the file it came from, which may be read again. */
 const char *take_secret(const struct node *map, const char *name, const char **ret_file);
-/* login.c: librdkafka's properties of a source or a sink, and behind them what its login needs
- * (connectors/kafka/kafka.h). */
-const struct weir_key_value *login_pairs(struct reading *reading, const struct node *kafka,
-                                         const char *ca_file, const char *shown, size_t *count);
+/* login.c: librdkafka's properties of a source or a sink, and behind them its certificates and what
+ * its login needs (connectors/kafka/kafka.h). */
+const struct weir_key_value *login_pairs(struct reading *reading,
+                                         const struct weir_pipeline *pipeline,
+                                         const struct node *kafka,
+                                         const struct weir_tls_config *tls, const char *shown,
+                                         size_t *count);
+/* login.c: the certificates of a client that may have its own (`tls` below `node`); else lake.tls.
+ */
+struct weir_tls_config tls_bind(struct reading *reading, const struct weir_pipeline *pipeline,
+                                const struct node *node, const char *shown);
 void check_properties(struct reading *reading, const struct node *properties, const char *shown);
 
 /* avsc.c: columns from an Avro schema. `at` is the node that names the file. */

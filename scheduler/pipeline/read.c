@@ -122,7 +122,7 @@ static void bind_lake(struct reading *reading, struct weir_pipeline *pipeline,
                       const struct node *root)
 {
     const struct node *lake = node_get(root, "lake"), *s3 = node_get(lake, "s3"),
-                      *role = node_get(s3, "assume_role"), *tls = node_get(lake, "tls");
+                      *role = node_get(s3, "assume_role");
     pipeline->tenant = get_text(lake, "tenant");
     pipeline->environment = get_text(lake, "environment");
     pipeline->region = get_text(lake, "region");
@@ -138,10 +138,8 @@ static void bind_lake(struct reading *reading, struct weir_pipeline *pipeline,
                                            .path_style = get_boolean(s3, "path_style", false)};
     if (!pipeline->s3.region)
         pipeline->s3.region = pipeline->region;
-    pipeline->tls = (struct weir_tls_config){
-        .ca_file = get_path(reading, get_text(tls, "ca_file")),
-        .cert_file = get_path(reading, get_text(tls, "cert_file")),
-        .key_file = get_path(reading, get_text(tls, "key_file"))};
+    pipeline->tls = tls_bind(reading, pipeline, lake, "lake");
+    pipeline->s3.tls = tls_bind(reading, pipeline, s3, "lake.s3");
     bind_warehouse(reading, pipeline, lake);
 }
 
@@ -436,7 +434,8 @@ static void bind_source(struct reading *reading, const struct weir_pipeline *pip
     source->group = get_text(kafka, "group");
     source->transactional = get_boolean(kafka, "transactional", false);
     source->headers = get_boolean(kafka, "headers", false);
-    source->properties = login_pairs(reading, kafka, pipeline->tls.ca_file, shown,
+    const struct weir_tls_config tls = tls_bind(reading, pipeline, kafka, shown);
+    source->properties = login_pairs(reading, pipeline, kafka, &tls, shown,
                                      &source->property_count);
     check_properties(reading, node_get(kafka, "properties"), shown);
 }

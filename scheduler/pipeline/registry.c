@@ -23,7 +23,7 @@ void registry_bind(struct reading *reading, const struct weir_pipeline *pipeline
                                               .password = get_text(basic, "password"),
                                               .bearer = get_text(auth, "bearer"),
                                               .timeout_ms = get_duration_ms(node, "timeout", 10000),
-                                              .tls = pipeline->tls};
+                                              .tls = tls_bind(reading, pipeline, node, shown)};
     if (auth && auth->kind == NODE_MAP && auth->count != 1)
         complain(reading, auth, 0, NULL, "%s.auth: basic, bearer, or none", shown);
     if (registry->url && strncmp(registry->url, "http://", 7) != 0 &&

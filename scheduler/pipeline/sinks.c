@@ -125,13 +125,8 @@ static void check_url(struct sink_reading *at)
 
 static struct weir_sink_tls bind_tls(struct sink_reading *at)
 {
-    const struct node *tls = node_get(at->node, "tls");
-    const struct weir_tls_config *lake = &at->pipeline->tls;
-    if (!tls)
-        return (struct weir_sink_tls){lake->ca_file, lake->cert_file, lake->key_file};
-    return (struct weir_sink_tls){get_path(at->reading, get_text(tls, "ca_file")),
-                                  get_path(at->reading, get_text(tls, "cert_file")),
-                                  get_path(at->reading, get_text(tls, "key_file"))};
+    const struct weir_tls_config tls = tls_bind(at->reading, at->pipeline, at->node, at->shown);
+    return (struct weir_sink_tls){tls.ca_file, tls.cert_file, tls.key_file};
 }
 
 static void bind_auth(struct sink_reading *at, struct weir_opensearch_options *options)
@@ -224,7 +219,9 @@ static void bind_kafka(struct sink_reading *at)
     const struct node *properties = node_get(at->to, "properties");
     size_t count;
     const char *shown = take_print(at->reading, "%s.kafka", at->shown);
-    const struct weir_key_value *pairs = login_pairs(at->reading, at->to, NULL, shown, &count);
+    const struct weir_tls_config tls = tls_bind(at->reading, at->pipeline, at->node, at->shown);
+    const struct weir_key_value *pairs = login_pairs(at->reading, at->pipeline, at->to, &tls, shown,
+                                                     &count);
     struct weir_kafka_property *copies = take(at->reading, count + 1, sizeof *copies);
     for (size_t i = 0; copies && i < count; i++)
         copies[i] = (struct weir_kafka_property){pairs[i].key, pairs[i].value};

@@ -31,9 +31,9 @@ static weir_status open_s3(struct weir_context *context, const struct weir_pipel
                                                                    : WEIR_S3_ADDRESSING_AUTO,
                                       .account = s3->account,
                                       .kms_key = s3->kms_key,
-                                      .tls_ca_file = pipeline->tls.ca_file,
-                                      .tls_cert_file = pipeline->tls.cert_file,
-                                      .tls_key_file = pipeline->tls.key_file,
+                                      .tls_ca_file = s3->tls.ca_file,
+                                      .tls_cert_file = s3->tls.cert_file,
+                                      .tls_key_file = s3->tls.key_file,
                                       .role_arn = s3->role_arn,
                                       .external_id = s3->role_external_id};
     return weir_store_s3_new(context, &options, ret_store, reterr);
@@ -54,7 +54,7 @@ weir_status weir_files_store(struct weir_context *context, const struct weir_pip
         .region = pipeline->s3.region ? pipeline->s3.region : pipeline->region,
         .endpoint = pipeline->s3.endpoint,
         .path_style = pipeline->s3.path_style ? WEIR_S3_ADDRESSING_PATH : WEIR_S3_ADDRESSING_AUTO,
-        .tls_ca_file = pipeline->tls.ca_file,
+        .tls_ca_file = pipeline->s3.tls.ca_file,
         .role_arn = pipeline->s3.role_arn,
         .external_id = pipeline->s3.role_external_id};
     WEIR_TRY(weir_store_s3_new(context, &options, ret_store, reterr));
@@ -197,14 +197,6 @@ weir_status weir_source_open(struct weir_context *context, const struct weir_pip
     for (; count < config->property_count && count < 250; count++)
         properties[count] = (struct weir_kafka_property){config->properties[count].key,
                                                          config->properties[count].value};
-    if (pipeline->tls.ca_file && count < 250) {
-        bool given = false;
-        for (size_t i = 0; i < count; i++)
-            given |= strcmp(properties[i].key, "ssl.ca.location") == 0;
-        if (!given)
-            properties[count++] = (struct weir_kafka_property){"ssl.ca.location",
-                                                               pipeline->tls.ca_file};
-    }
     char group[512]; /* offsets are mirrored there */
     snprintf(group, sizeof group, "weir-%s-%s", pipeline->name ? pipeline->name : "pipeline",
              config->name);

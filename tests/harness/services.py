@@ -292,7 +292,8 @@ def answers(url):
 
 
 class Kafka:
-    """Apache Kafka, one KRaft broker. Options: port, secure (SASL_SSL beside, alice/alice-secret), settings {name: value}."""
+    """Apache Kafka, one KRaft broker. Options: port, secure (SASL_SSL beside, alice/alice-secret), settings {name: value},
+    classes (a folder of compiled classes beside Kafka's own)."""
 
     PROPERTIES = {
         "process.roles": "broker,controller",
@@ -327,6 +328,7 @@ class Kafka:
     def prepare(cls, folder, options):
         secure = options.pop("secure", False)
         port = options.pop("port", None)
+        classes = options.pop("classes", None)
         ports = free_ports(3) if port is None else [int(port), int(port) + 1, int(port) + 2]
         plain, controller = (
             f"PLAINTEXT://127.0.0.1:{ports[0]}",
@@ -383,6 +385,9 @@ class Kafka:
                 str(folder / "server.properties"),
             ),
         }
+        if classes:
+            path = facts["command"].index("-cp") + 1
+            facts["command"][path] += f":{classes}"
         if secure:
             facts.update(secure_address=f"localhost:{ports[2]}", ca=str(folder / "ca.pem"))
         return facts

@@ -78,10 +78,12 @@ Test(read, everything)
     cr_expect(k->is_kafka && k->headers && k->transactional && k->topic_count == 2);
     cr_expect_eq(k->start, WEIR_START_TIME);
     cr_expect_eq(k->start_time_ms, 1793491200000);
-    cr_assert_eq(k->property_count, 3);
+    cr_assert_eq(k->property_count, 4);
     cr_expect_str_eq(k->properties[0].value, "b1:9092,b2:9092");
     cr_expect_str_eq(k->properties[1].value, "hunter2");
     cr_expect_str_eq(k->properties[2].value, "${x}");
+    cr_expect_str_eq(k->properties[3].key, "ssl.ca.location"); /* lake.tls counts for Kafka too */
+    cr_expect_str_eq(k->properties[3].value, path);
     cr_expect_eq(o->start, WEIR_START_OFFSETS);
     cr_assert_eq(o->start_offset_count, 2);
     cr_expect_eq(o->start_offsets[1].offset, 17);

@@ -2,9 +2,11 @@
  * and the examples of the S3 API reference, "Signature Calculations: Transferring Payload in a
  * Single Chunk". */
 #include "connectors/http/http.h"
+#include "connectors/s3/sigv4.h"
 #include "connectors/s3/sigv4_int.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct weir_account account;
@@ -130,4 +132,51 @@ Test(sigv4, paths_and_times)
     weir_buffer_done(&out);
     sigv4_time(1764156900000, time);
     cr_expect_str_eq(time, "20251126T113500Z");
+}
+
+static int64_t quarter_past_ten(void *self)
+{
+    (void)self;
+    return 1795428900000; /* 2026-11-23T10:15:00Z */
+}
+
+/* botocore's SigV4QueryAuth of the same request, with and without a session token. */
+Test(sigv4, presigned_as_botocore_does)
+{
+    static const char *const tokens[] = {NULL, "session/token+="};
+    static const char *const ends[] = {
+        "&X-Amz-Date=20261123T101500Z&X-Amz-Expires=900&X-Amz-SignedHeaders=host&X-Amz-Signature="
+        "d83df1fd5a48775c29bbbe8c0f029d2fe99414152b1b81646ddded224d98e458",
+        "&X-Amz-Date=20261123T101500Z&X-Amz-Expires=900&X-Amz-Security-Token="
+        "session%2Ftoken%2B%3D&X-Amz-SignedHeaders=host&X-Amz-Signature="
+        "80b20c427136cac5069068f97e71964150ef6baa1b584370a58f4cb363e11d7a"};
+    struct weir_sigv4_options options = {.region = "eu-west-2", .service = "kafka-cluster"};
+    struct weir_sigv4_signer *signer;
+    struct weir_context context;
+    struct weir_arena arena;
+    struct weir_error error;
+    weir_context_init(&context);
+    weir_arena_init(&arena, &context.memory);
+    context.clock.wall_ms = quarter_past_ten;
+    setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
+    for (size_t i = 0; i < 2; i++) {
+        const char *query;
+        unsetenv("AWS_SESSION_TOKEN");
+        if (tokens[i])
+            setenv("AWS_SESSION_TOKEN", tokens[i], 1);
+        cr_assert_eq(weir_sigv4_signer_new(&context, &options, &signer, &error), WEIR_OK);
+        cr_expect_str_eq(weir_sigv4_region(signer), "eu-west-2");
+        cr_assert_eq(weir_sigv4_presign(signer, "kafka.eu-west-2.amazonaws.com", "Action",
+                                        "kafka-cluster:Connect", 900, &arena, &query, &error),
+                     WEIR_OK, "%s", error.text);
+        static const char begin[] =
+            "Action=kafka-cluster%3AConnect&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential="
+            "AKIDEXAMPLE%2F20261123%2Feu-west-2%2Fkafka-cluster%2Faws4_request";
+        cr_assert_eq(strncmp(query, begin, sizeof begin - 1), 0, "%s", query);
+        cr_expect_str_eq(query + sizeof begin - 1, ends[i]);
+        weir_sigv4_signer_free(signer);
+    }
+    weir_arena_done(&arena);
+    weir_context_done(&context);
 }
