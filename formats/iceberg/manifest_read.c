@@ -308,9 +308,12 @@ static weir_status get_equality_ids(struct manifest_reader *reader,
     WEIR_TRY(
         weir_arena_zero(reader->arena, list->as.list.count, sizeof *ids, &ids, reader->reterr));
     for (size_t i = 0; i < list->as.list.count; i++) {
-        if (list->as.list.items[i].type->kind != WEIR_AVRO_INT)
+        const struct weir_avro_value *id = &list->as.list.items[i];
+        bool whole = id->type->kind == WEIR_AVRO_INT ||
+                     id->type->kind == WEIR_AVRO_LONG; /* as pyiceberg writes them */
+        if (!whole || id->as.integer < INT32_MIN || id->as.integer > INT32_MAX)
             return wrong(reader, &file_columns[FILE_EQUALITY]);
-        ids[i] = (int32_t)list->as.list.items[i].as.integer;
+        ids[i] = (int32_t)id->as.integer;
     }
     file->equality_ids = ids;
     file->equality_id_count = list->as.list.count;

@@ -82,6 +82,23 @@ static void check_range(struct verify *verify, int64_t id, const char *key, cons
         json_integer(number(total, "gaps") + gaps_of(json_object_get(range, "gaps"))));
 }
 
+/* A compaction changes how rows lie, and none of them. */
+static void check_rewritten(struct verify *verify, const struct weir_snapshot *snapshot,
+                            const json_t *receipt)
+{
+    const json_t *read = json_object_get(receipt, "read"),
+                 *written = json_object_get(receipt, "written");
+    const char *added = json_string_value(json_object_get(snapshot->summary, "added-records"));
+    if (strcmp(snapshot->operation, "replace") != 0 || !written)
+        return;
+    if (!json_equal(read, written))
+        say(verify->problems, "snapshot %lld: what it wrote is not what it read",
+            (long long)snapshot->id);
+    if (added && atoll(added) != number(written, "rows"))
+        say(verify->problems, "snapshot %lld: %s rows added, %lld in the receipt",
+            (long long)snapshot->id, added, (long long)number(written, "rows"));
+}
+
 /* A promotion begins where the one before it ended, source by source; one made anew has no from. */
 static void check_sources(struct verify *verify, int64_t id, const json_t *receipt,
                           const json_t *parent_state)
@@ -148,6 +165,7 @@ static void check_body(struct verify *verify, const struct weir_snapshot *snapsh
     json_object_foreach(json_object_get(receipt, "ranges"), key, range)
         check_range(verify, snapshot->id, key, range, parent_state);
     check_sources(verify, snapshot->id, receipt, parent_state);
+    check_rewritten(verify, snapshot, receipt);
     const char *added = json_string_value(json_object_get(snapshot->summary, "added-records"));
     const json_t *rows = json_object_get(receipt, "rows");
     const char *hash_text = json_string_value(json_object_get(receipt, "row_hash"));
@@ -410,7 +428,7 @@ weir_status weir_verify(struct weir_lake *lake, const struct weir_table *table,
         whole &= !kind || strcmp(kind, "window") == 0 || strcmp(kind, "create") == 0 ||
                  strcmp(kind, "gap") == 0 || strcmp(kind, "rebind") == 0 ||
                  strcmp(kind, "retry") == 0 || strcmp(kind, "discard") == 0 ||
-                 strcmp(kind, "letters") == 0;
+                 strcmp(kind, "letters") == 0 || strcmp(kind, "compact") == 0;
         if (snapshot.parent_id < 0 && *verify.wanted_name) {
             whole = false;
             say(verify.notes,

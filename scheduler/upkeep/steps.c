@@ -9,6 +9,11 @@ static bool retains(const struct weir_lifecycle_config *rule)
     return rule->retain_ms > 0;
 }
 
+static bool compacts(const struct weir_lifecycle_config *rule)
+{
+    return rule->compacts;
+}
+
 static bool expires(const struct weir_lifecycle_config *rule)
 {
     return rule->expires;
@@ -18,6 +23,7 @@ static bool expires(const struct weir_lifecycle_config *rule)
  * go at once. */
 const struct weir_upkeep_step weir_upkeep_steps[] = {
     {"retain", retains, weir_upkeep_retain},
+    {"compact", compacts, weir_upkeep_compact},
     {"expire", expires, weir_upkeep_expire},
 };
 const size_t weir_upkeep_step_count = sizeof weir_upkeep_steps / sizeof *weir_upkeep_steps;

@@ -16,6 +16,7 @@ struct weir_upkeep_options {
     const struct weir_pipeline *pipeline;
     const struct weir_table_config *table; /* of pipeline->tables, or a model's */
     bool dry_run;                          /* look, tell, change nothing */
+    bool by_hand;     /* asked for by name: also what is not due yet, and without a rule */
     int64_t until_ms; /* by weir_steady_ms: no new piece is begun after it; 0: no end */
 };
 
@@ -34,6 +35,14 @@ weir_upkeep_action weir_upkeep_retain;
  * "refs_removed", "commits", "kept_by": the ref that keeps the oldest one of those too old.
  * UNSUPPORTED where the catalog keeps no history of its own (Nessie). */
 weir_upkeep_action weir_upkeep_expire;
+
+/* Small files become large ones, deletes are applied; rows stay what they are: "files_removed",
+ * "files_added", "deletes_removed", "rows_written", "bytes_read", "bytes_written", "commits".
+ * CORRUPT: what was written is not what was read; nothing of it is committed. */
+weir_upkeep_action weir_upkeep_compact;
+/* How many files are due to be put together; 0 when there is no rule, or no table. */
+weir_status weir_upkeep_compact_due(const struct weir_upkeep_options *options, int64_t *ret_debt,
+                                    struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* The actions, in the order in which they are done. */
 struct weir_upkeep_step {

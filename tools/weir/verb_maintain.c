@@ -65,6 +65,7 @@ static void maintain_table(struct maintenance *maintenance, const struct weir_ta
                                           .pipeline = maintenance->pipeline,
                                           .table = table,
                                           .dry_run = cli->dry_run,
+                                          .by_hand = maintenance->action != NULL,
                                           .until_ms = cli->for_ms ? cli->context->deadline_steady_ms
                                                                   : 0};
     weir_status status = weir_upkeep_table(&options, maintenance->action, maintenance->outcomes,

@@ -49,9 +49,11 @@ const struct verb verbs[] = {
      "--dry-run tells what is due and why; --what-if computes what would become of it: rows that "
      "come, go and change, checks that would fail (exit 3), what sinks would be told.",
      verb_promote},
-    {"maintain", "Operate", "[TABLE] [retain|expire]",
+    {"maintain", "Operate", "[TABLE] [retain|compact|expire]",
      "upkeep by hand: what the tables' lifecycle says is due", "psodyrf",
      "retain   rows older than lifecycle.*.retain says leave the table\n"
+     "compact  small files become large ones, deletes are applied; the rows stay what they are. By "
+     "name also before it is due,\n         and without lifecycle.*.compact\n"
      "expire   snapshots older than lifecycle.*.snapshots says leave the metadata; what tags, "
      "branches, promotions and sinks\n         need stays, and no file is deleted\n"
      "Without an action all of them, without a table every table. --dry-run tells what would be "
