@@ -88,6 +88,11 @@ weir_status weir_catalog_rest_new(struct weir_context *context,
                                   struct weir_catalog *ret_catalog,
                                   struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* Where a REST catalog is reached: the uri of its options, unless its configuration, which is asked
+ * for once, leads to another one. Lives as long as the catalog. */
+weir_status weir_catalog_rest_address(const struct weir_catalog *catalog, const char **ret_uri,
+                                      struct weir_error *reterr) WEIR_MUST_CHECK;
+
 /* Lets a REST catalog know the table whose metadata document lies at `metadata_location`, its
  * namespace made if need be. EXISTS: it knows a table of that name, or does not take `overwrite`,
  * by which such a one is moved on; UNSUPPORTED: no REST catalog; UNKNOWN_OUTCOME as for commits. */

@@ -650,3 +650,12 @@ weir_status weir_catalog_rest_new(struct weir_context *context,
     *ret_catalog = (struct weir_catalog){&operations, catalog};
     return WEIR_OK;
 }
+
+weir_status weir_catalog_rest_address(const struct weir_catalog *catalog, const char **ret_uri,
+                                      struct weir_error *reterr)
+{
+    struct rest_catalog *rest = catalog->self;
+    WEIR_TRY(rest_configure(rest, reterr));
+    *ret_uri = rest->uri;
+    return WEIR_OK;
+}

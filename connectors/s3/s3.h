@@ -51,9 +51,15 @@ weir_status weir_store_s3_new(struct weir_context *context, const struct weir_s3
 
 /* Whether the bucket is where policy wants it, before the first write: exists, lies in `region`
  * (NULL: the configured one), belongs to `account` (NULL: the configured one, if any). REFUSED with
- * both names if not. */
+ * both names if not. What the store says of the region counts, by x-amz-bucket-region, else by
+ * GetBucketLocation; *ret_region (may be NULL) is "" where a server that is not AWS's says none. */
 weir_status weir_s3_check_place(const struct weir_object_store *store, const char *region,
-                                const char *account, struct weir_error *reterr) WEIR_MUST_CHECK;
+                                const char *account, char ret_region[64],
+                                struct weir_error *reterr) WEIR_MUST_CHECK;
+
+/* Does the store refuse a request whose x-amz-expected-bucket-owner is nobody? Only AWS promises
+ * it. Not while the store is in use. */
+bool weir_s3_heeds_owner(const struct weir_object_store *store);
 
 /* Splits "s3://bucket/prefix" (s3a, s3n too) into texts of the arena. False if it is no such URI.
  */

@@ -163,11 +163,14 @@ weir_status weir_lake_open(struct weir_context *context, const struct weir_pipel
     weir_status status = is_s3(pipeline) ? open_s3(context, pipeline, &lake->store, reterr)
                                          : weir_store_local_new(context, pipeline->warehouse,
                                                                 &lake->store, reterr);
-    if (status == WEIR_OK && for_writing && is_s3(pipeline))
-        status = weir_s3_check_place(&lake->store, pipeline->region, pipeline->s3.account, reterr);
+    /* a REST catalog is asked nothing yet, but it may be what lets us at the store */
+    if (status == WEIR_OK && pipeline->catalog == WEIR_CATALOG_REST)
+        status = open_catalog(context, pipeline, for_writing, lake, reterr);
+    if (status == WEIR_OK && for_writing)
+        status = weir_lake_check_place(pipeline, &lake->store, &lake->catalog, NULL, 0, reterr);
     if (status == WEIR_OK && for_writing)
         status = probe_once(context, pipeline, &lake->store, reterr);
-    if (status == WEIR_OK)
+    if (status == WEIR_OK && !lake->catalog.operations)
         status = open_catalog(context, pipeline, for_writing, lake, reterr);
     if (status == WEIR_OK && for_writing)
         weir_pipeline_keep_schemas(pipeline);

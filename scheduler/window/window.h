@@ -12,6 +12,14 @@
 weir_status weir_lake_open(struct weir_context *context, const struct weir_pipeline *pipeline,
                            bool for_writing, struct weir_lake *ret_lake,
                            struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Are store and catalog where the pipeline file and the policies in force want them: region and
+ * owner of the bucket, the host that a REST catalog's configuration leads to? Writes nothing;
+ * REFUSED if not. The catalog may not be open yet (operations NULL): then it is not asked.
+ * ret_words (may be NULL): what was found, for people; asks a little more. */
+weir_status weir_lake_check_place(const struct weir_pipeline *pipeline,
+                                  const struct weir_object_store *store,
+                                  const struct weir_catalog *catalog, char *ret_words, size_t size,
+                                  struct weir_error *reterr) WEIR_MUST_CHECK;
 void weir_lake_close(struct weir_lake *lake);
 
 /* The bucket of files that a source names by s3://bucket/pattern, as lake.s3 says it is reached;

@@ -507,7 +507,7 @@ class S3ProxyOld(S3Proxy):
 
 
 class VersityGateway:
-    """versitygw over a folder. Options: port, tls (https with ca.pem in the server's folder)."""
+    """versitygw over a folder. Options: port, region, tls (https with ca.pem in the server's folder)."""
 
     @staticmethod
     def prepare(folder, options):
@@ -533,7 +533,7 @@ class VersityGateway:
             "--port",
             f"127.0.0.1:{port}",
             "--region",
-            S3_REGION,
+            options.pop("region", S3_REGION),
             "--health",
             "/health",
             *certificate,

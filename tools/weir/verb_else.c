@@ -91,9 +91,11 @@ weir_status verb_doctor(struct cli *cli, struct weir_error *reterr)
         if (pipeline->sources[i].is_kafka)
             check_source(cli, pipeline, &pipeline->sources[i], rows);
     weir_status status = weir_lake_open(cli->context, pipeline, true, &lake, &error);
+    char words[400] = "";
     if (status == WEIR_OK) {
-        finding(rows, "place", pipeline->warehouse, WEIR_OK,
-                "reached; region and owner as configured");
+        status = weir_lake_check_place(pipeline, &lake.store, &lake.catalog, words, sizeof words,
+                                       &error);
+        finding(rows, "place", pipeline->warehouse, status, status == WEIR_OK ? words : error.text);
         check_store(cli, &lake, rows);
         check_sinks(cli, pipeline, &lake, rows);
         weir_lake_close(&lake);

@@ -58,6 +58,8 @@ weir_status verb_register(struct cli *cli, struct weir_error *reterr)
     }
     WEIR_TRY_OUT(status, weir_lake_open(cli->context, pipeline, false, &first, reterr));
     WEIR_TRY_OUT(status, weir_lake_open(cli->context, other, false, &second, reterr));
+    WEIR_TRY_OUT(status,
+                 weir_lake_check_place(other, &second.store, &second.catalog, NULL, 0, reterr));
     status = register_one(&first, &second, table->name, reterr);
 out:
     weir_lake_close(&second);

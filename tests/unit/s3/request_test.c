@@ -511,28 +511,67 @@ Test(request, hostile_lists)
 
 /* ---- places ---------------------------------------------------------------------------------- */
 
+/* 301 to another endpoint: told, and not gone after. */
+Test(request, redirect)
+{
+    BEGIN({"HEAD /lake/ HTTP", 0, .code = 301,
+           .headers = "Location: http://127.0.0.1:1/lake/\r\nx-amz-bucket-region: us-west-2\r\n"},
+          {"PUT /lake/wh/x", 0, .code = 301,
+           .headers = "Location: http://127.0.0.1:1/lake/wh/x\r\n",
+           .body = "<Error><Code>PermanentRedirect</Code><Message>elsewhere</Message></Error>"});
+    cr_expect_eq(weir_s3_check_place(&store, NULL, NULL, NULL, &error), WEIR_REFUSED);
+    cr_expect_str_eq(error.text,
+                     "bucket lake is in region us-west-2, not in eu-central-1 as configured");
+    cr_expect_eq(store.operations->put(store.self, "x", "1", 1, WEIR_PUT_ANY, NULL, NULL, &error),
+                 WEIR_REFUSED);
+    cr_expect(strstr(error.text, "PermanentRedirect"), "%s", error.text);
+    cr_expect_eq(server.request_count, 2);
+}
+
+/* The account goes with every request; a server that lets nobody in for another's bucket heeds it.
+ */
+Test(request, owner)
+{
+    BEGIN({"x-amz-expected-bucket-owner: 000000000000", 1, .code = 403},
+          {"x-amz-expected-bucket-owner: 123456789012", 0, .code = 200, .body = ""},
+          {"HEAD", 0, .code = 200});
+    cr_expect(weir_s3_heeds_owner(&store));
+    cr_expect_not(weir_s3_heeds_owner(&store));
+    cr_expect_eq(store.operations->put(store.self, "x", "1", 1, WEIR_PUT_ANY, NULL, NULL, &error),
+                 WEIR_OK, "%s", error.text);
+    cr_expect_eq(store.operations->remove(store.self, "x", &error), WEIR_OK, "%s", error.text);
+    cr_expect_eq(rules[1].served, 2);
+}
+
 Test(request, places)
 {
+    char found[64] = "";
     BEGIN({"HEAD /lake/ HTTP", 1, .code = 200, .headers = "x-amz-bucket-region: us-west-2\r\n"},
           {"HEAD /lake/ HTTP", 1, .code = 200, .headers = "x-amz-bucket-region: eu-central-1\r\n"},
           {"HEAD /lake/ HTTP", 1, .code = 403}, {"HEAD /lake/ HTTP", 1, .code = 404},
-          {"HEAD /lake/ HTTP", 2, .code = 200},
+          {"HEAD /lake/ HTTP", 3, .code = 200},
           {"GET /lake/?location=", 1, .code = 200,
            .body = "<LocationConstraint xmlns=\"x\">us-west-2</LocationConstraint>"},
+          {"GET /lake/?location=", 1, .code = 200, .body = "<LocationConstraint xmlns=\"x\"/>"},
           {"GET /lake/?location=", .code = 403});
-    cr_expect_eq(weir_s3_check_place(&store, NULL, NULL, &error), WEIR_REFUSED);
+    cr_expect_eq(weir_s3_check_place(&store, NULL, NULL, NULL, &error), WEIR_REFUSED);
     cr_expect(strstr(error.text, "us-west-2") && strstr(error.text, "eu-central-1"), "%s",
               error.text);
-    cr_expect_eq(weir_s3_check_place(&store, "eu-central-1", "123456789012", &error), WEIR_OK, "%s",
-                 error.text);
-    cr_expect_eq(weir_s3_check_place(&store, NULL, NULL, &error), WEIR_REFUSED, "not the owner");
+    cr_expect_eq(weir_s3_check_place(&store, "eu-central-1", "123456789012", found, &error),
+                 WEIR_OK, "%s", error.text);
+    cr_expect_eq(weir_s3_check_place(&store, NULL, NULL, NULL, &error), WEIR_REFUSED,
+                 "not the owner");
     cr_expect(strstr(error.text, "123456789012"), "%s", error.text);
-    cr_expect_eq(weir_s3_check_place(&store, NULL, NULL, &error), WEIR_NOT_FOUND);
-    cr_expect_eq(weir_s3_check_place(&store, NULL, NULL, &error), WEIR_REFUSED,
+    cr_expect_eq(weir_s3_check_place(&store, NULL, NULL, NULL, &error), WEIR_NOT_FOUND);
+    cr_expect_eq(weir_s3_check_place(&store, NULL, NULL, NULL, &error), WEIR_REFUSED,
                  "by GetBucketLocation");
-    cr_expect_eq(weir_s3_check_place(&store, NULL, NULL, &error), WEIR_OK,
+    cr_expect_str_eq(found, "eu-central-1");
+    cr_expect_eq(weir_s3_check_place(&store, NULL, NULL, found, &error), WEIR_OK,
+                 "an empty location is no region but at AWS");
+    cr_expect_str_eq(found, "");
+    cr_expect_eq(weir_s3_check_place(&store, NULL, NULL, NULL, &error), WEIR_OK,
                  "a server that knows no regions");
-    cr_expect_eq(weir_s3_check_place(&store, NULL, "999999999999", &error), WEIR_REFUSED,
+    cr_expect_eq(weir_s3_check_place(&store, NULL, "999999999999", NULL, &error), WEIR_REFUSED,
                  "two accounts");
 }
 

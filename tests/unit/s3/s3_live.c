@@ -307,10 +307,11 @@ static void places(const struct weir_s3_options *options)
 {
     struct weir_s3_options other = *options;
     struct weir_object_store wrong;
-    EXPECT(weir_s3_check_place(&store, NULL, NULL, &error) == WEIR_OK, "%s", error.text);
+    EXPECT(weir_s3_check_place(&store, NULL, NULL, NULL, &error) == WEIR_OK, "%s", error.text);
     other.bucket = "no-such-bucket-here";
     EXPECT(weir_store_s3_new(&context, &other, &wrong, &error) == WEIR_OK, "%s", error.text);
-    EXPECT(weir_s3_check_place(&wrong, NULL, NULL, &error) == WEIR_NOT_FOUND, "%s", error.text);
+    EXPECT(weir_s3_check_place(&wrong, NULL, NULL, NULL, &error) == WEIR_NOT_FOUND, "%s",
+           error.text);
     wrong.operations->free(wrong.self);
 }
 
