@@ -30,6 +30,7 @@
 #define WEIR_AVRO_SCHEMA_SIZE_MAX (1u << 20) /* bytes of the schema that records are written with */
 #define WEIR_SCHEMA_REFERENCES_MAX 100 /* schemas of a registry that one refers to */
 #define WEIR_AVRO_FREE_VALUES_MAX (1u << 16) /* Avro values of a file that take no bytes of it */
+#define WEIR_TENANTS_MAX          1000       /* lakes of one pipeline file */
 #define WEIR_PARTITIONS_OPEN_MAX  1024       /* partition values one window may write */
 #define WEIR_ANCESTRY_MAX         1000000    /* snapshots walked back before a loop is assumed */
 #define WEIR_OBJECT_NAME_MAX                                                                       \

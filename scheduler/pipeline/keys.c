@@ -175,6 +175,7 @@ struct check {
     struct reading *reading;
     const char *parent; /* pattern */
     const char *shown;  /* path in the user's words */
+    bool part;          /* of a map that is laid over another: what is missing may be there */
 };
 
 static void expected(struct reading *reading, const struct node *node, const char *shown,
@@ -370,7 +371,7 @@ static void check_list(struct check check, const struct key *key, struct node *l
     for (size_t i = 0; i < list->count && !complain_full(check.reading); i++) {
         struct node *item = list->entries[i].value;
         struct check below = {check.reading, pattern,
-                              take_print(check.reading, "%s[%zu]", check.shown, i)};
+                              take_print(check.reading, "%s[%zu]", check.shown, i), check.part};
         if (!below.shown)
             return;
         if (item->broken)
@@ -498,7 +499,8 @@ static void check_map(struct check check, struct node *map)
                                     : NULL;
         struct check below = {
             check.reading, key ? key->path : "",
-            take_print(check.reading, "%s%s%s", check.shown, *check.shown ? "." : "", name->text)};
+            take_print(check.reading, "%s%s%s", check.shown, *check.shown ? "." : "", name->text),
+            check.part};
         if (!below.shown)
             return;
         if (!key) {
@@ -515,13 +517,43 @@ static void check_map(struct check check, struct node *map)
             value->secret |= key->kind == KIND_PROPERTY && name_is_secret(name->text, name->size);
         check_value(below, key, name, value);
     }
-    if (!later)
+    if (!later && !check.part)
         check_required(check, map);
 }
 
 void keys_check(struct reading *reading, struct node *root)
 {
-    check_map((struct check){reading, "", ""}, root);
+    check_map((struct check){reading, "", "", false}, root);
+}
+
+void keys_check_part(struct reading *reading, const char *parent, const char *shown,
+                     struct node *map)
+{
+    check_map((struct check){reading, parent, shown, true}, map);
+}
+
+/* What `check_required` asks for, of a tree whose parts were checked by themselves. */
+static void check_whole(struct check check, const struct node *map)
+{
+    check_required(check, map);
+    for (size_t i = 0; i < map->count && !complain_full(check.reading); i++) {
+        const struct node *name = map->entries[i].key, *value = map->entries[i].value;
+        const struct key *key = value->kind == NODE_MAP
+                                    ? key_find(check.parent, name->text, name->size)
+                                    : NULL;
+        if (!key)
+            continue;
+        struct check below = {check.reading, key->path,
+                              take_print(check.reading, "%s.%s", check.shown, name->text), false};
+        if (below.shown)
+            check_whole(below, value);
+    }
+}
+
+void keys_check_whole(struct reading *reading, const char *parent, const char *shown,
+                      const struct node *map)
+{
+    check_whole((struct check){reading, parent, shown, false}, map);
 }
 
 /* ---- looks at a checked tree

@@ -271,6 +271,19 @@ struct weir_kept_schema {
     struct weir_kept_schema *next;
 };
 
+/* Where the records of one source have several owners (lake.tenant.from): whose lake this is. */
+struct weir_tenant {
+    const char *name;  /* DNS label; the only form that comes into paths and buckets */
+    const char *value; /* what records say, exactly */
+};
+#define WEIR_TENANT_OPERATOR "operator" /* its lake gets what has no owner among the tenants */
+struct weir_tenancy {
+    const char *column;                /* required string column of every table with a source */
+    const struct weir_tenant *tenants; /* by value, ascending */
+    size_t tenant_count;
+    int self; /* index into tenants; -1: the operator */
+};
+
 struct weir_pipeline {
     struct weir_arena arena;
     struct weir_kept_schema *kept_schemas;
@@ -307,6 +320,13 @@ struct weir_pipeline {
     struct weir_gateway_config gateway;
     const char *digest;
     const struct weir_pipeline_node *tree; /* the merged file; for weir_pipeline_print */
+    /* lake.tenant.from: the same pipeline for each lake, the operator's first; it owns them. What
+     * it says of a lake itself is the operator's. One lake: count 0, tenancy NULL. */
+    struct weir_pipeline *lakes;
+    size_t lake_count;
+    const struct weir_tenancy *tenancy;
+    bool is_part;                /* one of another pipeline's lakes: freed with that */
+    struct weir_pipeline *whole; /* of a part that was handed out alone: freed in its place */
 };
 
 /* Reads files (later wins key by key; `-` not allowed), resolves ${ENV:-default} and file:

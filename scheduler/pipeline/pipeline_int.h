@@ -163,6 +163,12 @@ const char *key_below(const struct key *key, const char *parent);
 /* Checks shape, names, kinds and limits of the whole tree. Values with errors become NODE_NULL, so
  * that binding does not stumble. */
 void keys_check(struct reading *reading, struct node *root);
+/* The same of a map that is laid over the one at the path `parent`: what must be there may be in
+ * the other; keys_check_whole looks for it in what comes of them. shown: how errors call it. */
+void keys_check_part(struct reading *reading, const char *parent, const char *shown,
+                     struct node *map);
+void keys_check_whole(struct reading *reading, const char *parent, const char *shown,
+                      const struct node *map);
 bool parse_boolean(const struct node *node, bool *ret_value);
 bool parse_percent(const char *text, size_t size, double *ret_share);
 bool parse_codec(const char *text, int *ret_codec, int *ret_level);
@@ -228,6 +234,19 @@ void gateway_bind(struct reading *reading, struct weir_pipeline *pipeline, const
 /* catalog.c: once warehouse and tls are bound */
 void catalog_bind(struct reading *reading, struct weir_pipeline *pipeline, const struct node *lake,
                   bool is_remote);
+
+/* tenants.c: the file of lake.tenant.lakes as a map; NULL: none is named, or it is wrong. */
+struct node *tenants_read(struct reading *reading, const struct node *root);
+/* The pipeline file with the entry `name` (NULL: none) of that map laid over its lake. */
+struct node *tenants_root(struct reading *reading, struct node *root, const struct node *tenants,
+                          const char *name);
+/* pipeline->lakes: once all else is bound, and good. */
+void tenants_bind(struct reading *reading, struct weir_pipeline *pipeline, struct node *root,
+                  const struct node *tenants);
+
+/* read.c: where the tables live. pipeline->tenant is set where lake.tenant is no name. */
+void lake_bind(struct reading *reading, struct weir_pipeline *pipeline, const struct node *root);
+void pipeline_digest(struct reading *reading, struct weir_pipeline *pipeline);
 
 /* policies.c */
 void policies_bind(struct reading *reading, struct weir_pipeline *pipeline,

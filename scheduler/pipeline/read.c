@@ -118,12 +118,12 @@ static void bind_warehouse(struct reading *reading, struct weir_pipeline *pipeli
     catalog_bind(reading, pipeline, lake, is_s3(filled));
 }
 
-static void bind_lake(struct reading *reading, struct weir_pipeline *pipeline,
-                      const struct node *root)
+void lake_bind(struct reading *reading, struct weir_pipeline *pipeline, const struct node *root)
 {
     const struct node *lake = node_get(root, "lake"), *s3 = node_get(lake, "s3"),
                       *role = node_get(s3, "assume_role");
-    pipeline->tenant = get_text(lake, "tenant");
+    if (node_get(lake, "tenant") && node_get(lake, "tenant")->kind == NODE_SCALAR)
+        pipeline->tenant = get_text(lake, "tenant");
     pipeline->environment = get_text(lake, "environment");
     pipeline->region = get_text(lake, "region");
     pipeline->classification = get_texts(reading, lake, "classification",
@@ -463,7 +463,7 @@ static void bind_sources(struct reading *reading, struct weir_pipeline *pipeline
  * ------------------------------------------------------------------------------------------------------
  */
 
-static void pipeline_digest(struct reading *reading, struct weir_pipeline *pipeline)
+void pipeline_digest(struct reading *reading, struct weir_pipeline *pipeline)
 {
     XXH3_state_t *state = XXH3_createState();
     char hex[33];
@@ -491,11 +491,18 @@ static void pipeline_digest(struct reading *reading, struct weir_pipeline *pipel
 
 static void bind(struct reading *reading, struct weir_pipeline *pipeline, struct node *root)
 {
+    struct node *base = root;
     keys_check(reading, root);
+    const struct node *tenants = tenants_read(reading, root),
+                      *tenant = node_get(node_get(root, "lake"), "tenant");
     pipeline->name = get_text(root, "name");
     pipeline->owner = get_text(root, "owner");
+    if (tenants)
+        root = tenants_root(reading, root, tenants, WEIR_TENANT_OPERATOR);
+    if (tenant && tenant->kind == NODE_MAP)
+        pipeline->tenant = WEIR_TENANT_OPERATOR;
     pipeline->tree = (const struct weir_pipeline_node *)root;
-    bind_lake(reading, pipeline, root);
+    lake_bind(reading, pipeline, root);
     bind_run(reading, pipeline, root);
     bind_sources(reading, pipeline, root);
     tables_bind(reading, pipeline, node_get(root, "tables"), node_get(root, "lifecycle"));
@@ -503,6 +510,8 @@ static void bind(struct reading *reading, struct weir_pipeline *pipeline, struct
     policies_bind(reading, pipeline, root);
     gateway_bind(reading, pipeline, root);
     pipeline_digest(reading, pipeline);
+    if (tenants && reading->complaint_count == 0)
+        tenants_bind(reading, pipeline, base, tenants);
 }
 
 static weir_status open_files(struct reading *reading, const char *const *files, size_t count,
@@ -511,8 +520,8 @@ static weir_status open_files(struct reading *reading, const char *const *files,
     if (count == 0 || count > FILE_COUNT_MAX)
         return weir_fail(reterr, WEIR_USAGE, "%zu pipeline files; there may be 1 to %d", count,
                          FILE_COUNT_MAX);
-    WEIR_TRY(
-        weir_arena_zero(reading->arena, count, sizeof *reading->files, &reading->files, reterr));
+    WEIR_TRY(weir_arena_zero(reading->arena, count + /* tenants */ 1, sizeof *reading->files,
+                             &reading->files, reterr));
     size_t left = WEIR_PIPELINE_FILE_SIZE_MAX;
     for (size_t i = 0; i < count; i++) {
         struct source_file *file = &reading->files[i];
@@ -603,7 +612,9 @@ weir_status weir_pipeline_read(struct weir_context *context, const char *const *
 
 void weir_pipeline_free(struct weir_pipeline *pipeline)
 {
-    if (!pipeline)
+    if (pipeline && pipeline->whole)
+        pipeline = pipeline->whole;
+    if (!pipeline || pipeline->is_part)
         return;
     weir_arena_done(&pipeline->arena);
     weir_free(pipeline);

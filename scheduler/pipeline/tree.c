@@ -569,11 +569,11 @@ struct node *tree_read(struct reading *reading, int index)
     if (!good || reading->status != WEIR_OK)
         return NULL;
     if (!builder.root || builder.root->kind != NODE_MAP) {
-        if (reading->complaint_count == before)
-            complain(reading, builder.root && builder.root->kind != NODE_NULL ? builder.root : NULL,
-                     0, NULL,
-                     builder.root && builder.root->kind != NODE_NULL ? "the file is a map of keys"
-                                                                     : "the file is empty");
+        bool empty = !builder.root || builder.root->kind == NODE_NULL;
+        if (reading->complaint_count == before && empty)
+            complain_at(reading, index, 1, 1, NULL, "the file is empty");
+        else if (reading->complaint_count == before)
+            complain(reading, builder.root, 0, NULL, "the file is a map of keys");
         return NULL;
     }
     tree_substitute(reading, builder.root, 0);

@@ -10,7 +10,8 @@
 
 /* A lake that nothing is ever written to: enough to make an ingest. */
 static weir_status check_table(struct weir_lake *lake, struct weir_arena *arena,
-                               const struct weir_table_config *config, struct weir_error *reterr)
+                               const struct weir_table_config *config,
+                               const struct weir_tenancy *tenancy, struct weir_error *reterr)
 {
     struct weir_shape shape;
     struct weir_ingest *ingest;
@@ -20,7 +21,8 @@ static weir_status check_table(struct weir_lake *lake, struct weir_arena *arena,
                                           .shape = &shape,
                                           .table_location = "/",
                                           .table_uuid = "",
-                                          .attempt = 1};
+                                          .attempt = 1,
+                                          .tenancy = tenancy};
     WEIR_TRY(weir_ingest_new(&options, &ingest, reterr));
     weir_ingest_free(ingest);
     return WEIR_OK;
@@ -64,7 +66,8 @@ size_t weir_pipeline_check(struct weir_context *context, const struct weir_pipel
     }
     for (size_t i = 0; i < pipeline->table_count; i++) {
         struct weir_error error = {0};
-        if (check_table(&lake, &arena, &pipeline->tables[i], &error) != WEIR_OK) {
+        if (check_table(&lake, &arena, &pipeline->tables[i], pipeline->tenancy, &error) !=
+            WEIR_OK) {
             report(argument, &error);
             problems++;
         }

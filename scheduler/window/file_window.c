@@ -258,7 +258,7 @@ static weir_status read_window(struct file_window *window, unsigned flags,
     window->bytes = window->records = 0;
     WEIR_TRY(table_ingest(window->options, table,
                           weir_snapshot_id(window->options->lake->context, table->table->metadata),
-                          flags, &window->ingest, reterr));
+                          flags, NULL, &window->ingest, reterr));
     window->width = weir_ingest_width(window->ingest);
     if (!window->lines)
         WEIR_TRY(make_room(window, reterr));
@@ -277,7 +277,7 @@ static weir_status ingest_window(struct file_window *window, json_t *outcome,
         WEIR_TRY(read_window(window, INGEST_GROWN, reterr));
     }
     WEIR_TRY(weir_ingest_finish(window->ingest, &result, reterr));
-    WEIR_TRY(table_check_share(window->options->table, &result, reterr));
+    WEIR_TRY(table_check_share(window->options, &result, reterr));
     return land_window(window, &result, outcome, reterr);
 }
 

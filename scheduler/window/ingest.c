@@ -4,8 +4,10 @@
 #include "scheduler/window/ingest.h"
 
 #include "engine/expr/expr.h"
+#include "formats/json/json.h"
 #include "scheduler/window/decode.h"
 #include "scheduler/window/output.h"
+#include "scheduler/window/owners.h"
 #include "scheduler/window/partition.h"
 #include "scheduler/window/schemas.h"
 
@@ -26,13 +28,17 @@ struct refused {
 struct slot {
     struct weir_arena arena;
     struct decoder *decoder;
+    struct owners *owners; /* NULL: every record is this lake's */
     const struct weir_run *run;
-    struct weir_batch batch; /* with the meta column */
+    struct decode_input input;   /* its records with a value */
+    struct weir_decoded decoded; /* of all owners */
+    int32_t *owner;              /* of each record of the run; NULL without owners */
+    struct weir_batch batch;     /* with the meta column */
     struct partition_group *groups;
     size_t group_count;
     struct refused *refused;
     size_t refused_count;
-    int64_t filtered, tombstones, warnings;
+    int64_t filtered, tombstones, foreign, warnings;
     struct weir_row_hash hash;
     bool gate; /* an expectation with on_fail: fail met its row */
     char gate_text[512];
@@ -94,8 +100,26 @@ static weir_status compile(struct weir_ingest *ingest, struct weir_error *reterr
     return WEIR_OK;
 }
 
+/* May what the leader decodes be used? What it decodes with must be as good as ours. */
+static bool can_follow(const struct weir_ingest *ingest)
+{
+    const struct weir_ingest *leader = ingest->options.leader;
+    const struct weir_table_config *table = ingest->options.table;
+    return leader && !leader->options.leader && leader->options.table == table &&
+           leader->options.tenancy && ingest->options.tenancy && !table->source->registry.url &&
+           table->unknown_fields != WEIR_UNKNOWN_EVOLVE &&
+           leader->slot_count == ingest->slot_count &&
+           weir_type_equal(&leader->options.shape->decode, &ingest->options.shape->decode, true);
+}
+
 static weir_status make_decoders(struct weir_ingest *ingest, struct weir_error *reterr)
 {
+    if (!can_follow(ingest))
+        ingest->options.leader = NULL;
+    for (size_t i = 0; ingest->options.leader && i < ingest->slot_count; i++)
+        ingest->slots[i].decoder = ingest->options.leader->slots[i].decoder;
+    if (ingest->options.leader)
+        return WEIR_OK;
     struct decode_options options = {.account = &ingest->options.lake->context->memory,
                                      .table = ingest->options.table,
                                      .columns = &ingest->options.shape->decode};
@@ -103,8 +127,12 @@ static weir_status make_decoders(struct weir_ingest *ingest, struct weir_error *
         WEIR_TRY(schemas_new(ingest->options.lake, options.table, options.columns, &ingest->schemas,
                              reterr));
     options.schemas = ingest->schemas;
-    for (size_t i = 0; i < ingest->slot_count; i++)
+    for (size_t i = 0; i < ingest->slot_count; i++) {
         WEIR_TRY(decoder_new(&options, &ingest->slots[i].decoder, reterr));
+        if (ingest->options.tenancy)
+            WEIR_TRY(
+                owners_new(&options, ingest->options.tenancy, &ingest->slots[i].owners, reterr));
+    }
     return WEIR_OK;
 }
 
@@ -173,7 +201,9 @@ void weir_ingest_free(struct weir_ingest *ingest)
     if (!ingest)
         return;
     for (size_t i = 0; ingest->slots && i < ingest->slot_count; i++) {
-        decoder_free(ingest->slots[i].decoder);
+        if (!ingest->options.leader)
+            decoder_free(ingest->slots[i].decoder);
+        owners_free(ingest->slots[i].owners);
         weir_arena_done(&ingest->slots[i].arena);
     }
     for (size_t i = 0; i < ingest->partition_count; i++)
@@ -386,26 +416,28 @@ static weir_status complete_batch(struct weir_ingest *ingest, struct slot *slot,
 /* unknown_fields: evolve. Records that are still in and have fields without a column: they make
  * columns, or, when that was done, are refused. */
 static weir_status judge_unknown(struct weir_ingest *ingest, struct slot *slot,
-                                 const struct weir_decoded *decoded,
-                                 const struct decode_input *input, struct judging *judging,
+                                 const struct weir_decoded *own, struct judging *judging,
                                  struct weir_error *reterr)
 {
     const struct decoder_operations *operations = slot->decoder->operations;
+    const struct decode_input *input = &slot->input;
     const struct decode_mark *marks;
     struct weir_bytes *raw;
     uint32_t *record, row = 0, found = 0;
     size_t count;
     if (!operations->marks)
         return WEIR_OK;
-    WEIR_TRY(
-        operations->marks(slot->decoder, input, decoded, &slot->arena, &marks, &count, reterr));
+    WEIR_TRY(operations->marks(slot->decoder, input, &slot->decoded, &slot->arena, &marks, &count,
+                               reterr));
     WEIR_TRY(weir_arena_alloc(&slot->arena, (count + 1) * sizeof *raw, &raw, reterr));
     WEIR_TRY(weir_arena_alloc(&slot->arena, (count + 1) * sizeof *record, &record, reterr));
     for (size_t i = 0; i < count; i++) {
-        while (decoded->source[row] != marks[i].input)
+        while (row < own->batch.count && own->source[row] < marks[i].input)
             row++;
-        if (judging->out[row])
-            continue;
+        if (row == own->batch.count)
+            break;
+        if (own->source[row] != marks[i].input || judging->out[row])
+            continue; /* another's, or out already */
         if (!ingest->options.grown) {
             raw[found] = input->raw[marks[i].input];
             record[found++] = input->record[marks[i].input];
@@ -431,6 +463,105 @@ static int by_record(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static weir_status decode_slot(struct weir_ingest *ingest, struct slot *slot,
+                               struct weir_error *reterr)
+{
+    const struct weir_run *run = slot->run;
+    struct weir_bytes *raw;
+    uint32_t *record, count = 0;
+    WEIR_TRY(weir_arena_alloc(&slot->arena, (run->count + 1) * sizeof *raw, &raw, reterr));
+    WEIR_TRY(weir_arena_alloc(&slot->arena, (run->count + 1) * sizeof *record, &record, reterr));
+    for (uint32_t i = 0; i < run->count; i++)
+        if (run->records[i].value.data) {
+            raw[count] = run->records[i].value;
+            record[count++] = i;
+        }
+    slot->input = (struct decode_input){run, raw, record, count};
+    WEIR_TRY(slot->decoder->operations->decode(slot->decoder, &slot->input, &slot->arena,
+                                               &slot->decoded, reterr));
+    if (!slot->owners)
+        return WEIR_OK;
+    return owners_find(slot->owners, slot->decoder, &slot->input, &slot->decoded, &slot->arena,
+                       &slot->owner, reterr);
+}
+
+/* What is said of a record that stays out, for it is not this lake's. */
+static void judge_foreign(const struct weir_ingest *ingest, struct slot *slot, uint32_t record)
+{
+    const struct weir_tenancy *tenancy = ingest->options.tenancy;
+    if (!ingest->options.again)
+        slot->foreign++;
+    else if (tenancy->self < 0)
+        refuse(slot, record, "tenant",
+               "its owner has a lake now, and reads the record there itself", UINT32_MAX);
+    else
+        refuse(slot, record, "tenant", "the record is of another owner", UINT32_MAX);
+}
+
+static bool is_mine(const struct weir_ingest *ingest, const struct slot *slot, uint32_t record)
+{
+    return !ingest->options.tenancy || owners_is_mine(ingest->options.tenancy, slot->owner[record]);
+}
+
+/* Records that are no rows: without a value, or refused by the decoder. */
+static void judge_records(const struct weir_ingest *ingest, struct slot *slot)
+{
+    const struct weir_run *run = slot->run;
+    for (uint32_t i = 0; i < run->count; i++) {
+        if (run->records[i].value.data)
+            continue;
+        if (!is_mine(ingest, slot, i))
+            judge_foreign(ingest, slot, i);
+        else if (ingest->options.table->tombstones_skip)
+            slot->tombstones++;
+        else
+            refuse(slot, i, "null",
+                   "the record has no value (tombstones: skip leaves such records out)",
+                   UINT32_MAX);
+    }
+    for (uint32_t i = 0; i < slot->decoded.refusal_count; i++) {
+        const struct weir_refusal *refusal = &slot->decoded.refusals[i];
+        uint32_t record = slot->input.record[refusal->record];
+        if (is_mine(ingest, slot, record))
+            refuse(slot, record, weir_reason_name(refusal->reason), refusal->message,
+                   refusal->position);
+        else
+            judge_foreign(ingest, slot, record);
+    }
+}
+
+/* The rows that are this lake's. Those of an owner whom nobody knows are the operator's to keep,
+ * refused: they are in no table. */
+static weir_status take_own(const struct weir_ingest *ingest, struct slot *slot,
+                            struct weir_decoded *ret_own, struct weir_error *reterr)
+{
+    const struct weir_tenancy *tenancy = ingest->options.tenancy;
+    const struct weir_decoded *all = &slot->decoded;
+    uint32_t *rows, *source, count = 0;
+    *ret_own = *all;
+    if (!tenancy)
+        return WEIR_OK;
+    WEIR_TRY(weir_arena_alloc(&slot->arena, (all->batch.count + 1) * sizeof *rows, &rows, reterr));
+    WEIR_TRY(
+        weir_arena_alloc(&slot->arena, (all->batch.count + 1) * sizeof *source, &source, reterr));
+    for (uint32_t i = 0; i < all->batch.count; i++) {
+        uint32_t record = slot->input.record[all->source[i]];
+        if (!is_mine(ingest, slot, record)) {
+            judge_foreign(ingest, slot, record);
+        } else if (tenancy->self < 0) {
+            refuse(slot, record, "tenant", "its owner is none of the tenants", UINT32_MAX);
+        } else {
+            source[count] = all->source[i];
+            rows[count++] = i;
+        }
+    }
+    if (count == all->batch.count)
+        return WEIR_OK;
+    struct weir_selection selection = {count, rows};
+    ret_own->source = source;
+    return weir_batch_gather(&slot->arena, &all->batch, &selection, &ret_own->batch, reterr);
+}
+
 static weir_status work_slot(void *argument, size_t index, struct weir_error *reterr)
 {
     struct weir_ingest *ingest = argument;
@@ -438,48 +569,35 @@ static weir_status work_slot(void *argument, size_t index, struct weir_error *re
     const struct weir_run *run = slot->run = &ingest->runs[index];
     weir_arena_reset(&slot->arena);
     slot->refused_count = 0;
-    slot->filtered = slot->tombstones = slot->warnings = 0;
+    slot->filtered = slot->tombstones = slot->foreign = slot->warnings = 0;
     slot->gate = false;
     slot->hash = (struct weir_row_hash){0};
-    struct weir_bytes *raw;
-    uint32_t *record, count = 0;
-    WEIR_TRY(weir_arena_alloc(&slot->arena, (run->count + 1) * sizeof *raw, &raw, reterr));
-    WEIR_TRY(weir_arena_alloc(&slot->arena, (run->count + 1) * sizeof *record, &record, reterr));
     WEIR_TRY(weir_arena_alloc(&slot->arena, (run->count * 2 + 1) * sizeof *slot->refused,
                               &slot->refused, reterr));
-    for (uint32_t i = 0; i < run->count; i++) {
-        if (run->records[i].value.data) {
-            raw[count] = run->records[i].value;
-            record[count++] = i;
-        } else if (ingest->options.table->tombstones_skip) {
-            slot->tombstones++;
-        } else {
-            refuse(slot, i, "null",
-                   "the record has no value (tombstones: skip leaves such records out)",
-                   UINT32_MAX);
-        }
+    if (ingest->options.leader) {
+        const struct slot *from = &ingest->options.leader->slots[index];
+        slot->input = from->input;
+        slot->decoded = from->decoded;
+        slot->owner = from->owner;
+    } else {
+        WEIR_TRY(decode_slot(ingest, slot, reterr));
     }
-    struct decode_input input = {run, raw, record, count};
-    struct weir_decoded decoded;
-    WEIR_TRY(
-        slot->decoder->operations->decode(slot->decoder, &input, &slot->arena, &decoded, reterr));
-    for (uint32_t i = 0; i < decoded.refusal_count; i++)
-        refuse(slot, record[decoded.refusals[i].record],
-               weir_reason_name(decoded.refusals[i].reason), decoded.refusals[i].message,
-               decoded.refusals[i].position);
+    judge_records(ingest, slot);
+    struct weir_decoded own;
     struct judging judging;
-    WEIR_TRY(weir_arena_zero(&slot->arena, decoded.batch.count + 1, 1, &judging.out, reterr));
-    WEIR_TRY(weir_arena_alloc(&slot->arena, (decoded.batch.count + 1) * sizeof *judging.source,
+    WEIR_TRY(take_own(ingest, slot, &own, reterr));
+    WEIR_TRY(weir_arena_zero(&slot->arena, own.batch.count + 1, 1, &judging.out, reterr));
+    WEIR_TRY(weir_arena_alloc(&slot->arena, (own.batch.count + 1) * sizeof *judging.source,
                               &judging.source, reterr));
-    for (uint32_t i = 0; i < decoded.batch.count; i++)
-        judging.source[i] = record[decoded.source[i]];
-    WEIR_TRY(judge_where(ingest, slot, &decoded.batch, &judging, reterr));
+    for (uint32_t i = 0; i < own.batch.count; i++)
+        judging.source[i] = slot->input.record[own.source[i]];
+    WEIR_TRY(judge_where(ingest, slot, &own.batch, &judging, reterr));
     for (size_t e = 0; e < ingest->options.table->expectation_count; e++)
         WEIR_TRY(judge_expectation(slot, &ingest->options.table->expectations[e],
-                                   ingest->expectations[e], &decoded.batch, &judging, reterr));
-    WEIR_TRY(judge_unknown(ingest, slot, &decoded, &input, &judging, reterr));
+                                   ingest->expectations[e], &own.batch, &judging, reterr));
+    WEIR_TRY(judge_unknown(ingest, slot, &own, &judging, reterr));
     qsort(slot->refused, slot->refused_count, sizeof *slot->refused, by_record);
-    WEIR_TRY(complete_batch(ingest, slot, &decoded.batch, &judging, reterr));
+    WEIR_TRY(complete_batch(ingest, slot, &own.batch, &judging, reterr));
     WEIR_TRY(weir_row_hash_add(&slot->hash, &slot->batch, NULL, &slot->arena, reterr));
     return partition_rows(&slot->arena, ingest->options.shape, &slot->batch, &slot->groups,
                           &slot->group_count, reterr);
@@ -688,12 +806,14 @@ weir_status weir_ingest_runs(struct weir_ingest *ingest, const struct weir_run *
             WEIR_TRY(write_letters(ingest, slot, reterr));
             weir_row_hash_merge(&ingest->result.row_hash, &slot->hash);
             struct weir_run_counts counts = {slot->batch.count, (int64_t)slot->refused_count,
-                                             slot->filtered, slot->tombstones};
+                                             slot->filtered + slot->foreign, slot->tombstones,
+                                             slot->foreign};
             ret_counts[first + i] = counts;
             ingest->result.counts.landed += counts.landed;
             ingest->result.counts.refused += counts.refused;
             ingest->result.counts.filtered += counts.filtered;
             ingest->result.counts.tombstones += counts.tombstones;
+            ingest->result.counts.foreign += counts.foreign;
             ingest->result.warnings += slot->warnings;
         }
     }

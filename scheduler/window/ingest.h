@@ -44,6 +44,7 @@ weir_status headers_column(struct weir_arena *arena, const struct weir_type *typ
 /* What became of the records of a run. */
 struct weir_run_counts {
     int64_t landed, refused, filtered, tombstones;
+    int64_t foreign; /* of the filtered: records of other tenants */
 };
 
 struct weir_ingest;
@@ -60,6 +61,13 @@ struct weir_ingest_options {
     /* unknown_fields: evolve, the second time: fields have had their columns, and a record with one
      * that got none is refused */
     bool grown;
+    /* Whose records are taken; NULL: all. Those of others are counted as filtered; with `again`
+     * they stay refused. */
+    const struct weir_tenancy *tenancy;
+    /* Another lake's ingest of the same records, which is given each round of runs first: where
+     * both read the same columns, what it has decoded is used here as well. Freed after this one.
+     * NULL: none. */
+    struct weir_ingest *leader;
 };
 weir_status weir_ingest_new(const struct weir_ingest_options *options,
                             struct weir_ingest **ret_ingest,

@@ -131,7 +131,8 @@ static weir_status read_window(struct window *window, struct weir_ingest **ret_i
     for (unsigned flags = 0;; flags = INGEST_GROWN) {
         struct weir_ingest *ingest;
         window->attempt = weir_snapshot_id(options->lake->context, window->table->table->metadata);
-        WEIR_TRY(table_ingest(options, window->table, window->attempt, flags, &ingest, reterr));
+        WEIR_TRY(
+            table_ingest(options, window->table, window->attempt, flags, NULL, &ingest, reterr));
         weir_status status = kafka_read_window(window, ingest, reterr);
         bool found = status == WEIR_OK && weir_ingest_found(ingest);
         if (found)
@@ -153,7 +154,7 @@ static weir_status ingest_window(struct window *window, json_t *outcome, struct 
     WEIR_TRY(read_window(window, &ingest, reterr));
     weir_status status = weir_ingest_finish(ingest, &result, reterr);
     if (status == WEIR_OK)
-        status = table_check_share(window->options->table, &result, reterr);
+        status = table_check_share(window->options, &result, reterr);
     if (status == WEIR_OK)
         status = land_window(window, &result, outcome, reterr);
     weir_ingest_free(ingest);

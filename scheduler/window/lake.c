@@ -13,7 +13,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PROBE_NAME "_weir/probe.json"
+#define PROBE_NAME      "_weir/probe.json"
+#define TENANT_RETRY_MS 15000
+
+/* How long a request that fails is tried again; 0: as long as the store holds right. The others of
+ * several tenants wait for the one whose store is away, and the next run asks it again. */
+static int64_t retry_ms(const struct weir_pipeline *pipeline)
+{
+    const char *text = getenv("WEIR_TEST_S3_RETRY_MS");
+    if (text && atoll(text) > 0)
+        return atoll(text);
+    return pipeline->tenancy ? TENANT_RETRY_MS : 0;
+}
 
 static weir_status open_s3(struct weir_context *context, const struct weir_pipeline *pipeline,
                            struct weir_object_store *ret_store, struct weir_error *reterr)
@@ -34,6 +45,7 @@ static weir_status open_s3(struct weir_context *context, const struct weir_pipel
                                       .tls_ca_file = s3->tls.ca_file,
                                       .tls_cert_file = s3->tls.cert_file,
                                       .tls_key_file = s3->tls.key_file,
+                                      .retry_ms = retry_ms(pipeline),
                                       .role_arn = s3->role_arn,
                                       .external_id = s3->role_external_id};
     return weir_store_s3_new(context, &options, ret_store, reterr);

@@ -485,7 +485,7 @@ static weir_status begin(struct retry *retry, unsigned flags, struct weir_error 
     retry->ingest = NULL;
     return table_ingest(retry->options, retry->table,
                         weir_snapshot_id(retry->options->lake->context, metadata),
-                        INGEST_AGAIN | flags, &retry->ingest, reterr);
+                        INGEST_AGAIN | flags, NULL, &retry->ingest, reterr);
 }
 
 /* Fields without a column get one, as in a window. */

@@ -19,6 +19,12 @@ weir_status weir_windows_run(const struct weir_window_options *options, json_t *
     return status;
 }
 
+void weir_windows_run_lanes(struct weir_window_lane *lanes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        lanes[i].status = weir_windows_run(&lanes[i].options, &lanes[i].outcome, &lanes[i].error);
+}
+
 weir_status weir_windows_plan(const struct weir_window_options *options, json_t **ret_plan,
                               struct weir_error *reterr)
 {

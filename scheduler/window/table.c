@@ -9,6 +9,20 @@
 #define COLUMNS_TOLD                                                                               \
     50 /* changes of a schema that a snapshot's summary tells; beyond: the receipt */
 
+/* Two lakes of a pipeline may be one place by two names: then the table there is another's. */
+static weir_status check_tenant(const struct weir_window_options *options,
+                                const struct weir_metadata *metadata, struct weir_error *reterr)
+{
+    const char *tenant = weir_metadata_property(metadata, "weir.tenant");
+    if (!options->pipeline->tenancy || !tenant || strcmp(tenant, options->pipeline->tenant) == 0)
+        return WEIR_OK;
+    weir_status status = weir_fail(
+        reterr, WEIR_REFUSED, "table %s in %s is of tenant %s, not of %s", options->table->name,
+        options->pipeline->warehouse, tenant, options->pipeline->tenant);
+    weir_error_hint(reterr, "two lakes are one place: give each a warehouse of its own");
+    return status;
+}
+
 weir_status table_refresh(const struct weir_window_options *options, struct table_state *table,
                           struct weir_error *reterr)
 {
@@ -23,6 +37,7 @@ weir_status table_refresh(const struct weir_window_options *options, struct tabl
         weir_error_hint(reterr, "use the release of Weir that wrote it, or a newer one");
         return status;
     }
+    WEIR_TRY(check_tenant(options, metadata, reterr));
     WEIR_TRY(weir_shape_make(&table->arena, options->table, metadata, &table->shape, reterr));
     struct weir_error error = {0};
     weir_status status = weir_truth(&options->lake->store, &options->lake->context->memory,
@@ -93,6 +108,8 @@ static json_t *birth_properties(const struct weir_window_options *options)
     json_t *properties = json_pack(
         "{s:s, s:s, s:s}", "weir.pipeline", pipeline->name ? pipeline->name : "", "weir.definition",
         options->table->digest ? options->table->digest : "", "write.format.default", "parquet");
+    if (pipeline->tenancy)
+        json_object_set_new(properties, "weir.tenant", json_string(pipeline->tenant));
     if (pipeline->owner)
         json_object_set_new(properties, "owner", json_string(pipeline->owner));
     for (size_t i = 0; i < pipeline->tag_count; i++) {
@@ -160,8 +177,8 @@ weir_status table_sync_quarantine(const struct weir_window_options *options,
 }
 
 weir_status table_ingest(const struct weir_window_options *options, const struct table_state *table,
-                         int64_t attempt, unsigned flags, struct weir_ingest **ret_ingest,
-                         struct weir_error *reterr)
+                         int64_t attempt, unsigned flags, struct weir_ingest *leader,
+                         struct weir_ingest **ret_ingest, struct weir_error *reterr)
 {
     struct weir_ingest_options ingest = {
         .lake = options->lake,
@@ -171,7 +188,9 @@ weir_status table_ingest(const struct weir_window_options *options, const struct
         .again = flags & INGEST_AGAIN,
         .grown = flags & INGEST_GROWN,
         .table_location = weir_metadata_location(table->table->metadata),
-        .table_uuid = weir_metadata_uuid(table->table->metadata)};
+        .table_uuid = weir_metadata_uuid(table->table->metadata),
+        .tenancy = options->pipeline->tenancy,
+        .leader = leader};
     return weir_ingest_new(&ingest, ret_ingest, reterr);
 }
 
@@ -184,10 +203,14 @@ weir_status table_grow(const struct weir_window_options *options, struct table_s
                              &table->shape, reterr);
 }
 
-weir_status table_check_share(const struct weir_table_config *config,
+weir_status table_check_share(const struct weir_window_options *options,
                               const struct weir_ingest_result *result, struct weir_error *reterr)
 {
+    const struct weir_table_config *config = options->table;
+    const struct weir_tenancy *tenancy = options->pipeline->tenancy;
     int64_t total = result->counts.landed + result->counts.refused + result->counts.filtered;
+    if (tenancy && tenancy->self >= 0) /* of its own; to the operator all are one stream */
+        total -= result->counts.foreign;
     if (config->max_invalid_share <= 0 || total < config->max_invalid_of_at_least ||
         (double)result->counts.refused <= config->max_invalid_share * (double)total)
         return WEIR_OK;
@@ -251,6 +274,12 @@ weir_status landing_init(struct landing *landing, const struct weir_window_optio
         (json_int_t)result->warnings, "reasons", result->reasons, "version", "0.1.0");
     if (!landing->receipt || !landing->summary)
         return weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a receipt");
+    if (options->pipeline->tenancy) /* which rule left out how many */
+        json_object_set_new(
+            landing->receipt, "filtered_by",
+            json_pack("{s:I, s:I, s:I}", "tenant", (json_int_t)result->counts.foreign, "where",
+                      (json_int_t)(result->counts.filtered - result->counts.foreign), "tombstones",
+                      (json_int_t)result->counts.tombstones));
     landing->properties = class_properties(
         options->table,
         json_object_get(weir_metadata_document(table->table->metadata), "properties"));
@@ -312,6 +341,8 @@ void outcome_result(json_t *outcome, const struct weir_ingest_result *result, in
     outcome_add(outcome, "landed", result->counts.landed);
     outcome_add(outcome, "refused", result->counts.refused);
     outcome_add(outcome, "filtered", result->counts.filtered + result->counts.tombstones);
+    if (result->counts.foreign)
+        outcome_add(outcome, "foreign", result->counts.foreign);
     outcome_add(outcome, "files", (int64_t)result->file_count);
     json_array_append_new(json_object_get(outcome, "snapshots"), json_string(id));
     json_object_set_new(outcome, "idle", json_false());

@@ -33,9 +33,10 @@ enum {
     INGEST_AGAIN = 1, /* of records that were refused before */
     INGEST_GROWN = 2, /* by a shape that table_grow has made */
 };
-/* Ingest of one attempt of this table; flags of the above. */
+/* Ingest of one attempt of this table; flags of the above. leader: as in ingest.h. */
 weir_status table_ingest(const struct weir_window_options *options, const struct table_state *table,
-                         int64_t attempt, unsigned flags, struct weir_ingest **ret_ingest,
+                         int64_t attempt, unsigned flags, struct weir_ingest *leader,
+                         struct weir_ingest **ret_ingest,
                          struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* The shape anew, with columns for the fields that the ingest has found; until the next refresh. */
@@ -43,7 +44,7 @@ weir_status table_grow(const struct weir_window_options *options, struct table_s
                        struct weir_ingest *ingest, struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* on_invalid / max_invalid: GATE when too many of `total` records were refused. */
-weir_status table_check_share(const struct weir_table_config *config,
+weir_status table_check_share(const struct weir_window_options *options,
                               const struct weir_ingest_result *result,
                               struct weir_error *reterr) WEIR_MUST_CHECK;
 

@@ -63,6 +63,18 @@ struct weir_window_options {
 weir_status weir_windows_run(const struct weir_window_options *options, json_t **ret_outcome,
                              struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* The same for the lakes of several tenants, whose tables one source fills: what those that stand
+ * at the same offsets need is read once. What befalls one does not end the others. options differ
+ * in lake and pipeline alone (pipeline->tenancy); the rest is set, outcome as by weir_windows_run.
+ */
+struct weir_window_lane {
+    struct weir_window_options options;
+    json_t *outcome; /* new reference; NULL: nothing was begun */
+    weir_status status;
+    struct weir_error error;
+};
+void weir_windows_run_lanes(struct weir_window_lane *lanes, size_t count);
+
 /* What is due, without doing it: {"table", "exists", "partitions": [{"partition", "topic", "from",
  * "to", "first", "high_watermark", "held"}], "records", "windows"} or {"files": [...]}; for plan
  * and status. */

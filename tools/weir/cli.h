@@ -22,6 +22,7 @@ enum output_format {
 
 #define CLI_FILES_MAX     16
 #define CLI_ARGUMENTS_MAX 64
+#define CLI_TENANTS_MAX   64
 #define CLI_REAL          JSON_REAL_PRECISION(15) /* 0.056 and not 0.056000000000000001 */
 
 struct cli {
@@ -51,6 +52,18 @@ struct cli {
     int threads;
     const char *arguments[CLI_ARGUMENTS_MAX];
     size_t argument_count;
+    const char *tenants[CLI_TENANTS_MAX]; /* --tenant, as given */
+    size_t tenant_count;
+    struct weir_pipeline *lake_now; /* a verb that is run for several lakes: this one's */
+    json_t *gathered;               /* rows of all of them, shown at the end; NULL: at once */
+    const char *gathered_columns[24];
+};
+
+/* What a verb does where the pipeline has a lake for each tenant. */
+enum verb_lakes {
+    LAKES_NONE, /* the pipeline file alone, or all lakes by itself; --tenant may name one */
+    LAKES_ONE,  /* one, named by --tenant */
+    LAKES_EACH, /* those that --tenant names; all, if it only looks */
 };
 
 struct verb {
@@ -58,6 +71,7 @@ struct verb {
     const char *options; /* letters of the options it takes: see options[] in options.c */
     const char *help;
     weir_status (*run)(struct cli *cli, struct weir_error *reterr);
+    enum verb_lakes lakes;
 };
 
 extern const struct verb verbs[];
@@ -72,6 +86,25 @@ void cli_help(const struct verb *verb); /* NULL: all verbs */
 /* Pipeline file of -p (default weir.yaml); errors of the file go to stderr. */
 weir_status cli_pipeline(struct cli *cli, struct weir_pipeline **ret_pipeline,
                          struct weir_error *reterr) WEIR_MUST_CHECK;
+/* lakes.c: the verb, for each lake it is for; a lake that fails does not keep others from their
+ * turn, and the worst failure is returned (cli_worse). */
+weir_status cli_run(struct cli *cli, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* The one lake that --tenant names; USAGE that lists them when it names none, or several. */
+weir_status cli_one_lake(const struct cli *cli, struct weir_pipeline *pipeline,
+                         struct weir_pipeline **ret_lake,
+                         struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Does --tenant (none: all) name this one? */
+bool cli_tenant_chosen(const struct cli *cli, const char *tenant);
+/* USAGE when --tenant names one that there is not. */
+weir_status cli_check_tenants(const struct cli *cli, const struct weir_pipeline *pipeline,
+                              struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Is a worse than b? A wish to stop, then exit codes 4, 3, 2, 1, 75, 0: what waits for a person
+ * before what mends itself. */
+bool cli_worse(weir_status a, weir_status b);
+/* weir run over the lakes of several tenants. */
+weir_status cli_run_tenants(struct cli *cli, struct weir_pipeline *pipeline,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
+
 /* Does `select` (NULL: all) choose this table? names, globs, layer:NAME, separated by commas or
  * spaces. */
 bool cli_selected(const struct cli *cli, const char *table);
@@ -87,7 +120,7 @@ weir_status cli_confirm(struct cli *cli, const char *question,
                         struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* Prints rows (an array of flat objects) in the asked form; columns NULL = the first row's keys. */
-weir_status cli_rows(const struct cli *cli, const json_t *rows, const char *const *columns,
+weir_status cli_rows(struct cli *cli, const json_t *rows, const char *const *columns,
                      struct weir_error *reterr) WEIR_MUST_CHECK;
 /* One object: as JSON, or as "key  value" lines. */
 void cli_object(const struct cli *cli, const json_t *object);

@@ -44,7 +44,7 @@ int main(int argc, char **argv)
     handle_signals(&context);
     weir_status status = cli_parse(&cli, argc, argv, &error);
     if (status == WEIR_OK)
-        status = cli.verb->run(&cli, &error);
+        status = cli_run(&cli, &error);
     if (status != WEIR_OK)
         print_error(&error, status);
     fflush(stdout);

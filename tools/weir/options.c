@@ -49,6 +49,8 @@ static const struct option_row options[] = {
      "with --what-if: only keys that commits of the sources touched since, e.g. 7d"},
     {'C', "columns", 0, NULL, "with their columns, and where these come from"},
     {'T', "threads", 0, "N", "threads, default one a core"},
+    {'N', "tenant", 0, "NAME",
+     "of a pipeline with a lake for each tenant: these; repeatable, `all`, or `operator`"},
     {'k', "catalog", 0, "FILE",
      "a pipeline file that names the other catalog; laid over the first one"},
 };
@@ -141,6 +143,11 @@ static weir_status option_set(struct cli *cli, const struct option_row *row, con
     case 'h': return parse_shard(cli, value, reterr);
     case 'e': cli->deep = true; break;
     case 'k': cli->catalog_file = value; break;
+    case 'N':
+        if (cli->tenant_count == CLI_TENANTS_MAX)
+            return weir_fail(reterr, WEIR_USAGE, "more than %d --tenant", CLI_TENANTS_MAX);
+        cli->tenants[cli->tenant_count++] = value;
+        break;
     case 'm': cli->from = value; break;
     case 't': cli->template_name = value; break;
     case 'w': cli->why = value; break;
@@ -318,10 +325,36 @@ static void report_error(void *argument, const char *text)
     fprintf(stderr, "%s\n", text);
 }
 
+/* Of a pipeline of many lakes: the one that the verb is for, or all of them as they are. */
+static weir_status choose_lake(const struct cli *cli, struct weir_pipeline **pipeline,
+                               struct weir_error *reterr)
+{
+    struct weir_pipeline *whole = *pipeline, *lake;
+    bool all = cli->verb->lakes != LAKES_ONE && cli->tenant_count == 0;
+    if (whole->lake_count == 0 && cli->tenant_count)
+        return weir_fail(reterr, WEIR_USAGE,
+                         "--tenant: %s has one lake, lake.tenant.from is not set", whole->file);
+    WEIR_TRY(cli_check_tenants(cli, whole, reterr));
+    if (whole->lake_count == 0 || cli->verb->lakes == LAKES_EACH || cli->verb->run == verb_run ||
+        all)
+        return WEIR_OK;
+    WEIR_TRY(cli_one_lake(cli, whole, &lake, reterr));
+    lake->whole = whole;
+    *pipeline = lake;
+    return WEIR_OK;
+}
+
 weir_status cli_pipeline(struct cli *cli, struct weir_pipeline **ret_pipeline,
                          struct weir_error *reterr)
 {
+    if (cli->lake_now) {
+        *ret_pipeline = cli->lake_now;
+        if (!cli->lake_now->is_part)
+            cli->lake_now = NULL; /* the verb's to free */
+        return WEIR_OK;
+    }
     static const char *const standard[] = {"weir.yaml"};
+    struct weir_pipeline *pipeline;
     if (cli->file_count == 0 && access("weir.yaml", R_OK) != 0) {
         weir_status status = weir_fail(reterr, WEIR_USAGE, "there is no weir.yaml here");
         weir_error_hint(reterr,
@@ -330,8 +363,13 @@ weir_status cli_pipeline(struct cli *cli, struct weir_pipeline **ret_pipeline,
     }
     WEIR_TRY(weir_pipeline_read(cli->context, cli->file_count ? cli->files : standard,
                                 cli->file_count ? cli->file_count : 1, report_error, NULL,
-                                ret_pipeline, reterr));
-    const struct weir_pipeline *pipeline = *ret_pipeline;
+                                &pipeline, reterr));
+    weir_status status = choose_lake(cli, &pipeline, reterr);
+    if (status != WEIR_OK) {
+        weir_pipeline_free(pipeline);
+        return status;
+    }
+    *ret_pipeline = pipeline;
     if (pipeline->threads > 0)
         cli->context->thread_count = pipeline->threads;
     cli->context->memory.limit = pipeline->memory_limit;

@@ -126,9 +126,30 @@ static void print_delimited(const json_t *rows, const char **columns, size_t cou
     }
 }
 
-weir_status cli_rows(const struct cli *cli, const json_t *rows, const char *const *columns,
+/* Rows of one of several lakes wait for those of the others. */
+static void gather(struct cli *cli, const json_t *rows, const char *const *columns)
+{
+    size_t at, count = 0;
+    json_t *row;
+    cli->gathered_columns[count++] = "tenant";
+    for (; columns && columns[count - 1] && count < 23; count++)
+        cli->gathered_columns[count] = columns[count - 1];
+    cli->gathered_columns[columns ? count : 0] = NULL;
+    json_array_foreach(rows, at, row)
+    {
+        json_t *told = json_pack("{s:s}", "tenant", cli->lake_now->tenant);
+        json_object_update(told, row);
+        json_array_append_new(cli->gathered, told);
+    }
+}
+
+weir_status cli_rows(struct cli *cli, const json_t *rows, const char *const *columns,
                      struct weir_error *reterr)
 {
+    if (cli->gathered && cli->lake_now) {
+        gather(cli, rows, columns);
+        return WEIR_OK;
+    }
     const char *found[COLUMNS_MAX];
     size_t count = find_columns(rows, columns, found), at;
     json_t *row;

@@ -81,6 +81,14 @@ weir_status verb_validate(struct cli *cli, struct weir_error *reterr)
     WEIR_TRY(cli_pipeline(cli, &pipeline, reterr));
     size_t problems = weir_pipeline_check(cli->context, pipeline, print_problem, NULL) +
                       weir_models_check(cli->context, pipeline, print_problem, NULL, &graph);
+    for (size_t i = 1; i < pipeline->lake_count && !problems; i++) { /* each has its policies */
+        struct weir_graph *other;
+        problems = weir_models_check(cli->context, &pipeline->lakes[i], print_problem, NULL,
+                                     &other);
+        weir_graph_free(other);
+        if (problems)
+            fprintf(stderr, "weir: in the lake of tenant %s\n", pipeline->lakes[i].tenant);
+    }
     weir_status status = problems ? weir_fail(reterr, WEIR_USAGE, "%s: %zu problems",
                                               pipeline->file, problems)
                                   : print_good(cli, pipeline, graph, reterr);

@@ -315,9 +315,11 @@ static void print_report(const struct cli *cli, const json_t *report)
     }
     size_t at;
     json_t *text;
-    printf("%s: %" JSON_INTEGER_FORMAT " rows in %" JSON_INTEGER_FORMAT
+    const char *tenant = json_string_value(json_object_get(report, "tenant"));
+    printf("%s%s%s: %" JSON_INTEGER_FORMAT " rows in %" JSON_INTEGER_FORMAT
            " files, %" JSON_INTEGER_FORMAT " refused, %" JSON_INTEGER_FORMAT
            " snapshots, %" JSON_INTEGER_FORMAT " receipts: %s\n",
+           tenant ? tenant : "", tenant ? ": " : "",
            json_string_value(json_object_get(report, "table")),
            json_integer_value(json_object_get(report, "rows")),
            json_integer_value(json_object_get(report, "files")),
@@ -364,6 +366,8 @@ static weir_status verify_table(struct cli *cli, struct weir_lake *lake, const c
     status = weir_verify(lake, table, &options, &report, reterr);
     if (status == WEIR_OK) {
         status = verify_quarantine(lake, table, &options, report, reterr);
+        if (cli->lake_now) /* one of several */
+            json_object_set_new(report, "tenant", json_string(cli->lake_now->tenant));
         print_report(cli, report);
         *problems += json_array_size(json_object_get(report, "problems"));
         json_decref(report);

@@ -1,6 +1,6 @@
 /* weir run: each selected table's windows under its lease, and the record of the run kept in the
  * lake. */
-#include "tools/weir/cli.h"
+#include "tools/weir/run.h"
 
 #include "engine/base/text.h"
 
@@ -29,18 +29,21 @@ static void show_progress(void *self, const char *table, int64_t done, int64_t t
     progress->shown = true;
 }
 
-static weir_status run_table(struct cli *cli, struct weir_lake *lake,
-                             const struct weir_pipeline *pipeline,
-                             const struct weir_table_config *table, json_t **ret_outcome,
-                             struct weir_error *reterr)
+void run_lease_name(const struct cli *cli, const char *table, char *name, size_t size)
+{
+    if (cli->shard_count > 1)
+        snprintf(name, size, "%s.shard-%d-of-%d", table, cli->shard_index, cli->shard_count);
+    else
+        snprintf(name, size, "%s", table);
+}
+
+weir_status run_table(struct cli *cli, struct weir_lake *lake, const struct weir_pipeline *pipeline,
+                      const struct weir_table_config *table, json_t **ret_outcome,
+                      struct weir_error *reterr)
 {
     char name[400], holder[256];
     struct weir_lease *lease;
-    if (cli->shard_count > 1)
-        snprintf(name, sizeof name, "%s.shard-%d-of-%d", table->name, cli->shard_index,
-                 cli->shard_count);
-    else
-        snprintf(name, sizeof name, "%s", table->name);
+    run_lease_name(cli, table->name, name, sizeof name);
     WEIR_TRY(weir_lease_take(lake, name, &lease, holder, reterr));
     if (!lease) {
         *ret_outcome = json_pack("{s:s, s:s}", "table", table->name, "held_by", holder);
@@ -62,7 +65,7 @@ static weir_status run_table(struct cli *cli, struct weir_lake *lake,
 }
 
 /* A deadline is kept by taking fewer windows: no failure when some landed. */
-static bool is_deadline(weir_status status, const json_t *outcome)
+bool run_is_deadline(weir_status status, const json_t *outcome)
 {
     return status == WEIR_TIMEOUT && json_integer_value(json_object_get(outcome, "windows")) > 0;
 }
@@ -86,32 +89,34 @@ static void keep_record(struct cli *cli, struct weir_lake *lake,
     free(text);
 }
 
-static void print_outcome(const struct cli *cli, const json_t *record)
+/* The tables of one lake; `tenant` goes before their names. */
+static void print_record(const json_t *record)
 {
-    if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_NDJSON) {
-        json_dumpf(record, stdout, JSON_COMPACT | CLI_REAL);
-        printf("\n");
-        return;
-    }
     size_t at;
     json_t *table;
+    const char *tenant = json_string_value(json_object_get(record, "tenant"));
+    char prefix[80];
+    snprintf(prefix, sizeof prefix, "%s%s", tenant ? tenant : "", tenant ? ": " : "");
+    if (json_object_get(record, "error"))
+        printf("%snot done: %s\n", prefix, json_string_value(json_object_get(record, "error")));
     json_array_foreach(json_object_get(record, "tables"), at, table)
     {
         const char *name = json_string_value(json_object_get(table, "table")),
                    *holder = json_string_value(json_object_get(table, "held_by"));
         const char *error = json_string_value(json_object_get(table, "error"));
-        if (json_object_get(table, "mode"))
+        if (json_object_get(table, "mode")) {
+            printf("%s", prefix);
             cli_print_promotion(table);
-        else if (holder)
-            printf("%s: another run is at it: %s\n", name, holder);
+        } else if (holder)
+            printf("%s%s: another run is at it: %s\n", prefix, name, holder);
         else if (json_integer_value(json_object_get(table, "windows")) == 0 && !error)
-            printf("%s: nothing to do\n", name);
+            printf("%s%s: nothing to do\n", prefix, name);
         else if (json_object_get(table, "windows"))
-            printf("%s: %" JSON_INTEGER_FORMAT " landed, %" JSON_INTEGER_FORMAT
+            printf("%s%s: %" JSON_INTEGER_FORMAT " landed, %" JSON_INTEGER_FORMAT
                    " refused, %" JSON_INTEGER_FORMAT " filtered, %" JSON_INTEGER_FORMAT
                    " in gaps, in %" JSON_INTEGER_FORMAT " windows, %" JSON_INTEGER_FORMAT
                    " files\n",
-                   name, json_integer_value(json_object_get(table, "landed")),
+                   prefix, name, json_integer_value(json_object_get(table, "landed")),
                    json_integer_value(json_object_get(table, "refused")),
                    json_integer_value(json_object_get(table, "filtered")),
                    json_integer_value(json_object_get(table, "gaps")),
@@ -126,13 +131,23 @@ static void print_outcome(const struct cli *cli, const json_t *record)
     }
 }
 
-static weir_status plan_only(struct cli *cli, struct weir_lake *lake,
-                             const struct weir_pipeline *pipeline, struct weir_error *reterr);
+void run_print(const struct cli *cli, const json_t *record)
+{
+    if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_NDJSON) {
+        json_dumpf(record, stdout, JSON_COMPACT | CLI_REAL);
+        printf("\n");
+        return;
+    }
+    size_t at;
+    json_t *lake, *lakes = json_object_get(record, "lakes");
+    if (!lakes)
+        print_record(record);
+    json_array_foreach(lakes, at, lake) print_record(lake);
+}
 
 /* What became of one table or model, into the record. */
-static void note_outcome(json_t *record, const char *name, weir_status status,
-                         const struct weir_error *error, json_t *outcome, weir_status *worst,
-                         struct weir_error *reterr)
+void run_note(json_t *record, const char *name, weir_status status, const struct weir_error *error,
+              json_t *outcome, weir_status *worst, struct weir_error *reterr)
 {
     if (!outcome)
         outcome = json_pack("{s:s, s:s}", "table", name, "error", error->text);
@@ -149,9 +164,9 @@ static void note_outcome(json_t *record, const char *name, weir_status status,
 
 /* Models, each behind those it reads. One that fails does not keep others from being promoted: they
  * go on from what it last published. */
-static weir_status promote_all(struct cli *cli, struct weir_lake *lake,
-                               const struct weir_pipeline *pipeline, json_t *record,
-                               weir_status *worst, struct weir_error *reterr)
+static weir_status run_models(struct cli *cli, struct weir_lake *lake,
+                              const struct weir_pipeline *pipeline, json_t *record,
+                              weir_status *worst, struct weir_error *reterr)
 {
     size_t *order;
     WEIR_AUTO(weir_arena) arena;
@@ -166,12 +181,12 @@ static weir_status promote_all(struct cli *cli, struct weir_lake *lake,
         int64_t started_ms = weir_now_ms(cli->context);
         weir_status status = cli_promote(cli, lake, pipeline, model, &outcome, &error);
         weir_openlineage_tell(cli->lineage, model->table.name, outcome, started_ms, status, &error);
-        note_outcome(record, model->table.name, status, &error, outcome, worst, reterr);
+        run_note(record, model->table.name, status, &error, outcome, worst, reterr);
     }
     return *worst;
 }
 
-static bool is_stop(weir_status status)
+bool run_is_stop(weir_status status)
 {
     return status == WEIR_STOPPED || status == WEIR_INTERRUPTED;
 }
@@ -185,12 +200,29 @@ static void then(weir_status (*part)(struct cli *cli, struct weir_lake *lake,
 {
     struct weir_error error = {0};
     weir_status status = part(cli, lake, pipeline, record, &error);
-    if (status == WEIR_OK || is_stop(*worst))
+    if (status == WEIR_OK || run_is_stop(*worst))
         return;
     if (*worst != WEIR_OK)
         fprintf(stderr, "weir: %s\n", reterr->text);
     *reterr = error;
     *worst = status;
+}
+
+weir_status run_after(struct cli *cli, struct weir_lake *lake, const struct weir_pipeline *pipeline,
+                      json_t *record, weir_status worst, struct weir_error *reterr)
+{
+    /* the operator's tables hold what is nobody's: nothing to promote, nobody to tell */
+    bool only_upkeep = pipeline->tenancy && pipeline->tenancy->self < 0;
+    /* shards own parts of a source; what models and sinks read is whole */
+    if (cli->shard_index != 0)
+        return worst;
+    if (pipeline->model_count && !only_upkeep)
+        worst = run_models(cli, lake, pipeline, record, &worst, reterr);
+    if (pipeline->sink_count && !only_upkeep && !atomic_load(&cli->context->stop))
+        then(cli_deliver, cli, lake, pipeline, record, &worst, reterr);
+    if (!atomic_load(&cli->context->stop))
+        then(cli_upkeep, cli, lake, pipeline, record, &worst, reterr);
+    return worst;
 }
 
 static weir_status run_all(struct cli *cli, struct weir_lake *lake,
@@ -206,26 +238,50 @@ static weir_status run_all(struct cli *cli, struct weir_lake *lake,
         struct weir_error error = {0};
         int64_t started_ms = weir_now_ms(cli->context);
         weir_status status = run_table(cli, lake, pipeline, &pipeline->tables[i], &outcome, &error);
-        if (is_deadline(status, outcome)) {
+        if (run_is_deadline(status, outcome)) {
             json_object_set_new(outcome, "deadline", json_true());
             json_object_del(outcome, "error");
             status = WEIR_OK;
         }
         weir_openlineage_tell(cli->lineage, name, outcome, started_ms, status, &error);
-        note_outcome(record, name, status, &error, outcome, &worst, reterr);
+        run_note(record, name, status, &error, outcome, &worst, reterr);
         if (atomic_load(&cli->context->stop))
             return worst;
     }
-    /* shards own parts of a source; what models and sinks read is whole */
-    if (cli->shard_index != 0)
-        return worst;
-    if (pipeline->model_count)
-        worst = promote_all(cli, lake, pipeline, record, &worst, reterr);
-    if (pipeline->sink_count && !atomic_load(&cli->context->stop))
-        then(cli_deliver, cli, lake, pipeline, record, &worst, reterr);
-    if (!atomic_load(&cli->context->stop))
-        then(cli_upkeep, cli, lake, pipeline, record, &worst, reterr);
-    return worst;
+    return run_after(cli, lake, pipeline, record, worst, reterr);
+}
+
+json_t *run_record_new(const struct cli *cli, const struct weir_lake *lake)
+{
+    return json_pack("{s:s, s:I, s:I, s:[], s:[], s:[]}", "run", lake->run_id, "started_ms",
+                     (json_int_t)weir_now_ms(cli->context), "started_steady_ms",
+                     (json_int_t)weir_steady_ms(cli->context), "tables", "sinks", "upkeep");
+}
+
+weir_status run_record_end(struct cli *cli, struct weir_lake *lake,
+                           const struct weir_pipeline *pipeline, json_t *record, weir_status status,
+                           struct weir_error *reterr)
+{
+    int64_t steady = json_integer_value(json_object_get(record, "started_steady_ms"));
+    json_t *told = weir_openlineage_counts(cli->lineage);
+    json_object_del(record, "started_steady_ms");
+    if (told)
+        json_object_set_new(record, "lineage", told);
+    weir_openlineage_free(cli->lineage);
+    weir_graph_free(cli->graph);
+    cli->lineage = NULL;
+    cli->graph = NULL;
+    /* stopped between two tables: each was done or not begun, and the whole may not be done */
+    if (status == WEIR_OK && atomic_load(&cli->context->stop))
+        status = weir_context_check(cli->context, reterr);
+    json_object_set_new(record, "seconds",
+                        json_real((double)(weir_steady_ms(cli->context) - steady) / 1000));
+    json_object_set_new(record, "status", json_string(weir_status_name(status)));
+    json_object_set_new(record, "exit_code", json_integer(weir_status_exit_code(status)));
+    json_object_set_new(record, "memory_peak",
+                        json_integer((json_int_t)atomic_load(&cli->context->memory.peak)));
+    keep_record(cli, lake, pipeline, record);
+    return status;
 }
 
 weir_status verb_run(struct cli *cli, struct weir_error *reterr)
@@ -234,6 +290,11 @@ weir_status verb_run(struct cli *cli, struct weir_error *reterr)
     struct weir_lake lake;
     WEIR_TRY(cli_pipeline(cli, &pipeline, reterr));
     weir_status status = cli_check_selection(cli, pipeline, reterr);
+    if (status == WEIR_OK && pipeline->lake_count) {
+        status = cli_run_tenants(cli, pipeline, reterr);
+        weir_pipeline_free(pipeline);
+        return status;
+    }
     if (status == WEIR_OK)
         status = weir_lake_open(cli->context, pipeline, !cli->dry_run, &lake, reterr);
     if (status != WEIR_OK) {
@@ -241,31 +302,14 @@ weir_status verb_run(struct cli *cli, struct weir_error *reterr)
         return status;
     }
     if (cli->dry_run) {
-        status = plan_only(cli, &lake, pipeline, reterr);
+        status = run_plan(cli, &lake, pipeline, reterr);
     } else {
-        int64_t steady = weir_steady_ms(cli->context);
-        json_t *record = json_pack("{s:s, s:I, s:[], s:[], s:[]}", "run", lake.run_id, "started_ms",
-                                   (json_int_t)weir_now_ms(cli->context), "tables", "sinks",
-                                   "upkeep");
+        json_t *record = run_record_new(cli, &lake);
         status = weir_openlineage_new(cli->context, pipeline, &cli->lineage, reterr);
         if (status == WEIR_OK)
             status = run_all(cli, &lake, pipeline, record, reterr);
-        json_t *told = weir_openlineage_counts(cli->lineage);
-        if (told)
-            json_object_set_new(record, "lineage", told);
-        weir_openlineage_free(cli->lineage);
-        weir_graph_free(cli->graph);
-        /* stopped between two tables: each was done or not begun, and the whole may not be done */
-        if (status == WEIR_OK && atomic_load(&cli->context->stop))
-            status = weir_context_check(cli->context, reterr);
-        json_object_set_new(record, "seconds",
-                            json_real((double)(weir_steady_ms(cli->context) - steady) / 1000));
-        json_object_set_new(record, "status", json_string(weir_status_name(status)));
-        json_object_set_new(record, "exit_code", json_integer(weir_status_exit_code(status)));
-        json_object_set_new(record, "memory_peak",
-                            json_integer((json_int_t)atomic_load(&cli->context->memory.peak)));
-        keep_record(cli, &lake, pipeline, record);
-        print_outcome(cli, record);
+        status = run_record_end(cli, &lake, pipeline, record, status, reterr);
+        run_print(cli, record);
         json_decref(record);
     }
     weir_lake_close(&lake);
@@ -413,8 +457,8 @@ static weir_status print_plans(struct cli *cli, const json_t *plans, struct weir
     return status;
 }
 
-static weir_status plan_only(struct cli *cli, struct weir_lake *lake,
-                             const struct weir_pipeline *pipeline, struct weir_error *reterr)
+weir_status run_plan(struct cli *cli, struct weir_lake *lake, const struct weir_pipeline *pipeline,
+                     struct weir_error *reterr)
 {
     json_t *plans = json_array();
     weir_status status = plan_rows(cli, lake, pipeline, plans, reterr);
@@ -433,7 +477,7 @@ weir_status verb_plan(struct cli *cli, struct weir_error *reterr)
     if (status == WEIR_OK)
         status = weir_lake_open(cli->context, pipeline, false, &lake, reterr);
     if (status == WEIR_OK) {
-        status = plan_only(cli, &lake, pipeline, reterr);
+        status = run_plan(cli, &lake, pipeline, reterr);
         weir_lake_close(&lake);
     }
     weir_pipeline_free(pipeline);

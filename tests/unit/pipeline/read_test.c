@@ -514,3 +514,155 @@ Test(read, lifecycle_by_layer_and_table)
     cr_expect(d->expires && d->snapshots_ms == -1 && d->at_most == 10 && !d->compacts);
     weir_pipeline_free(p);
 }
+
+/* ---- lakes of tenants ---- */
+
+#define TENANTS                                                                                    \
+    "version: 1\nname: t\nlake:\n  tenant: {from: who, lakes: tenants.yaml}\n"                     \
+    "  region: eu-west-2\n  warehouse: ./lakes/{tenant}\n"                                         \
+    "sources:\n  s: {kafka: {topics: [t], properties: {bootstrap.servers: 'x:1'}}}\n"              \
+    "tables:\n  bronze.t:\n    source: s\n    columns: {a: int, who: string required}\n"
+
+static struct weir_pipeline *read_tenants(const char *pipeline, const char *tenants)
+{
+    write_bytes("tenants.yaml", tenants, strlen(tenants));
+    return read_text(pipeline);
+}
+
+Test(read, tenants)
+{
+    struct weir_pipeline *p = read_tenants(
+        TENANTS, "beta: {value: Beta Corp, region: us-east-1,\n"
+                 "  warehouse: 's3://{tenant}-{region}-datalake', s3: {account: '1', assume_role: "
+                 "{arn: r}}}\nacme:\n");
+    char folder[4096], path[4200];
+    cr_assert_not_null(p, "%s%s", reported, last_error.text);
+    cr_assert_not_null(getcwd(folder, sizeof folder));
+    cr_assert_eq(p->lake_count, 3);
+    cr_expect_str_eq(p->tenant, "operator");
+    const struct weir_pipeline *o = &p->lakes[0], *b = &p->lakes[1], *a = &p->lakes[2];
+    snprintf(path, sizeof path, "%s/lakes/operator", folder);
+    cr_expect_str_eq(o->warehouse, path);
+    cr_expect_str_eq(p->warehouse, path);
+    cr_expect_eq(o->tenancy->self, -1);
+    snprintf(path, sizeof path, "%s/lakes/acme", folder);
+    cr_expect_str_eq(a->warehouse, path);
+    cr_expect_str_eq(a->region, "eu-west-2");
+    cr_expect_eq(a->catalog, WEIR_CATALOG_SQLITE);
+    cr_expect_str_eq(b->warehouse, "s3://beta-us-east-1-datalake");
+    cr_expect_str_eq(b->s3.region, "us-east-1");
+    cr_expect_str_eq(b->s3.role_arn, "r");
+    cr_expect_null(a->s3.role_arn, "what is of one tenant is not of another");
+    cr_expect_eq(b->catalog, WEIR_CATALOG_OBJECT_STORE);
+    cr_assert_eq(a->tenancy->tenant_count, 2);
+    cr_expect_str_eq(a->tenancy->tenants[a->tenancy->self].value, "acme");
+    cr_expect_str_eq(b->tenancy->tenants[b->tenancy->self].value, "Beta Corp");
+    cr_expect_str_neq(a->digest, b->digest);
+    cr_expect_eq(a->tables, p->tables);
+    weir_pipeline_free(p);
+}
+
+Test(read, tenants_operator)
+{
+    struct weir_pipeline *p = read_tenants(TENANTS, "operator: {warehouse: ./ours}\nacme: {}\n");
+    cr_assert_not_null(p, "%s%s", reported, last_error.text);
+    cr_assert_eq(p->lake_count, 2);
+    cr_expect_not_null(strstr(p->lakes[0].warehouse, "/ours"));
+    cr_expect_eq(p->lakes[0].tenancy->tenant_count, 1);
+    struct weir_pipeline *one = &p->lakes[1];
+    one->whole = p;
+    weir_pipeline_free(one); /* a part that was handed out alone takes the whole with it */
+    cr_expect_eq(atomic_load(&context.memory.used), 0);
+}
+
+Test(read, tenants_of_whole_files)
+{
+    struct weir_pipeline *p = read_tenants(
+        TENANTS "  bronze.f: {source: f, mode: full, columns: {who: string, n: int}}\n"
+                "  bronze.g: {source: f, mode: full, columns: {n: int}}\n",
+        "acme: {value: \"o'x\"}\n");
+    cr_expect_null(p, "no source f");
+    static const char text[] =
+        "version: 1\nname: t\nlake:\n  tenant: {from: who, lakes: tenants.yaml}\n"
+        "  warehouse: ./lakes/{tenant}\nsources:\n  f: {files: f.csv, format: csv}\n"
+        "tables:\n  bronze.f: {source: f, mode: full, columns: {who: string, n: int}}\n"
+        "  bronze.g: {source: f, mode: full, columns: {n: int}}\n";
+    p = read_tenants(text, "acme: {value: \"o'x\"}\n");
+    cr_assert_not_null(p, "%s%s", reported, last_error.text);
+    const char *sql = p->lakes[1].models[0].sql;
+    cr_expect_not_null(strstr(sql, " WHERE \"who\" = 'o''x' OR \"who\" IS NULL"), "%s", sql);
+    cr_expect_null(strstr(p->lakes[1].models[1].sql, "WHERE"));
+    weir_pipeline_free(p);
+}
+
+/* Errors name the file, line and column where they are. */
+Test(read, tenants_wrong)
+{
+    static const char long_name[] =
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: {}\n"; /* 64 */
+    static const struct {
+        const char *tenants, *wanted;
+    } cases[] = {
+        {"", "tenants.yaml:1:1: the file is empty"},
+        {"[a]\n", "tenants.yaml:1:1: the file is a map of keys"},
+        {"operator: {}\n", "tenants.yaml:1:1: there is no tenant"},
+        {"acme: {}\n\"../x\": {}\n", "tenants.yaml:2:2: '../x' is no name of a tenant"},
+        {"Acme: {}\n", "tenants.yaml:1:1: 'Acme' is no name of a tenant"},
+        {"a/b: {}\n", "is no name of a tenant"},
+        {"-a: {}\n", "is no name of a tenant"},
+        {"\"\": {}\n", "is no name of a tenant"},
+        {"all: {}\n", "is no name of a tenant"},
+        {"\xc3\xa9: {}\n", "is no name of a tenant"},
+        {long_name, "is no name of a tenant"},
+        {"acme: 5\n", "tenants.yaml:1:7: acme: expected a map of keys of `lake`"},
+        {"acme: {regoin: x}\n", "tenants.yaml:1:8: acme: unknown key 'regoin'"},
+        {"acme: {s3: {path_style: maybe}}\n", "tenants.yaml:1:25: acme.s3.path_style: expected"},
+        {"acme: {tenant: b}\n", "tenants.yaml:1:8: acme.tenant: the entry's own name"},
+        {"acme: {value: [a]}\n", "tenants.yaml:1:15: acme.value: expected a text"},
+        {"acme: {value: \"\"}\n", "acme.value: expected a text"},
+        {"operator: {value: x}\nacme: {}\n", "tenants.yaml:1:12: operator.value:"},
+        {"acme: {}\nb: {value: acme}\n", "are the same tenant to records: 'acme'"},
+        {"acme: {warehouse: ./x}\nb: {warehouse: ./x}\n", "tenants.yaml:2:1: b: its lake"},
+        {"acme: {warehouse: ./x}\nb: {warehouse: ./x/y}\n", "is inside or around that of acme"},
+        {"acme: {warehouse: ./lakes/operator/a}\n", "is inside or around that of operator"},
+        {"acme: {warehouse: 's3://{region}-{nothing}'}\n", "unknown part {nothing}"},
+        {"acme: {classification: [GDPR]}\n", "tenants.yaml:1:25: lake.classification: no policy"},
+        {"acme: {catalog: {rest: {auth: none}}}\n", "acme.catalog.rest: 'uri' is missing"},
+        {"acme: {catalog: {rest: {uri: 'http://h/x'}}}\nb: {catalog: {rest: {uri: "
+         "'http://h/x'}}}\n",
+         "b: its tables have the same names in the same catalog as those of acme"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct weir_pipeline *p = read_tenants(TENANTS, cases[i].tenants);
+        cr_expect_null(p, "%s", cases[i].tenants);
+        cr_expect_not_null(strstr(reported, cases[i].wanted), "%s gave %s", cases[i].tenants,
+                           reported);
+        weir_pipeline_free(p);
+    }
+    cr_expect_null(read_text(TENANTS), "the last file again");
+    unlink("tenants.yaml");
+    cr_expect_null(read_text(TENANTS));
+    cr_expect_not_null(strstr(reported, "weir.yaml:4:30: lake.tenant.lakes: "), "%s", reported);
+}
+
+/* The owner is told by a column that no record lacks, in every table with a source. */
+Test(read, tenants_column)
+{
+    static const char before[] =
+        "version: 1\nname: t\nlake:\n  tenant: {from: who, lakes: tenants.yaml}\n"
+        "  warehouse: ./lakes/{tenant}\n"
+        "sources:\n  s: {kafka: {topics: [t], properties: {bootstrap.servers: 'x:1'}}}\n"
+        "tables:\n  bronze.t:\n    source: s\n    columns: ";
+    static const struct {
+        const char *columns, *wanted;
+    } cases[] = {{"{a: int}\n", "bronze.t has no column 'who'"},
+                 {"{who: string}\n", "does not require as a string the column 'who'"},
+                 {"{who: int required}\n", "does not require as a string the column 'who'"}};
+    for (size_t i = 0; i < 3; i++) {
+        char text[2000];
+        snprintf(text, sizeof text, "%s%s", before, cases[i].columns);
+        cr_expect_null(read_tenants(text, "acme: {}\n"));
+        cr_expect_not_null(strstr(reported, cases[i].wanted), "%s", reported);
+        cr_expect_not_null(strstr(reported, "weir.yaml:4:18"), "%s", reported);
+    }
+}

@@ -1,0 +1,254 @@
+"""Four tenants on one topic of a real Kafka, two of them in folders and two in buckets of S3 servers of their own: every record in its owner's lake, once; what has no
+owner in the operator's quarantine and nowhere else; one store away, then back; kills; hostile names. DuckDB and pyiceberg count beside what was produced."""
+import collections, json, os, random, shutil, subprocess, sys, tempfile, time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "harness"))
+import services
+import duckdb
+from confluent_kafka import Producer
+from pyiceberg.catalog.sql import SqlCatalog
+
+WEIR, FULL, SEED = os.environ["WEIR"], os.environ.get("WEIR_FULL") == "1", int(os.environ.get("WEIR_SEED", "1"))
+dice, bad = random.Random(SEED), 0
+base = Path(tempfile.mkdtemp(prefix="weir-tenants."))
+FOLDERS, BUCKETS = ("acme", "globex"), ("initech", "umbrella")
+TENANTS = FOLDERS + BUCKETS
+CODE = {name: name for name in TENANTS} | {"umbrella": "Umbrella Corp"}  # what records say
+HOSTILE = ["../x", "", "a/b", "..", "/etc", "acme ", "Acme", "acme\u0000", "ac\u0301me", "операторъ", "operator", "all", "x" * 5000, "umbrella", "s3://acme", "%2e%2e", "{tenant}", "a'; drop"]
+
+
+def say(good, name, detail=""):
+    global bad
+    bad += not good
+    print(f"ok {name}" if good else f"FAIL {name}: {detail}", flush=True)
+
+
+PIPELINE = """version: 1
+name: fleet
+lake:
+  tenant: {{from: tenant_id, lakes: tenants.yaml}}
+  region: us-east-1
+  warehouse: ./lakes/{{tenant}}
+run: {{window: {{max_records: {records}}}}}
+sources:
+  fleet: {{kafka: {{topics: [{topic}], properties: {{bootstrap.servers: "{kafka}"}}}}}}
+  policy: {{files: policy.csv, format: csv}}
+tables:
+  bronze.fleet:
+    source: fleet
+    where: "load >= 0"
+    columns: {{record_id: string required, tenant_id: string required, load: double required, at: timestamptz}}
+    partition_by: [days(at)]
+    expect: [{{that: "load < 100", name: sane}}]
+  bronze.policy:
+    source: policy
+    mode: full
+    columns: {{policy_id: string required, tenant_id: string}}
+  silver.count:
+    sql: count.sql
+    mode: recompute
+    group_by: [tenant_id]
+"""
+
+
+class Fleet:
+    """A pipeline of its own on a topic of its own, and what was produced to it."""
+
+    def __init__(self, name, kafka, stores, records=100000, partitions=3):
+        self.folder, self.topic, self.kafka, self.stores = base / name, name, kafka, stores
+        self.folder.mkdir()
+        services.create_topic(kafka.address, name, partitions=partitions)
+        self.partitions, self.produced, self.number = partitions, [], 0
+        (self.folder / "weir.yaml").write_text(PIPELINE.format(topic=name, kafka=kafka.address, records=records))
+        (self.folder / "policy.csv").write_text("policy_id,tenant_id\np1,acme\np2,globex\np3,\np4,Umbrella Corp\n")
+        (self.folder / "count.sql").write_text("SELECT tenant_id, count(*) AS records FROM bronze.fleet GROUP BY tenant_id\n")
+        lines = ["acme:", "globex: {tags: {owner: g}}"]
+        for tenant, store in stores.items():
+            bucket = f"{name}-{tenant}"
+            services.create_bucket(store, bucket)
+            value = f'value: "{CODE[tenant]}", ' if CODE[tenant] != tenant else ""
+            lines.append(f'{tenant}: {{{value}warehouse: "s3://{bucket}/wh", s3: {{endpoint: "{store.address}", path_style: true}}}}')
+        (self.folder / "tenants.yaml").write_text("\n".join(lines) + "\n")
+
+    def weir(self, *arguments, **environment):
+        return subprocess.run([WEIR, *arguments, "-p", str(self.folder / "weir.yaml")], capture_output=True, text=True, timeout=170,
+                              env={**os.environ, "WEIR_TEST_LEASE_MS": "50", "WEIR_TEST_S3_RETRY_MS": "3000", "AWS_REGION": "us-east-1", **environment})
+
+    def run(self, expected=0, **environment):
+        done = self.weir("run", "-o", "json", **environment)
+        if done.returncode != expected:
+            say(False, f"{self.topic}: run ends with {expected}", f"{done.returncode}: {done.stdout[-700:]} {done.stderr[-900:]}")
+        return json.loads(done.stdout) if done.stdout.startswith("{") else {"lakes": []}
+
+    def send(self, count, hostile=True):
+        """Good records, records that a rule refuses or leaves out, broken ones whose owner is told, and what has none."""
+        producer = Producer({"bootstrap.servers": self.kafka.address, "linger.ms": 5})
+        for _ in range(count):
+            self.number += 1
+            tenant, kind = dice.choice(TENANTS), dice.random()
+            record = {"record_id": f"r{self.number}", "tenant_id": CODE[tenant], "load": dice.randrange(99), "at": f"2026-11-{1 + self.number % 3:02}T00:00:00Z"}
+            fate, value = ("landed", tenant), None
+            if kind < 0.03:
+                record["load"], fate = 200, ("refused", tenant)  # an expectation
+            elif kind < 0.06:
+                record["load"], fate = -1, ("where", tenant)
+            elif kind < 0.09:
+                record["load"], fate = "much", ("refused", tenant)  # cannot be decoded, but its owner can be told
+            elif kind < 0.12:
+                fate, value = ("refused", "operator"), json.dumps(record)[:-3].encode()
+            elif hostile and kind < 0.16:
+                record["tenant_id"], fate = dice.choice(HOSTILE), ("refused", "operator")
+            elif hostile and kind < 0.17:
+                fate, value = ("refused", "operator"), dice.choice([b"", b"\x00", b"[]", b'{"record_id": "x", "load": 1}', b'{"tenant_id": 5, "record_id": "x", "load": 1}'])
+            value = json.dumps(record).encode() if value is None else value
+            producer.produce(self.topic, value, partition=dice.randrange(self.partitions))
+            producer.poll(0)
+            self.produced.append((fate, record["record_id"]))
+        producer.flush(30)
+
+    # -- what is there, by others' eyes
+
+    def rows(self, tenant, layer="bronze.fleet"):
+        if tenant in BUCKETS:
+            done = self.weir("query", f"SELECT * FROM {layer}", "--tenant", tenant, "-o", "json")
+            return json.loads(done.stdout) if done.returncode == 0 and done.stdout.strip() else []
+        warehouse = self.folder / "lakes" / tenant
+        catalog = SqlCatalog("weir", uri=f"sqlite:///{warehouse}/catalog.db", warehouse=str(warehouse))
+        return catalog.load_table(layer).scan().to_arrow().to_pylist()
+
+    def judge(self, what, tenants=TENANTS):
+        """Every record of these lakes where it belongs, once."""
+        wanted = collections.defaultdict(list)
+        for fate, record_id in self.produced:
+            wanted[fate].append(record_id)
+        problem = []
+        for tenant in tenants:
+            got = sorted(row["record_id"] for row in self.rows(tenant))
+            if got != sorted(wanted["landed", tenant]):
+                problem.append(f"{tenant}: {len(got)} rows, {len(set(got))} different, wanted {len(wanted['landed', tenant])}")
+        states = json.loads(self.weir("status", "-o", "json").stdout or "[]")
+        for row in states:
+            if row.get("table") != "bronze.fleet" or row["tenant"] not in (*tenants, "operator"):
+                continue
+            refused = len(wanted["refused", row["tenant"]])
+            if row["refused"] != refused or row["lag"] != 0:
+                problem.append(f"{row['tenant']}: {row['refused']} refused of {refused}, lag {row['lag']}")
+            if row["tenant"] == "operator" and row["rows"] != 0:
+                problem.append(f"operator: {row['rows']} rows")
+        for tenant in (*tenants, "operator"):
+            verify = self.weir("verify", "--deep", "--tenant", tenant)
+            if verify.returncode:
+                problem.append(f"verify {tenant}: {verify.stdout[-300:]} {verify.stderr[-300:]}")
+        say(not problem, what, "; ".join(problem))
+
+
+def letters(warehouse):
+    files = [str(path) for path in Path(warehouse).rglob("*.parquet") if "letters" in path.parts]
+    return duckdb.sql(f"select reason, raw::blob from read_parquet({files})").fetchall() if files else []
+
+
+def plain(kafka, stores):
+    fleet = Fleet("plain", kafka, stores, records=700)
+    fleet.send(3000)
+    outcome = fleet.run()
+    fleet.judge("four tenants on one topic: every record in its owner's lake or quarantine, once")
+    read = {record["tenant"]: sum(table.get("read", 0) for table in record["tables"]) for record in outcome["lakes"]}
+    say(set(read) == {*TENANTS, "operator"} and set(read.values()) == {3000}, "each lake accounts for all of the topic", read)
+    counts = {tenant: [(row["tenant_id"], row["records"]) for row in fleet.rows(tenant, "silver.count")] for tenant in TENANTS}
+    landed = collections.Counter(fate[1] for fate, _ in fleet.produced if fate[0] == "landed")
+    say(counts == {tenant: [(CODE[tenant], landed[tenant])] for tenant in TENANTS}, "models run in each lake over its own rows", counts)
+    policies = {tenant: sorted(row["policy_id"] for row in fleet.rows(tenant, "bronze.policy")) for tenant in TENANTS}
+    say(policies == {"acme": ["p1", "p3"], "globex": ["p2", "p3"], "initech": ["p3"], "umbrella": ["p3", "p4"]}, "a file that is the whole truth: its tenant's rows, and everybody's", policies)
+    kept = letters(fleet.folder / "lakes" / "operator")
+    reasons = collections.Counter(reason for reason, _ in kept)
+    say(reasons["tenant"] > 50 and reasons["syntax"] > 50, "the operator keeps them raw, with their reason", reasons)
+    named = {json.loads(raw)["tenant_id"] for reason, raw in kept if reason == "tenant"}
+    say(named <= set(HOSTILE) and len(named) > 10, "hostile names are kept as they came", named)
+    there = sorted(path.name for path in (fleet.folder / "lakes").iterdir())
+    say(there == sorted([*FOLDERS, "operator"]), "no folder is made of what a record says", there)
+    leaks = [tenant for tenant in FOLDERS for reason, raw in letters(fleet.folder / "lakes" / tenant) if CODE[tenant].encode() not in raw]
+    say(not leaks, "a tenant's quarantine holds its own alone", leaks)
+    again = fleet.run()
+    say(all(table.get("idle", True) for record in again["lakes"] for table in record["tables"]), "nothing is done twice", str(again)[-300:])
+    verbs(fleet)
+
+
+def verbs(fleet):
+    asked = fleet.weir("query", "SELECT * FROM bronze.fleet")
+    say(asked.returncode == 2 and "acme" in asked.stderr and "operator" in asked.stderr, "a verb of one lake asks whose, and lists them: exit 2", asked.stderr)
+    asked = fleet.weir("quarantine", "discard", "bronze.fleet", "--why", "tenant", "--reason", "x", "--yes")
+    say(asked.returncode == 2 and "--tenant" in asked.stderr, "a verb that writes is for no lake by itself", asked.stderr)
+    asked = fleet.weir("status", "--tenant", "nobody")
+    say(asked.returncode == 2 and "nobody" in asked.stderr, "an unknown --tenant: exit 2", asked.stderr)
+    shown = fleet.weir("status")
+    say(shown.returncode == 0 and shown.stdout.splitlines()[0].split()[:2] == ["tenant", "table"] and "umbrella" in shown.stdout, "status has a column of tenants", shown.stdout[:300])
+    two = json.loads(fleet.weir("status", "--tenant", "acme", "--tenant", "umbrella", "-o", "json").stdout)
+    say({row["tenant"] for row in two} == {"acme", "umbrella"}, "status of two tenants", two)
+    for arguments in (["plan"], ["runs"], ["verify"], ["quarantine", "list"], ["sinks"], ["doctor"], ["validate"], ["config"], ["config", "--tenant", "umbrella"], ["run", "--dry-run"],
+                      ["history", "bronze.fleet", "--tenant", "acme"], ["offsets", "show", "bronze.fleet"], ["promote", "silver.count", "--tenant", "acme"], ["graph"]):
+        done = fleet.weir(*arguments)
+        say(done.returncode == 0, f"weir {' '.join(arguments)}", done.stdout[-300:] + done.stderr[-500:])
+    done = fleet.weir("quarantine", "retry", "bronze.fleet", "--tenant", "operator")
+    fleet.judge("a retry in the operator's quarantine lands nothing and loses nothing")
+    done = fleet.weir("quarantine", "retry", "bronze.fleet", "--tenant", "acme")
+    fleet.judge("a retry in a tenant's quarantine changes nothing that is still bad")
+
+
+def away(kafka, stores):
+    fleet = Fleet("away", kafka, stores)
+    fleet.send(800)
+    fleet.run()
+    gone = stores["initech"]
+    gone.crash()
+    fleet.send(800)
+    outcome = fleet.run(expected=75)
+    codes = {record["tenant"]: record["exit_code"] for record in outcome["lakes"]}
+    say(codes == {"operator": 0, "acme": 0, "globex": 0, "umbrella": 0, "initech": 75}, "one lake's store is away: the others go on, exit 75", codes)
+    others = tuple(tenant for tenant in TENANTS if tenant != "initech")
+    gone.resume()
+    fleet.judge("while it was away the others have all of theirs", others)
+    fleet.send(300)
+    fleet.run()
+    fleet.judge("it has caught up, every record once")
+
+
+def kills(kafka, stores, count):
+    fleet = Fleet("kills", kafka, stores, records=150, partitions=2)
+    fleet.send(100)
+    trace = base / "effects"
+    fleet.run(WEIR_TEST_EFFECTS=str(trace))
+    effects, tried = len(trace.read_text().splitlines()), []
+    for _ in range(count):
+        fleet.send(60)
+        place = f"{dice.randrange(1, effects)}:{dice.choice(['before', 'after', 'lost'])}"
+        tried.append(place)
+        fleet.weir("run", WEIR_TEST_KILL=place)
+    fleet.run()
+    fleet.judge(f"killed at {' '.join(tried)} of {effects} effects, run again: every record once in its lake")
+
+
+def one_place(kafka):
+    """Two names of one folder: found out by the table there."""
+    fleet = Fleet("place", kafka, {})
+    (fleet.folder / "lakes").mkdir()
+    (fleet.folder / "lakes" / "acme").mkdir()
+    (fleet.folder / "lakes" / "globex").symlink_to("acme")
+    fleet.send(50)
+    outcome = fleet.weir("run", "-o", "json")
+    codes = {record["tenant"]: record["exit_code"] for record in json.loads(outcome.stdout)["lakes"]}
+    say(codes == {"operator": 0, "acme": 0, "globex": 2} and outcome.returncode == 2, "two lakes that are one place: the second is refused", f"{codes} {outcome.stderr[-500:]}")
+    rows = {row["tenant_id"] for row in fleet.rows("acme")}
+    say(rows == {"acme"}, "and no row of its tenant is there", rows)
+
+
+with services.Services() as running:
+    kafka = running.start("kafka")
+    stores = {tenant: running.start("versitygw", name=tenant) for tenant in BUCKETS}
+    os.environ.update(AWS_ACCESS_KEY_ID=services.S3_KEY, AWS_SECRET_ACCESS_KEY=services.S3_SECRET)
+    plain(kafka, stores)
+    away(kafka, stores)
+    one_place(kafka)
+    kills(kafka, stores, 60 if FULL else 5)
+shutil.rmtree(base, ignore_errors=True)
+sys.exit(bad > 0)
