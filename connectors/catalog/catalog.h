@@ -53,6 +53,13 @@ enum weir_catalog_rest_auth {
     WEIR_REST_AUTH_SIGV4,  /* sign_region, sign_service */
 };
 
+/* Who lets us at the objects of a table. */
+enum weir_catalog_rest_access {
+    WEIR_REST_ACCESS_OWN,     /* keys of the store's own */
+    WEIR_REST_ACCESS_VENDED,  /* keys that the catalog gives for the table */
+    WEIR_REST_ACCESS_SIGNING, /* the catalog signs each request */
+};
+
 struct weir_catalog_rest_options {
     const char *uri;       /* "https://host[:port][/path]", without /v1 */
     const char *warehouse; /* the server's name for it; NULL: not asked for */
@@ -66,7 +73,8 @@ struct weir_catalog_rest_options {
     const char *scope;              /* NULL: "catalog" */
     const char *audience;           /* NULL: none */
     const char *sign_region, *sign_service, *sign_role_arn, *sign_external_id;
-    const char *const *headers; /* "name: value" lines, sent with each request */
+    enum weir_catalog_rest_access access; /* not OWN: the store asks the catalog from now on */
+    const char *const *headers;           /* "name: value" lines, sent with each request */
     size_t header_count;
     int64_t timeout_ms; /* of a request; 0: 60 s */
     int64_t retry_ms;   /* how long what only reads is tried; 0: 30 s */
@@ -81,7 +89,11 @@ struct weir_catalog_rest_options {
  * create and commit are sent once: 409 and 412 are PRECONDITION, no answer and every 5xx
  * UNKNOWN_OUTCOME, 429 and no connection UNAVAILABLE. A server that says in its configuration that
  * it knows Idempotency-Key gets the same one with the same commit. NOT_FOUND only by the protocol's
- * own error: a 404 of somebody in between is FAILED, never a reason to make a table. */
+ * own error: a 404 of somebody in between is FAILED, never a reason to make a table.
+ *
+ * With access VENDED or SIGNING (USAGE: the store is none of S3) the store is let at a table's
+ * objects by the catalog; at those outside of tables, and at listings with SIGNING, by its own
+ * keys. Such a catalog has to be freed before its store. */
 weir_status weir_catalog_rest_new(struct weir_context *context,
                                   const struct weir_object_store *store,
                                   const struct weir_catalog_rest_options *options,

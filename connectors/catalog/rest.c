@@ -7,6 +7,7 @@
 
 #include "engine/base/limits.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,39 @@ static bool separator_is_good(const char *text)
                size;
 }
 
+static weir_status text_take(struct rest_catalog *catalog, const char *text, const char **ret_copy,
+                             struct weir_error *reterr)
+{
+    char *copy;
+    if (!text)
+        return WEIR_OK;
+    WEIR_TRY(weir_arena_copy(&catalog->texts, text, strlen(text), &copy, reterr));
+    *ret_copy = copy;
+    return WEIR_OK;
+}
+
+/* What is said once for all tables about who lets us at their objects. */
+static weir_status access_configure(struct rest_catalog *catalog, const json_t *config,
+                                    struct weir_error *reterr)
+{
+    size_t i;
+    const json_t *endpoint;
+    catalog->has_keys = rest_keys_read(json_object_get(config, "overrides"), &catalog->keys) ||
+                        rest_keys_read(json_object_get(config, "defaults"), &catalog->keys);
+    json_array_foreach(json_object_get(config, "endpoints"), i, endpoint)
+    {
+        const char *text = json_string_value(endpoint);
+        size_t size = text ? strlen(text) : 0;
+        catalog->gives_keys |= size > 12 && strncmp(text, "GET ", 4) == 0 &&
+                               strcmp(text + size - 12, "/credentials") == 0;
+    }
+    const char *uri = setting(config, "s3.signer.uri"), *at = setting(config, "s3.signer.endpoint");
+    WEIR_TRY(
+        text_take(catalog, uri ? uri : setting(config, "signer.uri"), &catalog->sign_uri, reterr));
+    return text_take(catalog, at ? at : setting(config, "signer.endpoint"), &catalog->sign_endpoint,
+                     reterr);
+}
+
 static weir_status configuration_take(struct rest_catalog *catalog, const json_t *config,
                                       struct weir_error *reterr)
 {
@@ -102,6 +136,8 @@ static weir_status configuration_take(struct rest_catalog *catalog, const json_t
         WEIR_TRY(weir_arena_copy(&catalog->texts, separator, strlen(separator), &copy, reterr));
         catalog->separator = copy;
     }
+    if (catalog->access != WEIR_REST_ACCESS_OWN)
+        WEIR_TRY(access_configure(catalog, config, reterr));
     const char *nessie = setting(config, "nessie.is-nessie-catalog");
     catalog->is_nessie = nessie && strcmp(nessie, "true") == 0;
     catalog->idempotent = json_is_string(json_object_get(config, "idempotency-key-lifetime"));
@@ -176,6 +212,11 @@ static weir_status table_read(struct rest_catalog *catalog, const char *name,
         weir_error_prefix(reterr, "table %s", name);
         weir_error_hint(reterr, "lake.warehouse is to be the folder that the catalog's tables lie "
                                 "in");
+        weir_metadata_free(metadata);
+        return status;
+    }
+    status = rest_access_take(catalog, name, relative, answer->json, reterr);
+    if (status != WEIR_OK) {
         weir_metadata_free(metadata);
         return status;
     }
@@ -475,6 +516,19 @@ static weir_status stage(struct rest_catalog *catalog, const char *table,
     return status;
 }
 
+/* Where the catalog lets us write the first objects of a table, it has to be. */
+static weir_status rest_place(void *self, const char *table, char location[1024],
+                              struct weir_error *reterr)
+{
+    struct rest_catalog *catalog = self;
+    struct catalog_name name;
+    if (!catalog->granter)
+        return WEIR_OK;
+    WEIR_TRY(catalog_name_split(table, &name, reterr));
+    WEIR_TRY(rest_configure(catalog, reterr));
+    return rest_access_place(catalog, table, name.folder, location, reterr);
+}
+
 static weir_status create_send(struct rest_catalog *catalog, const char *table,
                                const struct catalog_name *name, const struct weir_commit *whole,
                                struct weir_table **ret_table, struct weir_error *reterr)
@@ -572,6 +626,8 @@ static void rest_free(void *self)
     struct rest_catalog *catalog = self;
     if (!catalog)
         return;
+    rest_access_free(catalog);
+    OPENSSL_cleanse(&catalog->keys, sizeof catalog->keys);
     rest_auth_done(&catalog->auth);
     weir_http_client_free(catalog->http);
     weir_arena_done(&catalog->texts);
@@ -618,8 +674,10 @@ static weir_status options_take(struct rest_catalog *catalog,
         WEIR_TRY(prefix_take(catalog, options->prefix, reterr));
     WEIR_TRY(headers_take(catalog, options, reterr));
     WEIR_TRY(weir_http_client_new(catalog->context, &http, &catalog->http, reterr));
-    return rest_auth_init(&catalog->auth, catalog->context, catalog->http, catalog->uri, options,
-                          reterr);
+    WEIR_TRY(rest_auth_init(&catalog->auth, catalog->context, catalog->http, catalog->uri, options,
+                            reterr));
+    catalog->access = options->access;
+    return catalog->access == WEIR_REST_ACCESS_OWN ? WEIR_OK : rest_access_new(catalog, reterr);
 }
 
 static const struct weir_catalog_operations operations = {
@@ -629,6 +687,7 @@ static const struct weir_catalog_operations operations = {
     .commit = rest_commit,
     .list = rest_list,
     .free = rest_free,
+    .place = rest_place,
 };
 
 weir_status weir_catalog_rest_new(struct weir_context *context,

@@ -97,6 +97,7 @@ struct attempt {
     char *url;
     const char *path; /* within url */
     char *host;
+    bool is_ours;        /* who we are was said */
     unsigned generation; /* of the token that was sent */
     int64_t wait_ms;     /* asked for by Retry-After */
 };
@@ -108,8 +109,14 @@ static weir_status url_make(struct attempt *attempt, struct weir_error *reterr)
     size_t host, size;
     /* the configuration is asked for where the pipeline file says */
     const char *uri = catalog->uri;
+    if (request->url) { /* what is signed of it ends before its query */
+        WEIR_TRY(weir_arena_copy(&attempt->arena, request->url, strcspn(request->url, "?"),
+                                 &attempt->url, reterr));
+        uri = attempt->url;
+    }
     if (!rest_url_split(uri, &host, &size))
-        return weir_fail(reterr, WEIR_INTERNAL, "%s is no address", uri);
+        return weir_fail(reterr, request->url ? WEIR_REFUSED : WEIR_INTERNAL,
+                         "%.300s is no address", uri);
     /* a default port is not in the Host header, and so not in what is signed */
     const char *port = host == 8 ? ":443" : ":80";
     size_t shown = size > strlen(port) &&
@@ -117,6 +124,10 @@ static weir_status url_make(struct attempt *attempt, struct weir_error *reterr)
                        ? size - strlen(port)
                        : size;
     WEIR_TRY(weir_arena_copy(&attempt->arena, uri + host, shown, &attempt->host, reterr));
+    if (request->url) {
+        attempt->path = uri + host + size;
+        return weir_arena_print(&attempt->arena, &attempt->url, reterr, "%s", request->url);
+    }
     WEIR_TRY(weir_arena_print(&attempt->arena, &attempt->url, reterr, "%s/v1/%s%s%s", uri,
                               request->path, request->query ? "?" : "",
                               request->query ? request->query : ""));
@@ -127,28 +138,71 @@ static weir_status url_make(struct attempt *attempt, struct weir_error *reterr)
     return WEIR_OK;
 }
 
+/* Scheme, host and port are those of the catalog: it may hear who we are. */
+static bool is_own_host(const struct rest_catalog *catalog, const char *url)
+{
+    size_t host, size;
+    return rest_url_split(catalog->uri, &host, &size) &&
+           strncmp(url, catalog->uri, host + size) == 0 &&
+           (url[host + size] == '/' || url[host + size] == '\0');
+}
+
+/* Lines that the pipeline's and the catalog's settings ask for, without who we are. */
+static weir_status plain_lines(struct attempt *attempt, const char **lines, size_t *count,
+                               struct weir_error *reterr)
+{
+    struct rest_catalog *catalog = attempt->catalog;
+    const struct rest_request *request = attempt->request;
+    char *line;
+    *count = 0;
+    lines[(*count)++] = "accept: application/json";
+    if (catalog->access == WEIR_REST_ACCESS_VENDED)
+        lines[(*count)++] = "X-Iceberg-Access-Delegation: vended-credentials";
+    if (catalog->access == WEIR_REST_ACCESS_SIGNING)
+        lines[(*count)++] = "X-Iceberg-Access-Delegation: remote-signing";
+    for (size_t i = 0; attempt->is_ours && i < catalog->header_count; i++)
+        lines[(*count)++] = catalog->headers[i];
+    if (!request->key)
+        return WEIR_OK;
+    WEIR_TRY(weir_arena_print(&attempt->arena, &line, reterr, "Idempotency-Key: %s", request->key));
+    lines[(*count)++] = line;
+    return WEIR_OK;
+}
+
+/* To an address that the catalog named: a token of its own, or ours if it is the catalog itself. */
+static weir_status named_lines(struct attempt *attempt, const char **lines, size_t *count,
+                               struct weir_error *reterr)
+{
+    char *line;
+    lines[(*count)++] = "content-type: application/json";
+    if (!attempt->request->bearer)
+        return WEIR_OK;
+    WEIR_TRY(weir_arena_print(&attempt->arena, &line, reterr, "authorization: Bearer %s",
+                              attempt->request->bearer));
+    lines[(*count)++] = line;
+    return WEIR_OK;
+}
+
 static weir_status lines_make(struct attempt *attempt, const char **lines, size_t *count,
                               struct weir_error *reterr)
 {
     struct rest_catalog *catalog = attempt->catalog;
     const struct rest_request *request = attempt->request;
+    const char *asked = request->url ? strchr(request->url, '?') : NULL,
+               *query = request->query ? request->query
+                        : asked        ? asked + 1
+                                       : "";
     struct rest_message message = {.method = request->method,
                                    .host = attempt->host,
                                    .path = attempt->path,
-                                   .query = request->query ? request->query : "",
+                                   .query = query,
                                    .content_type = attempt->body ? "application/json" : NULL,
                                    .body = attempt->body,
                                    .body_size = attempt->body_size};
-    char *line;
-    *count = 0;
-    lines[(*count)++] = "accept: application/json";
-    for (size_t i = 0; i < catalog->header_count; i++)
-        lines[(*count)++] = catalog->headers[i];
-    if (request->key) {
-        WEIR_TRY(
-            weir_arena_print(&attempt->arena, &line, reterr, "Idempotency-Key: %s", request->key));
-        lines[(*count)++] = line;
-    }
+    attempt->is_ours = !request->url || (!request->bearer && is_own_host(catalog, request->url));
+    WEIR_TRY(plain_lines(attempt, lines, count, reterr));
+    if (!attempt->is_ours)
+        return named_lines(attempt, lines, count, reterr);
     return rest_auth_lines(&catalog->auth, &message, &attempt->arena, lines, count,
                            &attempt->generation, reterr);
 }
@@ -190,6 +244,9 @@ static weir_status send_once(struct attempt *attempt, struct rest_answer *answer
     if (status == WEIR_OK) {
         answer->code = response.code;
         attempt->wait_ms = retry_after_ms(&response);
+        char kept[64];
+        answer->may_keep = weir_http_header(&response, "cache-control", kept, sizeof kept) &&
+                           strstr(kept, "private");
         status = answer_read(catalog, &body, answer, reterr);
     }
     if (status != WEIR_OK && request->once && maybe_obeyed) /* whatever is wrong with the answer */
@@ -220,7 +277,7 @@ static weir_status send_known(struct attempt *attempt, struct rest_answer *answe
                    (answer->code == 403 && attempt->catalog->auth.kind == WEIR_REST_AUTH_SIGV4 &&
                     strstr(answer->message, "expired")),
          renewed = false;
-    if (!expired)
+    if (!expired || !attempt->is_ours)
         return WEIR_OK;
     weir_status status = rest_auth_renew(&attempt->catalog->auth, attempt->generation, &renewed,
                                          reterr);

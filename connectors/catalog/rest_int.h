@@ -3,12 +3,14 @@
  * rest.c        the server's configuration; load, create, commit
  * rest_names.c  namespaces made, names listed page by page
  * rest_ask.c    one request: URL, headers, retries of what only reads, the server's refusal in
- * words rest_auth.c   bearer tokens, OAuth2 client credentials, SigV4 */
+ * words rest_auth.c   bearer tokens, OAuth2 client credentials, SigV4
+ * rest_access.c credentials that the catalog gives for tables, and its signatures */
 #ifndef WEIR_CONNECTORS_CATALOG_REST_INT_H
 #define WEIR_CONNECTORS_CATALOG_REST_INT_H
 
 #include "connectors/catalog/catalog_int.h"
 #include "connectors/http/http.h"
+#include "connectors/s3/access.h"
 #include "connectors/s3/sigv4.h"
 
 #include <pthread.h>
@@ -64,6 +66,8 @@ weir_status rest_auth_renew(struct rest_auth *auth, unsigned generation, bool *r
 
 /* ---- rest_ask.c ---- */
 
+struct rest_access;
+
 struct rest_catalog {
     struct weir_context *context;
     const struct weir_object_store *store;
@@ -78,6 +82,12 @@ struct rest_catalog {
     int64_t timeout_ms, retry_ms;
     bool idempotent; /* the server knows Idempotency-Key */
     bool is_nessie;  /* it keeps the newest snapshot of a table, no branches and tags */
+    enum weir_catalog_rest_access access;
+    struct rest_access *granter; /* NULL with access OWN */
+    bool gives_keys;             /* it knows .../credentials of a table */
+    bool has_keys;               /* its configuration holds keys, for the whole warehouse */
+    struct weir_s3_keys keys;
+    const char *sign_uri, *sign_endpoint; /* of its configuration; NULL */
 
     pthread_mutex_t lock; /* guards what follows, and the configuration while it is asked for */
     bool configured;
@@ -93,6 +103,8 @@ struct rest_request {
     const json_t *body;
     const char *key;        /* Idempotency-Key; NULL: none */
     const char *doing;      /* "loading bronze.inventory": for errors */
+    const char *url;        /* whole, instead of path; our token only to the catalog's own host */
+    const char *bearer;     /* with url: a token of its own; NULL: none */
     bool once;              /* it moves a pointer: a connection of its own, sent once */
     size_t answer_size_max; /* 0: REST_ANSWER_MAX */
 };
@@ -103,6 +115,7 @@ struct rest_answer {
     size_t size;  /* of the body's text */
     size_t charged;
     bool is_error; /* the body is an error as the protocol has it */
+    bool may_keep; /* Cache-Control: private */
     char type[80], message[512];
 };
 
@@ -140,5 +153,20 @@ weir_status rest_namespace_make(struct rest_catalog *catalog, const char *space,
 weir_status rest_list(void *self, const char *namespace_name, struct weir_arena *arena,
                       char ***ret_names, size_t *ret_count,
                       struct weir_error *reterr) WEIR_MUST_CHECK;
+
+/* ---- rest_access.c ---- */
+
+/* The store asks the catalog from now on, by catalog->access. USAGE: it is none of S3. */
+weir_status rest_access_new(struct rest_catalog *catalog,
+                            struct weir_error *reterr) WEIR_MUST_CHECK;
+void rest_access_free(struct rest_catalog *catalog);
+/* Keeps what an answer about a table grants; one that grants nothing changes nothing. */
+weir_status rest_access_take(struct rest_catalog *catalog, const char *name, const char *folder,
+                             const json_t *answer, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Stages a table that is not there yet: where it is to lie. `folder`: where we would have it. */
+weir_status rest_access_place(struct rest_catalog *catalog, const char *table, const char *folder,
+                              char ret_location[1024], struct weir_error *reterr) WEIR_MUST_CHECK;
+/* The keys among an answer's settings; false: none, or such as no keys are. */
+bool rest_keys_read(const json_t *config, struct weir_s3_keys *ret_keys);
 
 #endif

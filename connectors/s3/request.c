@@ -11,6 +11,7 @@
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MOST_MS  10000
+#define SIGNED_LINES_MAX 24
 #define SMALL_ANSWER_MAX                                                                           \
     (32u << 20) /* errors and listing pages; objects have no limit of their own */
 #define EMPTY_HASH "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -94,6 +95,9 @@ weir_status s3_final_status(long http_code, const char *code)
         strcmp(code, "IllegalLocationConstraintException") == 0 || http_code == 301 ||
         http_code == 307)
         return WEIR_REFUSED;
+    /* versitygw says 404 of an access key that it does not know: never "no such object" */
+    if (strcmp(code, "XAdminUserNotFound") == 0)
+        return WEIR_DENIED;
     switch (http_code) {
     case 404: return WEIR_NOT_FOUND;
     case 412:
@@ -143,8 +147,9 @@ struct built {
     struct weir_buffer path, query, signature, url;
     struct sigv4_pair headers[S3_HEADERS_MAX + 8];
     size_t header_count;
-    const char *lines[S3_HEADERS_MAX + 8];
+    const char *lines[S3_HEADERS_MAX + SIGNED_LINES_MAX];
     size_t line_count;
+    const char *address; /* where it goes */
     char hash[65], time[17];
 };
 
@@ -176,29 +181,23 @@ static void header_add(struct built *built, const char *name, const char *value)
     built->headers[built->header_count++] = (struct sigv4_pair){name, value};
 }
 
-static weir_status build(struct s3_store *store, const struct s3_call *call,
-                         const struct s3_credentials *credentials, struct built *built,
-                         struct weir_error *reterr)
+/* The lines of all headers so far; the host is libcurl's to send where nobody signs it here. */
+static weir_status lines_make(struct built *built, bool with_host, struct weir_error *reterr)
 {
     char *line;
-    WEIR_TRY(weir_buffer_print(&built->path, reterr, "%s/", store->base_path));
-    if (call->key)
-        WEIR_TRY(weir_http_escape(&built->path, call->key, strlen(call->key), true, reterr));
-    WEIR_TRY(sigv4_query(&built->query, call->query, call->query_count, reterr));
-    WEIR_TRY(weir_buffer_print(&built->url, reterr, "%s%s%s%s", store->base_url,
-                               (char *)built->path.data + strlen(store->base_path),
-                               built->query.size ? "?" : "", (char *)built->query.data));
-    WEIR_TRY(payload_hash(store, call, built->hash, reterr));
-    sigv4_time(weir_now_ms(store->context) + atomic_load(&store->skew_ms), built->time);
-    header_add(built, "host", store->host);
-    header_add(built, "x-amz-content-sha256", built->hash);
-    header_add(built, "x-amz-date", built->time);
-    if (*credentials->token)
-        header_add(built, "x-amz-security-token", credentials->token);
-    if (*store->owner)
-        header_add(built, "x-amz-expected-bucket-owner", store->owner);
-    for (size_t i = 0; i < call->header_count; i++)
-        header_add(built, call->headers[i].name, call->headers[i].value);
+    for (size_t i = with_host ? 0 : 1; i < built->header_count; i++) {
+        WEIR_TRY(weir_arena_print(&built->arena, &line, reterr, "%s: %s", built->headers[i].name,
+                                  built->headers[i].value));
+        built->lines[built->line_count++] = line;
+    }
+    return WEIR_OK;
+}
+
+static weir_status sign(struct s3_store *store, const struct s3_call *call,
+                        const struct s3_credentials *credentials, struct built *built,
+                        struct weir_error *reterr)
+{
+    char *line;
     struct sigv4_request request = {call->method,
                                     (char *)built->path.data,
                                     (char *)built->query.data,
@@ -209,15 +208,44 @@ static weir_status build(struct s3_store *store, const struct s3_call *call,
                                     "s3",
                                     built->time};
     WEIR_TRY(sigv4_sign(&store->keys, credentials, &request, &built->signature, reterr));
-    for (size_t i = 0; i < built->header_count; i++) {
-        WEIR_TRY(weir_arena_print(&built->arena, &line, reterr, "%s: %s", built->headers[i].name,
-                                  built->headers[i].value));
-        built->lines[built->line_count++] = line;
-    }
+    WEIR_TRY(lines_make(built, true, reterr));
     WEIR_TRY(weir_arena_print(&built->arena, &line, reterr, "authorization: %s",
                               (char *)built->signature.data));
     built->lines[built->line_count++] = line;
     return WEIR_OK;
+}
+
+static weir_status build(struct s3_store *store, const struct s3_call *call,
+                         const struct s3_credentials *credentials, struct built *built,
+                         struct weir_error *reterr)
+{
+    bool elsewhere = call->grant == WEIR_S3_GRANT_SIGNATURES;
+    WEIR_TRY(weir_buffer_print(&built->path, reterr, "%s/", store->base_path));
+    if (call->key)
+        WEIR_TRY(weir_http_escape(&built->path, call->key, strlen(call->key), true, reterr));
+    WEIR_TRY(sigv4_query(&built->query, call->query, call->query_count, reterr));
+    WEIR_TRY(weir_buffer_print(&built->url, reterr, "%s%s%s%s", store->base_url,
+                               (char *)built->path.data + strlen(store->base_path),
+                               built->query.size ? "?" : "", (char *)built->query.data));
+    built->address = (const char *)built->url.data;
+    WEIR_TRY(payload_hash(store, call, built->hash, reterr));
+    sigv4_time(weir_now_ms(store->context) + atomic_load(&store->skew_ms), built->time);
+    header_add(built, "host", store->host);
+    header_add(built, "x-amz-content-sha256", built->hash);
+    if (!elsewhere)
+        header_add(built, "x-amz-date", built->time);
+    if (!elsewhere && *credentials->token)
+        header_add(built, "x-amz-security-token", credentials->token);
+    if (*store->owner)
+        header_add(built, "x-amz-expected-bucket-owner", store->owner);
+    for (size_t i = 0; i < call->header_count; i++)
+        header_add(built, call->headers[i].name, call->headers[i].value);
+    if (!elsewhere)
+        return sign(store, call, credentials, built, reterr);
+    WEIR_TRY(lines_make(built, false, reterr));
+    return s3_signed_elsewhere(store, call, built->address, &built->arena, built->lines,
+                               &built->line_count, S3_HEADERS_MAX + SIGNED_LINES_MAX,
+                               &built->address, reterr);
 }
 
 /* ---- sending --------------------------------------------------------------------------------- */
@@ -234,7 +262,7 @@ static weir_status attempt(struct s3_store *store, struct s3_call *call,
     if (status == WEIR_OK) {
         struct weir_http_request request = {
             .method = call->method,
-            .url = (char *)built.url.data,
+            .url = built.address,
             .headers = built.lines,
             .header_count = built.line_count,
             .body = call->body,
@@ -322,9 +350,12 @@ static enum s3_verdict try_once(struct s3_store *store, struct s3_call *call,
                  s3_error_read(call, body->data + start, body->size - start);
     enum s3_verdict verdict = s3_judge(call->response.code, call->code, error);
     /* HEAD has no body to say "expired": with keys that end, 400 and 403 are worth fresh ones,
-     * once. */
-    if (verdict == S3_FINAL && strcmp(call->method, "HEAD") == 0 && credentials->expires_ms &&
-        (call->response.code == 400 || call->response.code == 403))
+     * once. What somebody else let us have may be taken back in any words. */
+    bool refused = verdict == S3_FINAL &&
+                   (call->response.code == 400 || call->response.code == 401 ||
+                    s3_final_status(call->response.code, call->code) == WEIR_DENIED);
+    if (refused && (call->grant != WEIR_S3_GRANT_NONE ||
+                    (strcmp(call->method, "HEAD") == 0 && credentials->expires_ms)))
         verdict = S3_RENEW;
     if (verdict == S3_DONE)
         return verdict;
@@ -336,21 +367,38 @@ static enum s3_verdict try_once(struct s3_store *store, struct s3_call *call,
     return verdict;
 }
 
+/* Own keys that cannot be renewed: what the store said is the message. Keys of a catalog: what that
+ * says is. */
+static weir_status renew(struct s3_store *store, struct s3_call *call,
+                         struct s3_credentials *credentials, weir_status *status,
+                         struct weir_error *reterr)
+{
+    bool own = call->grant == WEIR_S3_GRANT_NONE;
+    struct weir_error refused = reterr ? *reterr : (struct weir_error){0};
+    weir_status renewed = s3_authority_get(store, call, true, credentials, reterr);
+    if (renewed != WEIR_OK && own && reterr)
+        *reterr = refused;
+    else if (renewed != WEIR_OK)
+        *status = renewed;
+    return renewed;
+}
+
 static weir_status run_with(struct s3_store *store, struct s3_call *call,
                             struct s3_credentials *credentials, struct weir_buffer *body,
                             struct weir_error *reterr)
 {
     int64_t began_ms = weir_steady_ms(store->context);
     struct retrying retrying = {.until_ms = began_ms + store->retry_ms};
-    WEIR_TRY(s3_chain_get(store->chain, NULL, credentials, reterr));
+    WEIR_TRY(s3_authority_get(store, call, false, credentials, reterr));
     for (;;) {
         weir_status status;
         switch (try_once(store, call, credentials, body, &status, reterr)) {
         case S3_DONE: return WEIR_OK;
         case S3_FINAL: return conclude(store, call, status, reterr);
         case S3_RENEW:
-            if (retrying.renewed ||
-                s3_chain_get(store->chain, credentials, credentials, NULL) != WEIR_OK)
+            if (retrying.renewed)
+                return conclude(store, call, status, reterr);
+            if (renew(store, call, credentials, &status, reterr) != WEIR_OK)
                 return conclude(store, call, status, reterr);
             retrying.renewed = true;
             continue;

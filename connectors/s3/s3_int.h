@@ -2,6 +2,7 @@
 #ifndef WEIR_CONNECTORS_S3_S3_INT_H
 #define WEIR_CONNECTORS_S3_S3_INT_H
 
+#include "connectors/s3/access.h"
 #include "connectors/s3/credentials_int.h"
 #include "connectors/s3/s3.h"
 #include "engine/base/limits.h"
@@ -11,6 +12,7 @@ struct s3_store {
     struct weir_account account; /* buffers of uploads and answers */
     struct weir_http_client *http;
     struct s3_chain *chain;
+    struct weir_s3_access access; /* asked first, if its self is set */
     struct sigv4_keys keys;
     char bucket[64], prefix[1024]; /* prefix: "" or with '/' at its end */
     char region[64], owner[32], kms_key[2048];
@@ -28,7 +30,8 @@ struct s3_store {
 
 struct s3_call {
     const char *method;
-    const char *key; /* whole key; NULL: the bucket itself */
+    const char *key;    /* whole key; NULL: the bucket itself */
+    const char *listed; /* without a key: the prefix that is listed, below the store's; NULL */
     struct sigv4_pair query[S3_QUERY_MAX], headers[S3_HEADERS_MAX]; /* header names in lower case */
     size_t query_count, header_count;
     const void *body;
@@ -42,6 +45,8 @@ struct s3_call {
     struct weir_http_response response; /* of the last attempt; s3_call_done frees it */
     bool maybe_done;                    /* some attempt may have taken place without saying so */
     char code[64], message[300];        /* of the server's error */
+    enum weir_s3_grant grant;           /* what it is signed by */
+    bool refused;                       /* what it was signed by is to be made anew */
 };
 
 /* Runs the call with retries. OK: a 2xx answer. NOT_FOUND 404; PRECONDITION 412, 304; DENIED 401,
@@ -68,6 +73,18 @@ enum s3_verdict s3_judge(long http_code, const char *code, bool has_error_body);
 weir_status s3_final_status(long http_code, const char *code);
 /* Fills call->code and message from an error document; false if it is none. */
 bool s3_error_read(struct s3_call *call, const void *data, size_t size);
+
+/* access.c: keys that are good for this call now, and call->grant. rejected: the store refused
+ * those in *credentials. With SIGNATURES *credentials stays as it is. */
+weir_status s3_authority_get(struct s3_store *store, struct s3_call *call, bool rejected,
+                             struct s3_credentials *credentials,
+                             struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Has a request signed by who lets us at it: lines of its headers are added, and *ret_url is where
+ * it goes. */
+weir_status s3_signed_elsewhere(struct s3_store *store, const struct s3_call *call, const char *url,
+                                struct weir_arena *arena, const char **lines, size_t *count,
+                                size_t capacity, const char **ret_url,
+                                struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* Base64 of the MD5, and its hexadecimal form. */
 weir_status s3_md5(const void *data, size_t size, char ret_base64[25], char ret_hex[33],

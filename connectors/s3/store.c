@@ -233,7 +233,8 @@ static weir_status list_page(struct s3_store *store, const char *key_prefix, con
                              struct page *page, struct weir_error *reterr)
 {
     WEIR_AUTO(weir_buffer) answer = {.account = &store->account};
-    struct s3_call call = {.method = "GET", .out = &answer};
+    struct s3_call call = {
+        .method = "GET", .out = &answer, .listed = key_prefix + strlen(store->prefix)};
     s3_query(&call, "list-type", "2");
     s3_query(&call, "prefix", key_prefix);
     if (*token)

@@ -48,6 +48,10 @@ struct weir_catalog_operations {
     weir_status (*list)(void *self, const char *namespace_name, struct weir_arena *arena,
                         char ***ret_names, size_t *ret_count, struct weir_error *reterr);
     void (*free)(void *self);
+    /* Where a table that is to be made has to lie, in place of where we would have it; changed only
+     * if the catalog decides. NULL: it never does. */
+    weir_status (*place)(void *self, const char *table, char location[1024],
+                         struct weir_error *reterr);
 };
 
 /* Builders of the two lists. They take ownership of json_t arguments. */

@@ -134,15 +134,42 @@ static weir_status load_made(struct birth *birth, weir_status asked, struct weir
 
 /* "00003-{uuid}.metadata.json": a table that was committed to since it was born. What a birth that
  * died leaves is version 0. */
+struct look {
+    const char *folder; /* of the table, or what its folder's name begins with */
+    bool life;
+};
+
 static weir_status look_for_life(void *argument, const struct weir_object_info *info)
 {
-    const char *name = strrchr(info->name, '/');
+    struct look *look = argument;
+    const char *rest = info->name + strlen(look->folder), *name = strrchr(info->name, '/');
     char *end;
-    name = name ? name + 1 : info->name;
-    bool life = strtoul(name, &end, 10) > 0 && end > name && *end == '-' &&
-                strstr(end, ".metadata.json");
-    *(bool *)argument |= life;
+    if (strncmp(info->name, look->folder, strlen(look->folder)) != 0 || !name)
+        return WEIR_OK;
+    /* a catalog that chooses the place puts a uuid behind the name: not any table whose name is
+     * longer */
+    size_t unique = strspn(*rest == '_' || *rest == '-' ? rest + 1 : "", "0123456789abcdef-");
+    if (unique >= 32)
+        rest += unique + 1;
+    bool life = strncmp(rest, "/metadata/", 10) == 0 && strtoul(name + 1, &end, 10) > 0 &&
+                end > name + 1 && *end == '-' && strstr(end, ".metadata.json");
+    look->life |= life;
     return WEIR_OK;
+}
+
+/* {layer}/{table}, and the places that a catalog chose for tables of that name. */
+static weir_status look_into(struct birth *birth, bool *ret_life, struct weir_error *reterr)
+{
+    char folder[512], prefix[1100];
+    const struct weir_object_store *store = &birth->lake->store;
+    const char *name = birth->what->name, *dot = strchr(name, '.');
+    snprintf(folder, sizeof folder, "%.*s/%s", (int)(dot - name), name, dot + 1);
+    bool is_ours = strcmp(weir_store_name(store, birth->location), folder) == 0;
+    snprintf(prefix, sizeof prefix, "%s%s", folder, is_ours ? "/metadata/" : "");
+    struct look look = {.folder = folder};
+    weir_status status = store->operations->list(store->self, prefix, look_for_life, &look, reterr);
+    *ret_life = look.life;
+    return status == WEIR_NOT_FOUND ? WEIR_OK : status;
 }
 
 /* The catalog does not know the table, but its folder tells of one that was there: a catalog that
@@ -151,18 +178,12 @@ static weir_status look_for_life(void *argument, const struct weir_object_info *
 static weir_status lived_before(struct birth *birth, struct weir_table **ret_table, bool *ret_made,
                                 struct weir_error *reterr)
 {
-    char prefix[1100];
-    bool life = false;
-    const struct weir_object_store *store = &birth->lake->store;
-    const char *folder = weir_store_name(store, birth->location);
-    snprintf(prefix, sizeof prefix, "%s/metadata/", folder);
-    weir_status status = store->operations->list(store->self, prefix, look_for_life, &life, reterr);
-    if (status != WEIR_OK && status != WEIR_NOT_FOUND)
-        return status;
+    bool life;
+    WEIR_TRY(look_into(birth, &life, reterr));
     struct weir_error error = {0};
     if (!life || load_made(birth, WEIR_NOT_FOUND, ret_table, ret_made, &error) == WEIR_OK)
         return WEIR_OK;
-    status = weir_fail(
+    weir_status status = weir_fail(
         reterr, WEIR_DECISION,
         "%s: the catalog does not know it, but there are snapshots of such a table in "
         "%s/metadata",
@@ -187,6 +208,9 @@ weir_status weir_table_create(struct weir_lake *lake, const struct weir_birth *w
         return weir_fail(reterr, WEIR_USAGE, "%s: a table is named layer.table", what->name);
     snprintf(birth.location, sizeof birth.location, "%s/%.*s/%s", lake->store.root_uri,
              (int)(dot - what->name), what->name, dot + 1);
+    if (lake->catalog.operations->place)
+        WEIR_TRY(lake->catalog.operations->place(lake->catalog.self, what->name, birth.location,
+                                                 reterr));
     snprintf(birth.list, sizeof birth.list, "%s/metadata/snap-%019lld.avro", birth.location,
              (long long)birth.id);
     struct weir_commit commit = {0};

@@ -86,7 +86,7 @@ static void bind_headers(struct reading *reading, struct weir_catalog_rest_optio
 }
 
 static void bind_rest(struct reading *reading, struct weir_pipeline *pipeline,
-                      const struct node *rest)
+                      const struct node *rest, bool is_remote)
 {
     const struct weir_tls_config tls = tls_bind(reading, pipeline, rest, "lake.catalog.rest");
     pipeline->rest = (struct weir_catalog_rest_options){
@@ -97,6 +97,14 @@ static void bind_rest(struct reading *reading, struct weir_pipeline *pipeline,
         .tls_ca_file = tls.ca_file,
         .tls_cert_file = tls.cert_file,
         .tls_key_file = tls.key_file};
+    const struct node *access = node_get(rest, "access");
+    pipeline->rest.access = node_is(access, "vended")    ? WEIR_REST_ACCESS_VENDED
+                            : node_is(access, "signing") ? WEIR_REST_ACCESS_SIGNING
+                                                         : WEIR_REST_ACCESS_OWN;
+    if (pipeline->rest.access != WEIR_REST_ACCESS_OWN && !is_remote)
+        complain(reading, access, 0, "access: own",
+                 "lake.catalog.rest.access: a catalog gives access to S3, the warehouse is %s",
+                 pipeline->warehouse ? pipeline->warehouse : "a folder");
     check_address(reading, node_get(rest, "uri"), "lake.catalog.rest.uri");
     bind_auth(reading, pipeline, rest);
     bind_headers(reading, &pipeline->rest, node_get(rest, "headers"));
@@ -112,7 +120,7 @@ void catalog_bind(struct reading *reading, struct weir_pipeline *pipeline, const
                         : is_remote                        ? WEIR_CATALOG_OBJECT_STORE
                                                            : WEIR_CATALOG_SQLITE;
     if (rest)
-        bind_rest(reading, pipeline, rest);
+        bind_rest(reading, pipeline, rest, is_remote);
     else if (catalog && catalog->kind == NODE_MAP)
         complain(reading, catalog, 0, "catalog: {rest: {uri: https://host/path}}",
                  "lake.catalog: expected sqlite, object-store, or rest with its keys");

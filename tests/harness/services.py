@@ -13,6 +13,7 @@ The same from a shell: tests/harness/service --help.
 import atexit
 import base64
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -507,7 +508,8 @@ class S3ProxyOld(S3Proxy):
 
 
 class VersityGateway:
-    """versitygw over a folder. Options: port, region, tls (https with ca.pem in the server's folder)."""
+    """versitygw over a folder. Options: port, region, tls (https with ca.pem in the server's folder), users (others than
+    the root user can be made: gateway_user, bucket_policy)."""
 
     @staticmethod
     def prepare(folder, options):
@@ -526,8 +528,9 @@ class VersityGateway:
                 str(folder / "key.pem"),
             ]
             more = {"ca": str(folder / "ca.pem")}
-        for each in ("root", "side"):
+        for each in ("root", "side", "users"):
             (folder / each).mkdir()
+        users = ["--iam-dir", str(folder / "users"), "--iam-cache-disable"]
         command = [
             str(program),
             "--port",
@@ -537,6 +540,7 @@ class VersityGateway:
             "--health",
             "/health",
             *certificate,
+            *(users if options.pop("users", False) else []),
             "--quiet",
             "posix",
             "--sidecar",
@@ -908,6 +912,28 @@ def s3_filesystem(service):
 
 def create_bucket(service, bucket):
     s3_filesystem(service).create_dir(bucket)
+
+
+def gateway_user(service, *arguments):
+    """`versitygw admin` as the root user: "create-user", "--access", ...; "delete-user", ..."""
+    program = str(CACHE / "versitygw" / "versitygw")
+    who = ["--access", S3_KEY, "--secret", S3_SECRET, "--endpoint-url", service.address]
+    subprocess.run([program, "admin", *who, *arguments], check=True, capture_output=True)
+
+
+def bucket_policy(service, bucket, statements):
+    """Sets what others than the root user may do: [{"Sid", "Effect", "Principal", "Action", "Resource"}]."""
+    text = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    url = f"{service.address}/{bucket}?policy="
+    subprocess.run(
+        [
+            *("curl", "-sS", "--fail-with-body", "-X", "PUT", "--data-binary", text),
+            *("--aws-sigv4", f"aws:amz:{S3_REGION}:s3", "--user", f"{S3_KEY}:{S3_SECRET}"),
+            *("-H", f"x-amz-content-sha256: {hashlib.sha256(text.encode()).hexdigest()}", url),
+        ],
+        check=True,
+        capture_output=True,
+    )
 
 
 if __name__ == "__main__" and sys.argv[1:2] == ["keep"]:
