@@ -42,4 +42,9 @@
     (64u << 20) /* levels of one Parquet page that is read: a few bytes can claim many */
 #define WEIR_PARQUET_PAGE_SIZE_MAX (1u << 30) /* decoded bytes of one Parquet page that is read */
 
+/* Between the two passes in which files that nothing reaches are deleted; protocol.md 8. */
+#define WEIR_SWEEP_GRACE_MS 259200000LL
+/* How exactly the age of refused rows is kept: a file of them goes when its youngest may. */
+#define WEIR_QUARANTINE_STEP_MS 3600000LL
+
 #endif

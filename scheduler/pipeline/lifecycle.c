@@ -107,6 +107,7 @@ static void bind_snapshots(struct reading *reading, const struct nearer *at,
         return;
     to->snapshots_location = node_location(reading, map);
     to->snapshots_ms = get_duration_ms(age, "retain", -1);
+    to->tags_ms = get_duration_ms(map_with(at, "tags"), "tags", 0);
     to->at_least = get_whole(map_with(at, "at_least"), "at_least", AT_LEAST_DEFAULT);
     to->at_most = get_whole(most, "at_most", 0);
     if (!age && !most)
@@ -128,4 +129,38 @@ void lifecycle_bind(struct reading *reading, const struct node *lifecycle,
     bind_retain(reading, &retain, table, &table->lifecycle);
     bind_compact(&compact, &table->lifecycle);
     bind_snapshots(reading, &snapshots, &table->lifecycle);
+    int64_t layer_ms = get_duration_ms(table->layer ? node_get(lifecycle, table->layer) : NULL,
+                                       "quarantine", -1);
+    table->lifecycle.quarantine_ms = get_duration_ms(node_get(lifecycle, table->name), "quarantine",
+                                                     layer_ms);
+}
+
+/* What of a policy's age is left for the rows themselves. */
+static void quarantine_derive(const struct weir_pipeline *pipeline,
+                              struct weir_lifecycle_config *rule)
+{
+    int64_t most = INT64_MAX;
+    for (size_t i = 0; i < pipeline->policy_count; i++) {
+        const struct weir_policy_config *policy = &pipeline->policies[i];
+        for (size_t k = 0; policy->applies && k < policy->age_count; k++)
+            if (strcmp(policy->ages[k].layer, "quarantine") == 0 && policy->ages[k].ms < most)
+                most = policy->ages[k].ms;
+    }
+    if (rule->quarantine_ms >= 0 || most == INT64_MAX)
+        return;
+    most -= (rule->snapshots_ms > 0 ? rule->snapshots_ms : 0) + rule->tags_ms +
+            pipeline->s3.versions_ms + WEIR_SWEEP_GRACE_MS + WEIR_QUARANTINE_STEP_MS;
+    if (most > 0)
+        rule->quarantine_ms = most;
+}
+
+void quarantine_bind(struct weir_pipeline *pipeline)
+{
+    for (size_t i = 0; i < pipeline->table_count; i++)
+        quarantine_derive(
+            pipeline, (struct weir_lifecycle_config *)(uintptr_t)&pipeline->tables[i].lifecycle);
+    for (size_t i = 0; i < pipeline->model_count; i++)
+        quarantine_derive(
+            pipeline,
+            (struct weir_lifecycle_config *)(uintptr_t)&pipeline->models[i].table.lifecycle);
 }

@@ -22,6 +22,7 @@ struct weir_s3_config {
         *role_external_id; /* NULL = none */
     bool path_style;
     struct weir_tls_config tls;
+    int64_t versions_ms; /* the bucket keeps versions of deleted objects so long; 0: not said */
 };
 
 enum weir_catalog_kind { WEIR_CATALOG_SQLITE, WEIR_CATALOG_OBJECT_STORE, WEIR_CATALOG_REST };
@@ -88,7 +89,9 @@ struct weir_lifecycle_config {
     bool expires;
     int64_t snapshots_ms;      /* age at which they go; -1: by number alone */
     int64_t at_least, at_most; /* of main's; at_most 0: any */
+    int64_t tags_ms;           /* age of its snapshot at which a tag goes; 0: never */
     const char *snapshots_location;
+    int64_t quarantine_ms; /* refused, set aside and late rows are kept so long; -1: for ever */
 };
 
 struct weir_table_config {
@@ -237,6 +240,12 @@ struct weir_policy_config {
     bool has_unmask; /* personal.unmask_with is given: only those functions lift a class */
     const char **unmask_with;
     size_t unmask_count;
+    /* how old rows may be that can still be reached, by layer; "quarantine": all refused ones */
+    const struct weir_policy_age {
+        const char *layer, *location;
+        int64_t ms;
+    } * ages;
+    size_t age_count;
 };
 
 /* Where lineage is told; url NULL: nowhere. */

@@ -225,6 +225,9 @@ void lifecycle_check(struct reading *reading, const struct weir_pipeline *pipeli
 void lifecycle_bind(struct reading *reading, const struct node *lifecycle,
                     struct weir_table_config *table);
 
+/* Once policies are bound: where none says how long refused rows are kept, as they allow. */
+void quarantine_bind(struct weir_pipeline *pipeline);
+
 /* sinks.c */
 void sinks_bind(struct reading *reading, struct weir_pipeline *pipeline, const struct node *root);
 

@@ -191,6 +191,21 @@ static void check_key(struct reading *reading, const struct weir_pipeline *pipel
                  account, s3->account);
 }
 
+static void bind_ages(struct reading *reading, const struct node *node,
+                      struct weir_policy_config *policy)
+{
+    size_t count = node && node->kind == NODE_MAP ? node->count : 0;
+    struct weir_policy_age *ages = take(reading, count + 1, sizeof *ages);
+    for (size_t i = 0; ages && i < count; i++) {
+        const struct node *key = node->entries[i].key;
+        ages[i] = (struct weir_policy_age){.layer = key->text,
+                                           .location = node_location(reading, key),
+                                           .ms = get_duration_ms(node, key->text, INT64_MAX)};
+    }
+    policy->ages = ages;
+    policy->age_count = ages ? count : 0;
+}
+
 static void bind_policy(struct reading *reading, const struct node *key, const struct node *node,
                         struct weir_policy_config *policy)
 {
@@ -205,6 +220,7 @@ static void bind_policy(struct reading *reading, const struct node *key, const s
     policy->regions = get_texts(reading, node, "regions", &policy->region_count);
     policy->sinks = get_texts(reading, personal, "sinks", &policy->sink_count);
     policy->unmask_with = get_texts(reading, personal, "unmask_with", &policy->unmask_count);
+    bind_ages(reading, node_get(node, "max_age"), policy);
 }
 
 static void no_policy(struct reading *reading, const struct weir_pipeline *pipeline,
@@ -268,4 +284,5 @@ void policies_bind(struct reading *reading, struct weir_pipeline *pipeline, cons
         policy->applies = true;
         check_regions(&at, root, name);
     }
+    quarantine_bind(pipeline);
 }

@@ -162,6 +162,8 @@ static weir_status check_all(struct checking *checking, struct weir_error *reter
         tell(checking, status, &error);
     }
     check_sinks(checking);
+    checking->problems += weir_graph_check_ages(checking->graph, pipeline, checking->report,
+                                                checking->argument);
     return WEIR_OK;
 }
 

@@ -74,7 +74,12 @@ weir_status weir_graph_path(const struct weir_graph_table *table, uint32_t colum
 size_t weir_graph_check_sinks(const struct weir_graph *graph, const struct weir_pipeline *pipeline,
                               void (*report)(void *argument, const struct weir_error *error),
                               void *argument);
-/* The same of one sink, before it is sent anything: REFUSED. */
+/* How long rows with a class can be reached, where policies give max_age; and `by` of models'
+ * retention. */
+size_t weir_graph_check_ages(const struct weir_graph *graph, const struct weir_pipeline *pipeline,
+                             void (*report)(void *argument, const struct weir_error *error),
+                             void *argument);
+/* Policies that one sink breaks, before it is sent anything: REFUSED. */
 weir_status weir_sink_allowed(struct weir_context *context, const struct weir_pipeline *pipeline,
                               const struct weir_sink_config *sink,
                               struct weir_error *reterr) WEIR_MUST_CHECK;

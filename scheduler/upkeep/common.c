@@ -20,13 +20,12 @@ json_t *upkeep_idle(const struct weir_upkeep_options *options, const char *actio
     return outcome;
 }
 
-weir_status upkeep_load(const struct weir_upkeep_options *options, struct weir_table **ret_table,
-                        struct weir_error *reterr)
+weir_status upkeep_load_named(const struct weir_upkeep_options *options, const char *name,
+                              struct weir_table **ret_table, struct weir_error *reterr)
 {
     struct weir_catalog *catalog = &options->lake->catalog;
     *ret_table = NULL;
-    weir_status status = catalog->operations->load(catalog->self, options->table->name, ret_table,
-                                                   reterr);
+    weir_status status = catalog->operations->load(catalog->self, name, ret_table, reterr);
     if (status == WEIR_NOT_FOUND) {
         *ret_table = NULL;
         return WEIR_OK;
@@ -36,10 +35,16 @@ weir_status upkeep_load(const struct weir_upkeep_options *options, struct weir_t
     if (!format || strcmp(format, "1") == 0)
         return WEIR_OK;
     status = weir_fail(reterr, WEIR_REFUSED, "table %s has weir.format %s; this program knows 1",
-                       options->table->name, format);
+                       name, format);
     weir_table_free(*ret_table);
     *ret_table = NULL;
     return status;
+}
+
+weir_status upkeep_load(const struct weir_upkeep_options *options, struct weir_table **ret_table,
+                        struct weir_error *reterr)
+{
+    return upkeep_load_named(options, options->table->name, ret_table, reterr);
 }
 
 const char *upkeep_candidate(struct weir_context *context, const struct weir_table *table,

@@ -14,6 +14,7 @@
  * main. */
 #include "scheduler/upkeep/upkeep_int.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,7 @@
 struct expiry {
     const struct weir_upkeep_options *options;
     const struct weir_lifecycle_config *rule;
+    const char *name; /* of the table, or of one beside it */
     struct weir_arena arena;
     struct weir_table *table;
     const struct weir_snapshot *snapshots; /* of the table as loaded, by id */
@@ -77,6 +79,15 @@ static bool has_offsets(const struct weir_snapshot *snapshot)
     return json_object_get(snapshot->summary, "weir.next") != NULL;
 }
 
+/* Rows left by it long enough ago: those before it must not be reached any more, whatever at_least
+ * says. A table that gets no commits would otherwise keep them for ever. */
+static bool is_law(const struct expiry *expiry, size_t at, int64_t age_ms)
+{
+    const char *kind = json_string_value(
+        json_object_get(expiry->snapshots[at].summary, "weir.kind"));
+    return kind && strcmp(kind, "retention") == 0 && is_old(expiry, at, age_ms);
+}
+
 /* A branch: by number and age, nearest first. A rule of its own is nearer than the table's. */
 static void keep_branch(struct expiry *expiry, const char *name, const json_t *ref)
 {
@@ -86,6 +97,8 @@ static void keep_branch(struct expiry *expiry, const char *name, const json_t *r
     bool found = false;
     size_t at = place_of(expiry, json_integer_value(json_object_get(ref, "snapshot-id")));
     for (; at < expiry->count; at = place_of(expiry, expiry->snapshots[at].parent_id), number++) {
+        if (is_law(expiry, at, age_ms) && at_least > number + 1)
+            at_least = number + 1;
         bool too_many = rule->at_most && number >= rule->at_most,
              always = number < at_least || !found; /* the way to what was reached must be whole */
         found |= has_offsets(&expiry->snapshots[at]);
@@ -247,8 +260,7 @@ static weir_status reload(struct expiry *expiry, struct weir_error *reterr)
 {
     struct weir_lake *lake = expiry->options->lake;
     struct weir_table *fresh;
-    WEIR_TRY(lake->catalog.operations->load(lake->catalog.self, expiry->options->table->name,
-                                            &fresh, reterr));
+    WEIR_TRY(lake->catalog.operations->load(lake->catalog.self, expiry->name, &fresh, reterr));
     weir_table_free(expiry->table);
     expiry->table = fresh;
     return WEIR_OK;
@@ -344,52 +356,81 @@ static weir_status refuse_nessie(const struct expiry *expiry, struct weir_error 
     return status;
 }
 
-static json_t *tell(const struct expiry *expiry, size_t left)
+/* What came of the tables together. */
+struct expired {
+    int64_t removed, kept, refs_removed, commits;
+    bool done, there, work; /* work: a dry run found some */
+    char kept_by[128];
+};
+
+static void add_up(const struct expiry *expiry, size_t left, struct expired *sum)
 {
-    int64_t kept = 0;
-    for (size_t i = 0; i < expiry->count; i++)
-        kept += expiry->kept[i];
     bool dry = expiry->options->dry_run;
-    json_t *outcome = json_pack(
-        "{s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I}", "table", expiry->options->table->name, "action",
-        "expire", "idle", expiry->commits == 0 && (!dry || left == 0), "done", dry || left == 0,
-        "snapshots_removed",
-        (json_int_t)(dry ? (int64_t)left - (int64_t)past_refs(expiry) : expiry->removed),
-        "snapshots_kept", (json_int_t)kept, "refs_removed",
-        (json_int_t)(dry ? (int64_t)past_refs(expiry) : expiry->refs_removed), "commits",
-        (json_int_t)expiry->commits);
-    if (outcome && expiry->held_by)
-        json_object_set_new(outcome, "kept_by", json_string(expiry->held_by));
-    return outcome;
+    int64_t past = (int64_t)past_refs(expiry);
+    for (size_t i = 0; i < expiry->count; i++)
+        sum->kept += expiry->kept[i];
+    sum->removed += dry ? (int64_t)left - past : expiry->removed;
+    sum->refs_removed += dry ? past : expiry->refs_removed;
+    sum->commits += expiry->commits;
+    sum->done &= dry || left == 0;
+    sum->work |= left > 0;
+    sum->there = true;
+    if (expiry->held_by && !*sum->kept_by)
+        snprintf(sum->kept_by, sizeof sum->kept_by, "%s", expiry->held_by);
 }
 
-static weir_status expire_table(struct expiry *expiry, json_t **ret_outcome,
+static weir_status expire_table(struct expiry *expiry, struct expired *sum,
                                 struct weir_error *reterr)
 {
     size_t left = 0;
-    WEIR_TRY(upkeep_load(expiry->options, &expiry->table, reterr));
-    if (!expiry->table) {
-        *ret_outcome = upkeep_idle(expiry->options, "expire", "the table is not there yet");
+    WEIR_TRY(upkeep_load_named(expiry->options, expiry->name, &expiry->table, reterr));
+    if (!expiry->table)
         return WEIR_OK;
-    }
     WEIR_TRY(refuse_nessie(expiry, reterr));
     WEIR_TRY(expire_all(expiry, &left, reterr));
-    *ret_outcome = tell(expiry, left);
-    return *ret_outcome ? WEIR_OK : weir_fail(reterr, WEIR_NO_MEMORY, "no memory for an outcome");
+    add_up(expiry, left, sum);
+    return WEIR_OK;
 }
 
-weir_status weir_upkeep_expire(const struct weir_upkeep_options *options, json_t **ret_outcome,
-                               struct weir_error *reterr)
+static weir_status expire_beside(const struct weir_upkeep_options *options, const char *suffix,
+                                 struct expired *sum, struct weir_error *reterr)
 {
-    struct expiry expiry = {.options = options, .rule = &options->table->lifecycle};
-    *ret_outcome = NULL;
-    if (!expiry.rule->expires) {
-        *ret_outcome = upkeep_idle(options, "expire", "no rule: its snapshots are kept for ever");
-        return WEIR_OK;
-    }
+    char name[WEIR_NAME_SIZE_MAX + 64];
+    struct expiry expiry = {.options = options, .rule = &options->table->lifecycle, .name = name};
+    snprintf(name, sizeof name, "%.*s%s", (int)WEIR_NAME_SIZE_MAX, options->table->name, suffix);
     weir_arena_init(&expiry.arena, &options->lake->context->memory);
-    weir_status status = expire_table(&expiry, ret_outcome, reterr);
+    weir_status status = expire_table(&expiry, sum, reterr);
     weir_table_free(expiry.table);
     weir_arena_done(&expiry.arena);
     return status;
+}
+
+static json_t *tell(const struct weir_upkeep_options *options, const struct expired *sum)
+{
+    json_t *outcome = json_pack(
+        "{s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I}", "table", options->table->name, "action",
+        "expire", "idle", sum->commits == 0 && !(options->dry_run && sum->work), "done", sum->done,
+        "snapshots_removed", (json_int_t)sum->removed, "snapshots_kept", (json_int_t)sum->kept,
+        "refs_removed", (json_int_t)sum->refs_removed, "commits", (json_int_t)sum->commits);
+    if (outcome && *sum->kept_by)
+        json_object_set_new(outcome, "kept_by", json_string(sum->kept_by));
+    return outcome;
+}
+
+/* The table, and those beside it with what was refused, set aside and late: by the same rule. */
+weir_status weir_upkeep_expire(const struct weir_upkeep_options *options, json_t **ret_outcome,
+                               struct weir_error *reterr)
+{
+    static const char *const suffixes[] = {"", "__quarantine", "__late"};
+    struct expired sum = {.done = true};
+    *ret_outcome = NULL;
+    if (!options->table->lifecycle.expires) {
+        *ret_outcome = upkeep_idle(options, "expire", "no rule: its snapshots are kept for ever");
+        return WEIR_OK;
+    }
+    for (size_t i = 0; i < 3; i++)
+        WEIR_TRY(expire_beside(options, suffixes[i], &sum, reterr));
+    *ret_outcome = sum.there ? tell(options, &sum)
+                             : upkeep_idle(options, "expire", "the table is not there yet");
+    return *ret_outcome ? WEIR_OK : weir_fail(reterr, WEIR_NO_MEMORY, "no memory for an outcome");
 }

@@ -50,7 +50,8 @@ struct retention {
     uint8_t *verdicts;
     /* told */
     int64_t rows, files, rewritten, waiting, commits, left;
-    int64_t oldest; /* lowest bound of the column, micros; INT64_MAX: none is known */
+    int64_t refused; /* rows that had been set aside */
+    int64_t oldest;  /* lowest bound of the column, micros; INT64_MAX: none is known */
 };
 
 /* ---- where the line is ---- */
@@ -449,14 +450,17 @@ static weir_status retain_all(struct retention *retention, struct weir_error *re
 static json_t *tell(const struct retention *retention)
 {
     bool dry = retention->options->dry_run,
-         idle = dry ? retention->files + retention->rewritten == 0 : retention->commits == 0;
+         idle = retention->refused == 0 &&
+                (dry ? retention->files + retention->rewritten == 0 : retention->commits == 0);
     json_t *outcome = json_pack(
-        "{s:s, s:s, s:b, s:b, s:s, s:I, s:I, s:I, s:I, s:I}", "table",
+        "{s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "table",
         retention->options->table->name, "action", "retain", "idle", idle, "done",
-        dry || retention->left == 0, "before", retention->line_text, "rows_dropped",
-        (json_int_t)retention->rows, "files_dropped", (json_int_t)retention->files,
-        "files_rewritten", (json_int_t)retention->rewritten, "files_waiting",
-        (json_int_t)retention->waiting, "commits", (json_int_t)retention->commits);
+        dry || retention->left == 0, "rows_dropped", (json_int_t)retention->rows, "files_dropped",
+        (json_int_t)retention->files, "files_rewritten", (json_int_t)retention->rewritten,
+        "files_waiting", (json_int_t)retention->waiting, "refused_dropped",
+        (json_int_t)retention->refused, "commits", (json_int_t)retention->commits);
+    if (outcome && *retention->line_text)
+        json_object_set_new(outcome, "before", json_string(retention->line_text));
     if (outcome && retention->oldest != INT64_MAX) {
         char oldest[40];
         int64_t late_s = (retention->line - retention->oldest) / 1000000;
@@ -482,7 +486,10 @@ static weir_status retain_table(struct retention *retention, json_t **ret_outcom
                                    "a candidate waits for somebody to accept or discard it");
         return WEIR_OK;
     }
-    WEIR_TRY(retain_all(retention, reterr));
+    if (retention->rule->retain_ms)
+        WEIR_TRY(retain_all(retention, reterr));
+    if (retention->rule->quarantine_ms >= 0 && !upkeep_is_over(retention->options))
+        WEIR_TRY(upkeep_aside(retention->options, &retention->table, &retention->refused, reterr));
     *ret_outcome = tell(retention);
     return *ret_outcome ? WEIR_OK : weir_fail(reterr, WEIR_NO_MEMORY, "no memory for an outcome");
 }
@@ -490,10 +497,12 @@ static weir_status retain_table(struct retention *retention, json_t **ret_outcom
 weir_status weir_upkeep_retain(const struct weir_upkeep_options *options, json_t **ret_outcome,
                                struct weir_error *reterr)
 {
-    struct retention retention = {
-        .options = options, .rule = &options->table->lifecycle, .lake = options->lake};
+    struct retention retention = {.options = options,
+                                  .rule = &options->table->lifecycle,
+                                  .lake = options->lake,
+                                  .oldest = INT64_MAX};
     *ret_outcome = NULL;
-    if (!retention.rule->retain_ms) {
+    if (!retention.rule->retain_ms && retention.rule->quarantine_ms < 0) {
         *ret_outcome = upkeep_idle(options, "retain", "no rule: its rows are kept for ever");
         return WEIR_OK;
     }

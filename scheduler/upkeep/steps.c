@@ -6,7 +6,7 @@
 
 static bool retains(const struct weir_lifecycle_config *rule)
 {
-    return rule->retain_ms > 0;
+    return rule->retain_ms > 0 || rule->quarantine_ms >= 0;
 }
 
 static bool compacts(const struct weir_lifecycle_config *rule)

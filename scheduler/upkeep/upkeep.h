@@ -28,7 +28,9 @@ typedef weir_status weir_upkeep_action(const struct weir_upkeep_options *options
 
 /* Rows older than `retain` says leave the table: "before": the line, "rows_dropped",
  * "files_dropped" (whole), "files_rewritten", "files_waiting" (for promotions or sinks that have
- * not read them), "commits". Of dry_run the rows are those of the files that leave whole. */
+ * not read them), "commits", "refused_dropped" (refused, set aside and late rows that were too old,
+ * by `quarantine`); by bounds, as it was when looked at last: "oldest" time in the table, and
+ * "seconds_overdue" of it. Of dry_run the rows are those of the files that leave whole. */
 weir_upkeep_action weir_upkeep_retain;
 
 /* Snapshots older than `snapshots` says leave the metadata: "snapshots_removed", "snapshots_kept",

@@ -12,10 +12,19 @@ json_t *upkeep_idle(const struct weir_upkeep_options *options, const char *actio
 /* The table as its catalog has it now; NULL: it is not there yet. REFUSED: somebody else's. */
 weir_status upkeep_load(const struct weir_upkeep_options *options, struct weir_table **ret_table,
                         struct weir_error *reterr) WEIR_MUST_CHECK;
+/* The same of a table beside it. */
+weir_status upkeep_load_named(const struct weir_upkeep_options *options, const char *name,
+                              struct weir_table **ret_table,
+                              struct weir_error *reterr) WEIR_MUST_CHECK;
 /* A candidate that a gate held back lately waits for a person; moving main would take that choice
  * away. Its branch, or NULL. */
 const char *upkeep_candidate(struct weir_context *context, const struct weir_table *table,
                              int64_t grace_ms);
+
+/* aside.c: refused, set aside and late rows that are too old leave; of dry_run: would. *table is
+ * what was loaded last. */
+weir_status upkeep_aside(const struct weir_upkeep_options *options, struct weir_table **table,
+                         int64_t *ret_rows, struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* rewrite.c: files written anew, with some of their rows, one by one: each result holds rows of one
  * file only, in their order. Columns that a file keeps no bounds of (they may name a person) have

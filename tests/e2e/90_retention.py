@@ -253,6 +253,42 @@ def sinks(expires):
     server.shutdown()
 
 
+def aside():
+    """Refused and late rows leave by their age; validate adds up what keeps rows."""
+    folder = make("aside", "retain: none")
+    land(folder, 0, YOUNG + OLD)
+    (folder / "in/0000b.ndjson").write_text('{"id": 5}\n')
+    weir(folder, "run")
+    write(folder, f"{RETAIN}, quarantine: 1h")
+    weir(folder, "run")
+    land(folder, 1, OLD)
+    (folder / "in/0001b.ndjson").write_text('{"id": 6}\n{"id": 7}\n')
+    weir(folder, "run")
+    first = min((folder / "lake/_weir/letters").rglob("*.parquet"), key=lambda f: f.stat().st_mtime_ns)
+    say(weir(folder, "quarantine", "list").stdout.split()[4:5] == ["3"], "three refused rows", weir(folder, "quarantine", "list").stdout)
+    for path in [first, *(folder / "lake/_weir/late").rglob("*.parquet")]:
+        os.utime(path, (path.stat().st_mtime - 7200,) * 2)
+    told = outcomes(weir(folder, "maintain", "retain", "-o", "json"))
+    raw = query(folder, "SELECT count(*) AS n FROM bronze.usage__quarantine")
+    say(told["retain"]["refused_dropped"] == 1 and raw == [{"n": 2}] and weir(folder, "quarantine", "list").stdout.split()[4:5] == ["2"], "a file of refused rows that is too old leaves", f"{told} {raw}")
+    text = (folder / "weir.yaml").read_text()
+    (folder / "weir.yaml").write_text(text.replace("lifecycle: {", "lifecycle: {silver: {quarantine: 1h}, "))
+    before = late(folder, "silver.events")
+    done = weir(folder, "maintain", "silver.events", "retain")
+    say(before == name_of(1, OLD) and late(folder, "silver.events") == [] and late(folder, "gold.daily") == before, "late rows of a model by its own rule", f"{done.stdout} {before} {late(folder, 'silver.events')}")
+    done = weir(folder, "verify", "--deep")
+    say(done.returncode == 0 and weir(folder, "run").returncode == 0, "weir verify --deep", done.stdout + done.stderr)
+
+    text = PIPELINE.format(lake="warehouse: ./lake, classification: [GDPR]", folder=folder, rules="retain: {for: 30d, by: at}, snapshots: {retain: 7d, at_most: 500}", partition="")
+    answers = {}
+    for ages in ("bronze: 45d, quarantine: 14d", "bronze: 40d", "quarantine: 9d", "gold: 1d"):
+        (folder / "weir.yaml").write_text(text + f"policies: {{GDPR: {{max_age: {{{ages}}}}}}}\n")
+        answers[ages] = weir(folder, "validate")
+    say([a.returncode for a in answers.values()] == [0, 2, 2, 0], "validate adds up: what fits is good, tables without a class are nobody's concern", [(a.returncode, a.stderr) for a in answers.values()])
+    say("rows of bronze.usage can be reached for 41d: retain 30d + step 1d + snapshots 7d + sweeper 3d; policy GDPR allows bronze to be 40d old" in answers["bronze: 40d"].stderr and "weir.yaml:12:" in answers["bronze: 40d"].stderr,
+        "the sum and its parts, with line and column", answers["bronze: 40d"].stderr)
+
+
 def restore(folder, saved):
     shutil.rmtree(folder / "lake", ignore_errors=True)
     shutil.copytree(saved, folder / "lake")
@@ -345,6 +381,7 @@ try:
     dropped("")
     dropped("days(at)")
     expired()
+    aside()
     sinks(False)
     sinks(True)
     killed()
