@@ -304,11 +304,12 @@ static weir_status add_tag(struct attempt *attempt, struct weir_error *reterr)
     WEIR_TRY(weir_commit_require_ref(
         &attempt->commit, tag, weir_metadata_ref(attempt->table->metadata, tag, &at) ? at : -1,
         reterr));
-    return weir_commit_update(&attempt->commit,
-                              json_pack("{s:s, s:s, s:s, s:I}", "action", "set-snapshot-ref",
-                                        "ref-name", tag, "type", "tag", "snapshot-id",
-                                        (json_int_t)attempt->work->tag_snapshot),
-                              reterr);
+    json_t *update = json_pack("{s:s, s:s, s:s, s:I}", "action", "set-snapshot-ref", "ref-name",
+                               tag, "type", "tag", "snapshot-id",
+                               (json_int_t)attempt->work->tag_snapshot);
+    if (update && attempt->work->tag_age_ms)
+        json_object_set_new(update, "max-ref-age-ms", json_integer(attempt->work->tag_age_ms));
+    return weir_commit_update(&attempt->commit, update, reterr);
 }
 
 static weir_status build_commit(struct attempt *attempt, struct weir_error *reterr)

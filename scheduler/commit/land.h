@@ -54,6 +54,7 @@ struct weir_work {
      * an expiry in flight loses (protocol.md 8). */
     const char *tag;
     int64_t tag_snapshot;
+    int64_t tag_age_ms; /* its max-ref-age-ms; 0: none */
     /* A branch of this name is made at main's head instead of moving main: a candidate. NULL =
      * main. See weir_publish. */
     const char *branch;

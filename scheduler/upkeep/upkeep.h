@@ -46,6 +46,18 @@ weir_upkeep_action weir_upkeep_compact;
 weir_status weir_upkeep_compact_due(const struct weir_upkeep_options *options, int64_t *ret_debt,
                                     struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* A tag at a snapshot (its id, a tag or a branch; NULL: the head), which expiry then keeps, for as
+ * long as the rule's tags_ms says. {"table", "tag", "snapshot", "done": "set", ...}; USAGE: a name
+ * that is no name, or is at another snapshot already. The lake's actor and reason are kept. */
+weir_status weir_tag_set(const struct weir_upkeep_options *options, const char *name,
+                         const char *at, json_t **ret_outcome,
+                         struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status weir_tag_drop(const struct weir_upkeep_options *options, const char *name,
+                          json_t **ret_outcome, struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Branches and tags: rows of "name", "type", "snapshot", "time", "hours" (its age limit). */
+weir_status weir_tag_list(const struct weir_upkeep_options *options, json_t **ret_rows,
+                          struct weir_error *reterr) WEIR_MUST_CHECK;
+
 /* The actions, in the order in which they are done. */
 struct weir_upkeep_step {
     const char *name;

@@ -196,6 +196,22 @@ def expired():
     left = len(table(folder).metadata.snapshots)
     say(left <= 3 + 2 + 2 and not [r for r in table(folder).metadata.refs if r.startswith("weir-at-") and table(folder).metadata.refs[r].snapshot_id not in {s.snapshot_id for s in table(folder).metadata.snapshots}],
         "once it has caught up, what it held goes too", left)
+    land(folder, 10, YOUNG)
+    weir(folder, "run")
+    older = table(folder).metadata.current_snapshot_id
+    land(folder, 11, YOUNG)
+    weir(folder, "run")
+    tagged = weir(folder, "tag", "bronze.usage", "close", "--at", str(older), "--reason", "the month's end")
+    for _ in range(4):
+        weir(folder, "tag", "bronze.usage", f"more{_}")
+    weir(folder, "maintain", "bronze.usage", "expire")
+    refs = table(folder).metadata.refs
+    was = query(folder, "SELECT count(*) AS n FROM bronze.usage FOR VERSION AS OF 'close'")
+    say(tagged.returncode == 0 and refs["close"].snapshot_id == older and was == [{"n": 11 * 7}], "weir tag keeps a state, and finds it again", f"{tagged.stderr} {was}")
+    wrong = [weir(folder, "tag", "bronze.usage", *words).returncode for words in (["close"], ["main"], ["weir-x"], ["x", "--at", "1"], ["none", "--drop", "--yes"])]
+    gone = weir(folder, "tag", "bronze.usage", "close", "--drop", "--yes")
+    weir(folder, "maintain", "bronze.usage", "expire")
+    say(wrong == [2] * 5 and gone.returncode == 0 and older not in {s.snapshot_id for s in table(folder).metadata.snapshots}, "a tag that is dropped keeps nothing", f"{wrong} {gone.stderr}")
     files = len(list((folder / "lake").rglob("*.parquet")))
     say(files >= 10, "no file was deleted", files)
     done = weir(folder, "verify", "--deep")

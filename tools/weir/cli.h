@@ -36,7 +36,7 @@ struct cli {
     bool columns;                     /* of graph */
     struct weir_graph *graph;         /* of run: kept between promotions */
     struct weir_openlineage *lineage; /* of run: who is told of it; NULL: nobody */
-    bool dry_run, yes, deep, schema, quiet, rebuild, accept, discard;
+    bool dry_run, yes, deep, schema, quiet, rebuild, accept, discard, drop;
     const char *reason, *from, *template_name, *why, *at;
     int64_t for_ms;
     int shard_index, shard_count;
@@ -174,6 +174,7 @@ weir_status verb_verify(struct cli *cli, struct weir_error *reterr);
 weir_status verb_offsets(struct cli *cli, struct weir_error *reterr);
 weir_status verb_quarantine(struct cli *cli, struct weir_error *reterr);
 weir_status verb_sinks(struct cli *cli, struct weir_error *reterr);
+weir_status verb_tag(struct cli *cli, struct weir_error *reterr);
 weir_status verb_maintain(struct cli *cli, struct weir_error *reterr);
 weir_status verb_gateway(struct cli *cli, struct weir_error *reterr);
 weir_status verb_doctor(struct cli *cli, struct weir_error *reterr);

@@ -47,6 +47,8 @@ static const struct option_row options[] = {
     {'M', "model", 0, "FILE", "with --what-if: this SQL instead of the model's"},
     {'S', "since", 0, "DURATION",
      "with --what-if: only keys that commits of the sources touched since, e.g. 7d"},
+    {'a', "at", 0, "SNAPSHOT", "its id, a tag or a branch; the newest one, if not given"},
+    {'x', "drop", 0, NULL, "drop the tag"},
     {'C', "columns", 0, NULL, "with their columns, and where these come from"},
     {'T', "threads", 0, "N", "threads, default one a core"},
     {'N', "tenant", 0, "NAME",
@@ -157,6 +159,8 @@ static weir_status option_set(struct cli *cli, const struct option_row *row, con
     case 'A': cli->accept = true; break;
     case 'D': cli->discard = true; break;
     case 'W': cli->what_if = true; break;
+    case 'a': cli->at = value; break;
+    case 'x': cli->drop = true; break;
     case 'M': cli->model_file = value; break;
     case 'S':
         if (!weir_text_duration_ms(value, strlen(value), &cli->since_ms) || cli->since_ms <= 0)

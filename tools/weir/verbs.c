@@ -85,6 +85,12 @@ const struct verb verbs[] = {
      "filtered + gaps = to - from,\nfiles there with their size. --deep reads every file and "
      "compares its digest. Exit 1 when a problem is found.",
      verb_verify, LAKES_EACH},
+    {"tag", "Repair", "TABLE [NAME]", "name a state of a table, so that it stays readable",
+     "poadxyrN",
+     "Sets tag NAME at the newest snapshot, or --at another one: expiry keeps it, and queries find "
+     "it (t FOR VERSION AS OF 'NAME').\nA tag goes by --drop, or by itself when its snapshot is as "
+     "old as lifecycle.*.snapshots.tags says. Without NAME: tags and branches.",
+     verb_tag, LAKES_ONE},
     {"offsets", "Repair", "show|accept-gap|rebind TABLE",
      "offsets a table has reached; go on after a decision", "poyrdN",
      "show        what the table's own snapshots carry\naccept-gap  offsets that Kafka no longer "
