@@ -276,7 +276,7 @@ struct weir_gateway_config {
 
 /* What a registry gave for a table's columns, to be kept in the lake when it is there. */
 struct weir_kept_schema {
-    const char *path, *text;
+    const char *name, *text; /* in the lake's store */
     struct weir_kept_schema *next;
 };
 
@@ -347,9 +347,17 @@ weir_status weir_pipeline_read(struct weir_context *context, const char *const *
                                void *argument, struct weir_pipeline **ret_pipeline,
                                struct weir_error *reterr) WEIR_MUST_CHECK;
 void weir_pipeline_free(struct weir_pipeline *pipeline);
-/* Keeps what registries gave for columns in the lake, a folder: for a later reading while the
- * registry is away. What cannot be kept is asked for again. */
-void weir_pipeline_keep_schemas(const struct weir_pipeline *pipeline);
+/* Keeps what registries gave for columns in the lake: for a later reading while the registry is
+ * away. What cannot be kept is asked for again. */
+void weir_pipeline_keep_schemas(const struct weir_pipeline *pipeline,
+                                const struct weir_object_store *store);
+
+/* The store that lake.warehouse names: a folder or a bucket. The caller's:
+ * ret_store->operations->free. USAGE: it is no address. */
+weir_status weir_pipeline_store_open(struct weir_context *context,
+                                     const struct weir_pipeline *pipeline,
+                                     struct weir_object_store *ret_store,
+                                     struct weir_error *reterr) WEIR_MUST_CHECK;
 /* The merged file as YAML, secrets masked (`weir config`). */
 weir_status weir_pipeline_print(const struct weir_pipeline *pipeline, struct weir_buffer *out,
                                 struct weir_error *reterr) WEIR_MUST_CHECK;

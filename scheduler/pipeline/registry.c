@@ -7,11 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <xxhash.h>
-
-#define KEPT_SIZE_MAX (4u << 20)
 
 void registry_bind(struct reading *reading, const struct weir_pipeline *pipeline,
                    struct weir_registry_config *registry, const struct node *node,
@@ -34,59 +30,54 @@ void registry_bind(struct reading *reading, const struct weir_pipeline *pipeline
 
 /* ---- what was given before ---- */
 
-/* {warehouse}/_weir/schemas/{digest}.json, of a warehouse that is a folder; NULL: nothing is kept.
- */
-static const char *kept_path(struct reading *reading, const struct weir_pipeline *pipeline,
-                             const char *url, const char *subject, int version)
+/* _weir/schemas/{digest}.json in the lake. */
+static const char *kept_name(struct reading *reading, const char *url, const char *subject,
+                             int version)
 {
-    if (!pipeline->warehouse || strncmp(pipeline->warehouse, "s3://", 5) == 0)
-        return NULL;
     char *name = take_print(reading, "%s %s %d", url, subject, version);
     if (!name)
         return NULL;
-    return take_print(reading, "%s/_weir/schemas/%016llx.json", pipeline->warehouse,
+    return take_print(reading, "_weir/schemas/%016llx.json",
                       (unsigned long long)XXH3_64bits(name, strlen(name)));
 }
 
-static void remember(struct reading *reading, struct weir_pipeline *pipeline, const char *path,
+static void remember(struct reading *reading, struct weir_pipeline *pipeline, const char *name,
                      const json_t *schema)
 {
     struct weir_kept_schema *kept = take(reading, 1, sizeof *kept);
     char *text = json_dumps(schema, JSON_COMPACT | JSON_SORT_KEYS);
     if (kept && text)
-        *kept = (struct weir_kept_schema){path, take_text(reading, text, strlen(text)),
+        *kept = (struct weir_kept_schema){name, take_text(reading, text, strlen(text)),
                                           pipeline->kept_schemas};
     if (kept && text && kept->text)
         pipeline->kept_schemas = kept;
     free(text);
 }
 
-static void keep(const struct weir_kept_schema *kept)
+/* What the lake has, while the registry is away; NULL: nothing, or the lake is away too. New
+ * reference. */
+static json_t *recall(struct reading *reading, const struct weir_pipeline *pipeline,
+                      const char *name)
 {
-    char fresh[4096];
-    int size = snprintf(fresh, sizeof fresh, "%s.%ld", kept->path, (long)getpid());
-    FILE *file = size > 0 && (size_t)size < sizeof fresh ? fopen(fresh, "we") : NULL;
-    if (!file)
-        return;
-    bool whole = fputs(kept->text, file) >= 0;
-    whole &= fclose(file) == 0;
-    if (!whole || rename(fresh, kept->path) != 0)
-        unlink(fresh);
+    struct weir_object_store store;
+    json_t *schema = NULL;
+    WEIR_AUTO(weir_buffer) text = {.account = &reading->context->memory};
+    if (!name || !pipeline->warehouse ||
+        weir_pipeline_store_open(reading->context, pipeline, &store, NULL) != WEIR_OK)
+        return NULL;
+    if (store.operations->get(store.self, name, 0, UINT64_MAX, &text, NULL, NULL) == WEIR_OK)
+        schema = json_loadb((const char *)text.data, text.size, 0, NULL);
+    store.operations->free(store.self);
+    return schema;
 }
 
-void weir_pipeline_keep_schemas(const struct weir_pipeline *pipeline)
+/* Best effort: one that cannot be kept costs nothing but the registry's next pause. */
+void weir_pipeline_keep_schemas(const struct weir_pipeline *pipeline,
+                                const struct weir_object_store *store)
 {
-    char folder[4096];
-    for (const struct weir_kept_schema *kept = pipeline->kept_schemas; kept; kept = kept->next) {
-        for (int deep = 0; deep < 2; deep++) {
-            int size = snprintf(folder, sizeof folder, "%s/_weir%s", pipeline->warehouse,
-                                deep ? "/schemas" : "");
-            if (size < 0 || (size_t)size >= sizeof folder)
-                return;
-            mkdir(folder, 0777);
-        }
-        keep(kept);
-    }
+    for (const struct weir_kept_schema *kept = pipeline->kept_schemas; kept; kept = kept->next)
+        (void)!store->operations->put(store->self, kept->name, kept->text, strlen(kept->text),
+                                      WEIR_PUT_ANY, NULL, NULL, NULL);
 }
 
 /* ---- columns ---- */
@@ -152,12 +143,12 @@ void registry_columns(struct reading *reading, struct weir_pipeline *pipeline,
     registry_bind(reading, pipeline, &config, node, shown);
     if (!config.url || !subject || reading->complaint_count || reading->status != WEIR_OK)
         return;
-    const char *path = kept_path(reading, pipeline, config.url, subject, version);
+    const char *name = kept_name(reading, config.url, subject, version);
     weir_status status = ask(reading, &config, subject, version, &schema, &error);
-    if (status == WEIR_OK && path)
-        remember(reading, pipeline, path, schema);
-    if (status == WEIR_UNAVAILABLE && path)
-        schema = json_load_file(path, 0, NULL);
+    if (status == WEIR_OK && name)
+        remember(reading, pipeline, name, schema);
+    if (status == WEIR_UNAVAILABLE)
+        schema = recall(reading, pipeline, name);
     if (schema) {
         columns_of(reading, node, shown, schema, table);
     } else if (status == WEIR_NOT_FOUND || status == WEIR_CORRUPT || status == WEIR_UNSUPPORTED) {

@@ -13,43 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PROBE_NAME      "_weir/probe.json"
-#define TENANT_RETRY_MS 15000
-
-/* How long a request that fails is tried again; 0: as long as the store holds right. The others of
- * several tenants wait for the one whose store is away, and the next run asks it again. */
-static int64_t retry_ms(const struct weir_pipeline *pipeline)
-{
-    const char *text = getenv("WEIR_TEST_S3_RETRY_MS");
-    if (text && atoll(text) > 0)
-        return atoll(text);
-    return pipeline->tenancy ? TENANT_RETRY_MS : 0;
-}
-
-static weir_status open_s3(struct weir_context *context, const struct weir_pipeline *pipeline,
-                           struct weir_object_store *ret_store, struct weir_error *reterr)
-{
-    static _Thread_local char bucket[64],
-        prefix[1024]; /* copied by the store before this returns */
-    if (!weir_s3_uri_split(pipeline->warehouse, bucket, prefix))
-        return weir_fail(reterr, WEIR_USAGE, "%s is no s3:// address", pipeline->warehouse);
-    const struct weir_s3_config *s3 = &pipeline->s3;
-    struct weir_s3_options options = {.bucket = bucket,
-                                      .prefix = prefix,
-                                      .region = s3->region ? s3->region : pipeline->region,
-                                      .endpoint = s3->endpoint,
-                                      .path_style = s3->path_style ? WEIR_S3_ADDRESSING_PATH
-                                                                   : WEIR_S3_ADDRESSING_AUTO,
-                                      .account = s3->account,
-                                      .kms_key = s3->kms_key,
-                                      .tls_ca_file = s3->tls.ca_file,
-                                      .tls_cert_file = s3->tls.cert_file,
-                                      .tls_key_file = s3->tls.key_file,
-                                      .retry_ms = retry_ms(pipeline),
-                                      .role_arn = s3->role_arn,
-                                      .external_id = s3->role_external_id};
-    return weir_store_s3_new(context, &options, ret_store, reterr);
-}
+#define PROBE_NAME "_weir/probe.json"
 
 /* Another's bucket, as a rule: not our account, key or client certificate. */
 weir_status weir_files_store(struct weir_context *context, const struct weir_pipeline *pipeline,
@@ -72,11 +36,6 @@ weir_status weir_files_store(struct weir_context *context, const struct weir_pip
     WEIR_TRY(weir_store_s3_new(context, &options, ret_store, reterr));
     *ret_is_s3 = true;
     return WEIR_OK;
-}
-
-static bool is_s3(const struct weir_pipeline *pipeline)
-{
-    return strncmp(pipeline->warehouse, "s3://", 5) == 0;
 }
 
 /* What the probe was made of: store and endpoint; asked again when it changes. */
@@ -172,9 +131,7 @@ weir_status weir_lake_open(struct weir_context *context, const struct weir_pipel
     WEIR_TRY(weir_alloc(&context->memory, 37, &run_id, reterr));
     weir_random_uuid(context, run_id);
     lake->run_id = run_id;
-    weir_status status = is_s3(pipeline) ? open_s3(context, pipeline, &lake->store, reterr)
-                                         : weir_store_local_new(context, pipeline->warehouse,
-                                                                &lake->store, reterr);
+    weir_status status = weir_pipeline_store_open(context, pipeline, &lake->store, reterr);
     /* a REST catalog is asked nothing yet, but it may be what lets us at the store */
     if (status == WEIR_OK && pipeline->catalog == WEIR_CATALOG_REST)
         status = open_catalog(context, pipeline, for_writing, lake, reterr);
@@ -185,7 +142,7 @@ weir_status weir_lake_open(struct weir_context *context, const struct weir_pipel
     if (status == WEIR_OK && !lake->catalog.operations)
         status = open_catalog(context, pipeline, for_writing, lake, reterr);
     if (status == WEIR_OK && for_writing)
-        weir_pipeline_keep_schemas(pipeline);
+        weir_pipeline_keep_schemas(pipeline, &lake->store);
     if (status != WEIR_OK) {
         weir_error_prefix(reterr, "lake %s", pipeline->warehouse);
         weir_lake_close(lake);

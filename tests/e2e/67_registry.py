@@ -273,6 +273,22 @@ def columns(registry):
     shutil.rmtree(folder / "lake")
     run = weir(folder, "run")
     say(run.returncode == 0 and types() == ["id: required long", "at: optional timestamptz"], "columns of an Avro schema", outcome(run))
+    kept_in_a_bucket(registry, folder, config)
+
+
+def kept_in_a_bucket(registry, folder, config):
+    started = subprocess.run([service, "start", "s3proxy"], capture_output=True, text=True, check=True).stdout.split()[-1]
+    subprocess.run([service, "bucket", "s3proxy", "lake"], check=True, stdout=subprocess.DEVNULL)
+    keys = {"AWS_ACCESS_KEY_ID": "testkey", "AWS_SECRET_ACCESS_KEY": "testsecret123"}
+    config()
+    text = (folder / "weir.yaml").read_text()
+    (folder / "weir.yaml").write_text(text.replace("warehouse: ./lake", f"warehouse: s3://lake/wh, region: us-east-1, s3: {{endpoint: '{started}', path_style: true}}"))
+    first = weir(folder, "run", **keys)
+    registry.stop()
+    (folder / "in/d.ndjson").write_text('{"id": 5, "at": "2026-01-02T03:04:05Z"}\n')
+    second = weir(folder, "run", **keys)
+    say(first.returncode == 0 and second.returncode == 0 and "1 landed" in second.stdout, "a lake in a bucket keeps them too", outcome(first) + outcome(second))
+    registry.start(registry.port)
 
 
 def killed(broker, registry):
