@@ -234,7 +234,8 @@ struct weir_policy_config {
     bool has_regions; /* false: any */
     const char **regions;
     size_t region_count;
-    bool has_sinks; /* personal.sinks is given: only those may receive personal values */
+    bool has_personal; /* `personal` is given: it holds for such columns */
+    bool has_sinks;    /* personal.sinks is given: only those may receive personal values */
     const char **sinks;
     size_t sink_count;
     bool has_unmask; /* personal.unmask_with is given: only those functions lift a class */

@@ -90,6 +90,7 @@ static void check_sink(struct policy_reading *at, const struct node *key, const 
     const struct node *search = node_get(sink, "opensearch"), *hook = node_get(sink, "webhook"),
                       *kafka = node_get(sink, "kafka"),
                       *sigv4 = node_get(node_get(search, "auth"), "sigv4"),
+                      *msk = node_get(node_get(kafka, "auth"), "msk_iam"),
                       *signs = node_get(sigv4, "region"), *stated = node_get(sink, "region");
     const char *name = take_print(at->reading, "sinks.%s", key->text);
     const char *region = take_print(at->reading, "%s.region", name);
@@ -105,6 +106,9 @@ static void check_sink(struct policy_reading *at, const struct node *key, const 
                            stated, region});
     if (stated)
         check_place(at, signs, signing, get_text(sigv4, "region"));
+    check_place(at, node_get(msk, "region"),
+                take_print(at->reading, "%s.kafka.auth.msk_iam.region", name),
+                get_text(msk, "region"));
 }
 
 static void check_catalog(struct policy_reading *at, const struct node *rest)
@@ -120,7 +124,24 @@ static void check_catalog(struct policy_reading *at, const struct node *rest)
         check_place(at, signs, signing, get_text(sigv4, "region"));
 }
 
-/* Sinks, registries, the catalog, and who is told of lineage. */
+/* Where the gateway sends what it is given. Sources that are only read may lie anywhere. */
+static void check_source(struct policy_reading *at, const struct node *key,
+                         const struct node *source, const struct node *gateway)
+{
+    const struct node *chosen = node_get(gateway, "sources");
+    bool sent_to = gateway && !chosen;
+    for (size_t i = 0; i < list_size(chosen); i++)
+        sent_to |= node_is(list_item(chosen, i), key->text);
+    const char *name = take_print(at->reading, "sources.%s", key->text);
+    if (sent_to)
+        check_told(at, &(struct told){
+                           brokers_of(node_get(source, "kafka")),
+                           take_print(at->reading, "%s.kafka.properties.bootstrap.servers", name),
+                           node_get(node_get(source, "kafka"), "region"),
+                           take_print(at->reading, "%s.kafka.region", name)});
+}
+
+/* Sinks, registries, the catalog, the gateway's brokers, and who is told of lineage. */
 static void check_tolds(struct policy_reading *at, const struct node *root)
 {
     static const char *const owners[] = {"sources", "tables"};
@@ -129,10 +150,13 @@ static void check_tolds(struct policy_reading *at, const struct node *root)
     check_url(at, node_get(node_get(root, "lineage"), "openlineage"), "url", "lineage.openlineage");
     for (size_t o = 0; o < 2; o++) {
         const struct node *map = node_get(root, owners[o]);
-        for (size_t i = 0; map && map->kind == NODE_MAP && i < map->count; i++)
-            check_url(
-                at, node_get(map->entries[i].value, "registry"), "url",
-                take_print(at->reading, "%s.%s.registry", owners[o], map->entries[i].key->text));
+        for (size_t i = 0; map && map->kind == NODE_MAP && i < map->count; i++) {
+            const struct node *key = map->entries[i].key, *value = map->entries[i].value;
+            check_url(at, node_get(value, "registry"), "url",
+                      take_print(at->reading, "%s.%s.registry", owners[o], key->text));
+            if (o == 0)
+                check_source(at, key, value, node_get(root, "gateway"));
+        }
     }
     for (size_t i = 0; sinks && sinks->kind == NODE_MAP && i < sinks->count; i++)
         check_sink(at, sinks->entries[i].key, sinks->entries[i].value);
@@ -206,6 +230,48 @@ static void bind_ages(struct reading *reading, const struct node *node,
     policy->age_count = ages ? count : 0;
 }
 
+/* ---- classes ---- */
+
+/* Policies that say what personal columns must keep to; `in_force`: of those of this lake. */
+static const char *personal_policies(struct reading *reading, const struct weir_pipeline *pipeline,
+                                     bool in_force)
+{
+    const char *names = NULL;
+    for (size_t i = 0; i < pipeline->policy_count; i++) {
+        const struct weir_policy_config *policy = &pipeline->policies[i];
+        if (policy->has_personal && (policy->applies || !in_force))
+            names = take_print(reading, "%s%s%s", names ? names : "", names ? ", " : "",
+                               policy->name);
+    }
+    return names;
+}
+
+/* A lake that none of them holds for may not have such columns. A file without any says nothing of
+ * them. */
+static void check_classes(struct reading *reading, const struct weir_pipeline *pipeline,
+                          const struct node *root)
+{
+    const char *policies = personal_policies(reading, pipeline, false);
+    const struct node *tables = node_get(root, "tables");
+    if (!policies || personal_policies(reading, pipeline, true) || !tables ||
+        tables->kind != NODE_MAP)
+        return;
+    for (size_t i = 0; i < tables->count; i++) {
+        const struct node *columns = node_get(tables->entries[i].value, "columns");
+        for (size_t c = 0; columns && columns->kind == NODE_MAP && c < columns->count; c++) {
+            const struct node *class_ = node_get(columns->entries[c].value, "class");
+            if (class_ && node_is(class_, "personal"))
+                complain(reading, class_, 0,
+                         take_print(reading, "lake.classification: [%s]", policies),
+                         "tables.%s.columns.%s is personal, and no policy that says what such "
+                         "columns must keep to holds for this lake (there are: %s)",
+                         tables->entries[i].key->text, columns->entries[c].key->text, policies);
+        }
+    }
+}
+
+/* ---- all ---- */
+
 static void bind_policy(struct reading *reading, const struct node *key, const struct node *node,
                         struct weir_policy_config *policy)
 {
@@ -215,6 +281,7 @@ static void bind_policy(struct reading *reading, const struct node *key, const s
     *policy = (struct weir_policy_config){.name = key->text,
                                           .location = node_location(reading, key),
                                           .has_regions = node_get(node, "regions") != NULL,
+                                          .has_personal = personal != NULL,
                                           .has_sinks = sinks != NULL,
                                           .has_unmask = unmask != NULL};
     policy->regions = get_texts(reading, node, "regions", &policy->region_count);
@@ -259,6 +326,7 @@ void policies_bind(struct reading *reading, struct weir_pipeline *pipeline, cons
                       *classes = node_get(node_get(root, "lake"), "classification");
     size_t count = policies && policies->kind == NODE_MAP ? policies->count : 0, pins = 0;
     struct weir_policy_config *bound = take(reading, count + 1, sizeof *bound);
+    bool known = true;
     if (!bound)
         return;
     lineage_bind(reading, pipeline, root);
@@ -277,6 +345,7 @@ void policies_bind(struct reading *reading, struct weir_pipeline *pipeline, cons
             continue;
         if (!policy) {
             no_policy(reading, pipeline, name);
+            known = false;
             continue;
         }
         pins += policy->has_regions;
@@ -285,4 +354,6 @@ void policies_bind(struct reading *reading, struct weir_pipeline *pipeline, cons
         check_regions(&at, root, name);
     }
     quarantine_bind(pipeline);
+    if (known)
+        check_classes(reading, pipeline, root);
 }

@@ -4,6 +4,8 @@ x-amz-expected-bucket-owner as AWS documents it (403 AccessDenied), and redirect
 import http.client, http.server, json, os, re, subprocess, sys, tempfile, threading, xml.etree.ElementTree
 from pathlib import Path
 
+import pyarrow.parquet
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "harness"))
 import services
@@ -82,17 +84,21 @@ def headers_length(headers, body):
 class Receiver(http.server.BaseHTTPRequestHandler):
     """A webhook, and a REST catalog whose configuration leads elsewhere."""
 
-    asked, leads = [], None
+    asked, bodies, leads, refuses = [], [], None, False
 
     def log_message(self, *_):
         pass
 
     def do_POST(self):
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         Receiver.asked.append((self.command, self.path))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
+        Receiver.bodies.append((self.path, body))
+        refused = Receiver.refuses and self.path == "/x"
+        body = b"" if not refused else b"no such host: " + body
+        self.send_response(422 if refused else 201)
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
 
     do_PUT = do_DELETE = do_POST
 
@@ -136,7 +142,7 @@ sinks:
   hook: {{from: silver.last, columns: [id], {sink}}}
 policies:
   GDPR: {{regions: [eu-west-2], personal: {{sinks: []}}}}
-  TWO: {{regions: [eu-west-2, eu-central-1]}}
+  TWO: {{regions: [eu-west-2, eu-central-1], personal: {{sinks: []}}}}
 """
 
 
@@ -149,6 +155,13 @@ class Lake:
         store = f', s3: {{endpoint: "{STORE}", path_style: true{f", account: {json.dumps(account)}" if account else ""}{s3}}}' if not warehouse else ""
         (self.folder / "weir.yaml").write_text(PIPELINE.format(warehouse=warehouse or f"s3://{bucket}/wh", region=region, policies=policies, lake=store + lake,
                                                                sink=sink or f'webhook: {{url: "{receiver.url}/x", id: [id]}}'))
+
+    def edit(self, *pairs):
+        text = (self.folder / "weir.yaml").read_text()
+        for old, new in pairs:
+            text = text.replace(old, new)
+        (self.folder / "weir.yaml").write_text(text)
+        return self
 
     def weir(self, *arguments):
         return subprocess.run([WEIR, *arguments, "-p", str(self.folder / "weir.yaml")], capture_output=True, text=True, timeout=60,
@@ -185,7 +198,8 @@ say(done.returncode == 0 and "the bucket says it lies in eu-west-2, as lake.regi
 # -- where it may not ---------------------------------------------------------------------------------------------------
 
 Lake("elsewhere", "away").refused("a bucket in another region", "bucket away is in region eu-central-1, not in eu-west-2 as configured")
-Lake("unpolicied", "far", policies="").refused("a bucket in another region, without any policy", "bucket far is in region us-east-1")
+NO_CLASS = (", class: personal", ""), ("classification: [GDPR], ", "")
+Lake("unpolicied", "far", policies="").edit(*NO_CLASS).refused("a bucket in another region, without any policy", "bucket far is in region us-east-1")
 Lake("theirs", "theirs").refused("a bucket of another account", "bucket theirs does not belong to account 111122223333")
 Store.moved["far"] = "us-east-1"
 Lake("moved", "far").refused("a redirect is told, and not gone after", "bucket far is in region us-east-1, not in eu-west-2")
@@ -204,6 +218,11 @@ Receiver.leads = "http://catalog.example"
 Lake("leads2", "home", lake=f', catalog: {{rest: {{uri: "{receiver.url}"}}}}').refused("a catalog that leads nobody knows where", "whose name tells no region")
 Receiver.leads = None
 
+Lake("unclassified", "home", policies="").refused("a lake that nobody classified has no personal columns", "weir.yaml:6:", "tables.bronze.readings.columns.host is personal, and no policy", "lake.classification: [GDPR, TWO]")
+Lake("told", None, warehouse="./lake").edit(("columns: [id], ", "")).refused("a personal column to a sink that may not have it", "weir.yaml:9:", "sinks.hook would receive host of silver.last, which is personal", verb=("validate",))
+Lake("lower", None, warehouse="./lake").edit(("mode: merge,", "mode: merge, columns: {id: long required, host: {type: string, class: none}},")).refused(
+    "a class declared too low", "weir.yaml:7:", "column host of silver.last is declared as none, and holds personal values: silver.last.host <- bronze.readings.host", verb=("validate",))
+
 # -- every verb that writes ---------------------------------------------------------------------------------------------
 
 (good.folder / "other.yaml").write_text(f'lake: {{catalog: {{rest: {{uri: "{receiver.url}"}}}}}}\n')
@@ -218,6 +237,49 @@ Store.owners["home"] = US
 done = good.weir("run")
 say(done.returncode == 0, "the bucket is ours again", done.stderr)
 
+# -- nothing personal where nobody looks for it -------------------------------------------------------------------------
+
+Receiver.refuses = True
+lake = Lake("quiet", None, warehouse="./lake", sink=f'webhook: {{url: "{receiver.url}/x", id: [id]}}, tries: 1').edit(
+    ("columns: [id], ", ""), ("personal: {sinks: []}", "personal: {sinks: [hook]}"),
+    ("type: string, class: personal}}", 'type: string, class: personal}}, expect: [{name: polite, that: "host <> \'secret-rude\' or length(host) < 99", on_fail: warn}, {that: "host not like \'%-bad\'", on_fail: quarantine}]'),
+    ("order_by: [id]}", 'order_by: [id], expect: [{name: few, that: "host like \'%one\'", on_fail: warn}, {name: kind, that: "host not like \'%-rude\'", on_fail: quarantine}]}\n  gold.number: {sql: number.sql, mode: full}\n  gold.strict: {sql: last.sql, mode: full, expect: [{name: strict, that: "host = \'x\'", on_fail: fail}]}'))
+with open(lake.folder / "weir.yaml", "a") as more:
+    more.write(f'lineage: {{openlineage: {{url: "{receiver.url}"}}}}\n')
+(lake.folder / "number.sql").write_text("SELECT id, host::int AS n, host::timestamptz AS t, (host || '{')::json AS j FROM bronze.readings\n")
+(lake.folder / "in/1.ndjson").write_text('{"id": 1, "host": "secret-one"}\n{"id": 2, "host": "secret-rude"}\n{"id": "secret-three", "host": "x"}\n{"id": 3, "host": "secret-bad"}\n{"id": 4, "host": ["secret-four"]}\n'
+                                         '{"id": 5, "secret-name": {"secret-key": "secret-five"\n{"id": 99999999999999999999, "host": "secret-six"}\n{"secret-id": 7}\n')
+said = []
+for arguments in (("run",), ("run", "-o", "json"), ("promote", "gold.number"), ("promote", "gold.strict"), ("promote", "gold.strict", "--what-if", "-o", "json"), ("promote", "silver.last", "--what-if"), ("status", "-o", "json"),
+                  ("history", "bronze.readings", "-o", "json"), ("runs", "-o", "json"), ("quarantine", "show", "bronze.readings", "-o", "json"), ("quarantine", "show", "silver.last"), ("quarantine", "retry", "bronze.readings"),
+                  ("sinks", "dead", "hook", "-o", "json"), ("sinks", "-o", "json"), ("sinks", "retry", "hook"), ("plan", "-o", "json"), ("verify", "--deep"), ("doctor",), ("graph", "-o", "json"), ("config",)):
+    done = lake.weir(*arguments)
+    said.append((" ".join(arguments), done.stdout + done.stderr))
+words = dict(said)
+config = (lake.folder / "weir.yaml").read_text()
+leaks = [(name, text) for name, text in said for found in set(re.findall(r"secret-\w+", text)) if found not in config]
+say(not leaks, "no value of a personal column in what verbs say", leaks)
+dead = json.loads(words["sinks dead hook -o json"])
+say(len(dead) == 1 and "422" in dead[0]["reason"] and not {"row", "key", "sent"} & set(dead[0]), "dead letters are listed without their rows", dead)
+say("2 landed, 6 refused" in words["run"] and "1 rows set aside" in words["run"] and '"host":"***"' in words["run"] and "1 were refused" in words["run"] and "a text that is no int" in words["run"],
+    "there was much to tell: refused, set aside, sampled, not taken, not computed", words["run"])
+files = [f for f in (lake.folder / "lake").rglob("*") if f.is_file()]
+rows = [f for f in files if f.suffix == ".parquet" or "/letters/" in str(f) or "/dead/" in str(f)]
+leaks = [str(f.relative_to(lake.folder)) for f in files if f not in rows and re.search(rb"secret-(?!rude|bad)", f.read_bytes())]
+say(len(files) > 20 and not leaks, "none in receipts, runs, metadata, manifests, cursors", leaks)
+told = b" ".join(body for path, body in Receiver.bodies if "lineage" in path)
+say(b"eventType" in told and b"secret-one" not in told, "none in events of OpenLineage", told[:2000])
+bounds = []
+for file in (f for f in rows if f.suffix == ".parquet" and "/bronze/readings/data" in str(f) or "/silver/last/data" in str(f)):
+    groups = pyarrow.parquet.read_metadata(file)
+    for g in range(groups.num_row_groups):
+        for c in range(groups.num_columns):
+            column = groups.row_group(g).column(c)
+            if column.path_in_schema == "host" and column.statistics and column.statistics.has_min_max:
+                bounds.append(str(file))
+say(not bounds, "no least and greatest value of it in footers", bounds)
+Receiver.refuses = False
+
 # -- stores that are not AWS's ------------------------------------------------------------------------------------------
 
 services.S3_REGION = "eu-west-2"
@@ -229,21 +291,16 @@ for store in (versity, proxy):
 def plain(name, store, account):
     global STORE
     STORE = store.address
-    lake = Lake(name, None, account=account)
-    (lake.folder / "weir.yaml").write_text((lake.folder / "weir.yaml").read_text().replace("s3://None/", "s3://plain/"))
-    return lake
+    return Lake(name, None, account=account).edit(("s3://None/", "s3://plain/"))
 
 
 lake = plain("versity", versity, None)
 done, shown = lake.weir("run"), lake.weir("doctor")
 say(done.returncode == 0 and "lies in eu-west-2, as lake.region does; no owner is wanted" in shown.stdout, "versitygw: its region counts", done.stderr + shown.stdout + shown.stderr)
-(lake.folder / "weir.yaml").write_text((lake.folder / "weir.yaml").read_text().replace("region: eu-west-2, class", "region: eu-central-1, class").replace("[GDPR]", "[]"))
-done = lake.weir("run")
+done = lake.edit(("region: eu-west-2, class", "region: eu-central-1, class"), *NO_CLASS).weir("run")
 say(done.returncode == 2 and "AuthorizationHeaderMalformed" in done.stderr and "not in region eu-central-1" in done.stderr, "versitygw: another region than lake.region", done.stderr)
 (versity.folder / "root/fresh").mkdir()
-lake = plain("versity2", versity, US)
-(lake.folder / "weir.yaml").write_text((lake.folder / "weir.yaml").read_text().replace("s3://plain/", "s3://fresh/"))
-done = lake.weir("run")
+done = plain("versity2", versity, US).edit(("s3://plain/", "s3://fresh/")).weir("run")
 say(done.returncode == 2 and not list((versity.folder / "root/fresh").iterdir()), "versitygw looks at owners, and knows no such account", done.stderr)
 done = plain("proxy", proxy, US).weir("run")
 say(done.returncode == 2 and "does not know owners of buckets" in done.stderr and "leave lake.s3.account out" in done.stderr, "s3proxy cannot be asked for an owner", done.stderr)

@@ -145,6 +145,10 @@ Test(places, sinks)
           BROKERS("b-1.x.kafka.eu-west-2.amazonaws.com:9098, b-2.x.kafka.us-east-1.amazonaws.com:1",
                   ""),
           "sinks.k.kafka.properties.bootstrap.servers: us-east-1 is not among");
+    wrong("",
+          SINK("kafka: {topic: u, key: a, auth: {msk_iam: {region: us-east-1}}, properties: "
+               "{bootstrap.servers: \"b-1.x.kafka.eu-west-2.amazonaws.com:9098\"}}"),
+          "sinks.k.kafka.auth.msk_iam.region: us-east-1 is not among");
     good("", SINK("opensearch: {url: \"https://search.example\", index: i, id: a, auth: {sigv4: "
                   "{region: eu-west-2}}}"));
     wrong("", SINK("opensearch: {url: \"https://search.example\", index: i, id: a}"),
@@ -183,6 +187,53 @@ Test(places, others)
     good(", s3: {endpoint: \"https://store.example\"}", ""); /* asked before the first write */
     wrong(", s3: {endpoint: \"https://s3.us-east-1.amazonaws.com\"}", "",
           "lake.s3.endpoint: us-east-1 is not among");
+}
+
+/* The gateway moves records to the brokers of its sources. */
+Test(places, gateway)
+{
+#define GATEWAY(brokers, more, keys)                                                               \
+    "version: 1\nname: t\nlake: {warehouse: ./l, region: eu-west-2, classification: GDPR}\n"       \
+    "sources: {s: {kafka: {topics: [t], transactional: true, properties: {bootstrap.servers: "     \
+    "\"" brokers "\"}" more "}}}\ntables: {bronze.t: {source: s, columns: {a: int required}}}\n"   \
+    "gateway: {tokens: none" keys "}\npolicies: {GDPR: {regions: [eu-west-2]}}\n"
+    cr_expect_null(read_text(GATEWAY("k:1", "", "")));
+    cr_expect(strstr(reported, "weir.yaml:4:90: sources.s.kafka.properties.bootstrap.servers: no "
+                               "region can be told from the name of its host"),
+              "%s", reported);
+    cr_expect(strstr(reported, "hint: sources.s.kafka.region: REGION says"), "%s", reported);
+    cr_expect_null(read_text(GATEWAY("k:1", ", region: us-east-1", ", sources: [s]")));
+    cr_expect(strstr(reported, "sources.s.kafka.region: us-east-1 is not among"), "%s", reported);
+    weir_pipeline_free(read_good(GATEWAY("k:1", ", region: eu-west-2", "")));
+    weir_pipeline_free(read_good(GATEWAY("b-1.x.kafka.eu-west-2.amazonaws.com:1", "", "")));
+}
+
+/* A lake that no policy for personal columns holds for, where there are such. */
+Test(places, classes)
+{
+#define CLASSES(classification, policies)                                                          \
+    "version: 1\nname: t\nlake: {warehouse: ./l, region: r1, classification: [" classification     \
+    "]}\n"                                                                                         \
+    "sources: {s: {files: x.ndjson}}\n"                                                            \
+    "tables: {bronze.t: {source: s, columns: {a: int required, b: {type: string, class: "          \
+    "personal}, c: {type: string, class: pseudonymous}}}}\npolicies: {" policies "}\n"
+    weir_pipeline_free(read_good(CLASSES("", "")));
+    weir_pipeline_free(read_good(CLASSES("", "A: {regions: r1}")));
+    weir_pipeline_free(read_good(CLASSES("A", "A: {personal: {sinks: []}}")));
+    weir_pipeline_free(
+        read_good(CLASSES("A, B", "A: {regions: r1}, B: {personal: {unmask_with: []}}")));
+    cr_expect_null(read_text(CLASSES("A", "A: {regions: r1}, B: {personal: {sinks: []}}")));
+    cr_expect_str_eq(
+        reported,
+        "weir.yaml:5:84: tables.bronze.t.columns.b is personal, and no policy that says what such "
+        "columns must keep to holds for this lake (there are: B)\n"
+        "  tables: {bronze.t: {source: s, columns: {a: int required, b: {type: string, class: "
+        "personal}, c: {type: string...\n"
+        "                                                                                     ^\n"
+        "  hint: lake.classification: [B]\n",
+        "%s", reported);
+    cr_expect_null(read_text(CLASSES("C", "B: {personal: {sinks: []}}")));
+    cr_expect_null(strstr(reported, "is personal"), "%s", reported);
 }
 
 Test(places, keys)
