@@ -114,16 +114,22 @@ static weir_status gather_bytes(struct weir_arena *arena, const struct weir_vect
     WEIR_TRY(
         weir_arena_alloc(arena, ((size_t)count + 1) * sizeof(int32_t) + 64, &out->offsets, reterr));
     WEIR_TRY(weir_arena_alloc(arena, total + 64, &out->values, reterr));
-    int32_t at = 0;
+    const uint8_t *values = from->values;
+    uint8_t *to = out->values;
+    int32_t at = 0, safe = from->offsets[from->count] - 16; /* 16 bytes from there are within it */
     for (uint32_t i = 0; i < count; i++) {
         out->offsets[i] = at;
         if (i % 1024 == 0)
             WEIR_TRY(weir_arena_check(arena, reterr));
         if (rows[i] == UINT32_MAX)
             continue;
-        int32_t size = from->offsets[rows[i] + 1] - from->offsets[rows[i]];
-        memcpy((uint8_t *)out->values + at, (const uint8_t *)from->values + from->offsets[rows[i]],
-               (size_t)size);
+        int32_t begin = from->offsets[rows[i]], size = from->offsets[rows[i] + 1] - begin;
+        /* most are short: a copy of a fixed size is one instruction, and its rest is written over
+         */
+        if (size <= 16 && begin <= safe)
+            memcpy(to + at, values + begin, 16);
+        else
+            memcpy(to + at, values + begin, (size_t)size);
         at += size;
     }
     out->offsets[count] = at;
@@ -257,6 +263,37 @@ weir_status weir_batch_gather(struct weir_arena *arena, const struct weir_batch 
                              reterr));
     for (uint32_t i = 0; i < batch->type->child_count; i++)
         WEIR_TRY(weir_vector_gather(arena, &batch->columns[i], selection, &out.columns[i], reterr));
+    *ret_batch = out;
+    return WEIR_OK;
+}
+
+weir_status weir_vector_as_flat(struct weir_arena *arena, const struct weir_vector *vector,
+                                struct weir_vector *ret_vector, struct weir_error *reterr)
+{
+    struct weir_vector out = *vector;
+    uint32_t children = vector->type->child_count;
+    if (vector->kind != WEIR_FLAT)
+        return weir_vector_gather(arena, vector, NULL, ret_vector, reterr);
+    if (out.validity)
+        out.null_count = out.count - (uint32_t)weir_bits_count(out.validity, out.count);
+    if (out.null_count == 0)
+        out.validity = NULL;
+    if (children)
+        WEIR_TRY(weir_arena_zero(arena, children, sizeof *out.children, &out.children, reterr));
+    for (uint32_t i = 0; i < children; i++)
+        WEIR_TRY(weir_vector_as_flat(arena, &vector->children[i], &out.children[i], reterr));
+    *ret_vector = out;
+    return WEIR_OK;
+}
+
+weir_status weir_batch_as_flat(struct weir_arena *arena, const struct weir_batch *batch,
+                               struct weir_batch *ret_batch, struct weir_error *reterr)
+{
+    struct weir_batch out = {.type = batch->type, .count = batch->count};
+    WEIR_TRY(weir_arena_zero(arena, batch->type->child_count + 1, sizeof *out.columns, &out.columns,
+                             reterr));
+    for (uint32_t i = 0; i < batch->type->child_count; i++)
+        WEIR_TRY(weir_vector_as_flat(arena, &batch->columns[i], &out.columns[i], reterr));
     *ret_batch = out;
     return WEIR_OK;
 }

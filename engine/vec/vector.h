@@ -87,6 +87,14 @@ weir_status weir_vector_gather(struct weir_arena *arena, const struct weir_vecto
 weir_status weir_batch_gather(struct weir_arena *arena, const struct weir_batch *batch,
                               const struct weir_selection *selection, struct weir_batch *ret_batch,
                               struct weir_error *reterr) WEIR_MUST_CHECK;
+/* Flat vectors of the same rows: what is flat already is shared with the batch, not copied, so the
+ * result lives as long as both. */
+weir_status weir_vector_as_flat(struct weir_arena *arena, const struct weir_vector *vector,
+                                struct weir_vector *ret_vector,
+                                struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status weir_batch_as_flat(struct weir_arena *arena, const struct weir_batch *batch,
+                               struct weir_batch *ret_batch,
+                               struct weir_error *reterr) WEIR_MUST_CHECK;
 /* Puts another type of the same shape (names and ids may differ) on a vector and its children. */
 void weir_vector_retype(struct weir_vector *vector, const struct weir_type *type);
 /* Bytes its rows take, nested included: what row groups are cut by. A pure function of the rows,

@@ -32,7 +32,7 @@ static weir_status add_batches(struct weir_parquet_cursor *cursor, struct weir_a
         WEIR_TRY(weir_parquet_cursor_next(cursor, arena, &batch, &end, reterr));
         if (end)
             return WEIR_OK;
-        WEIR_TRY(weir_batch_gather(arena, &batch, NULL, &flat, reterr));
+        WEIR_TRY(weir_batch_as_flat(arena, &batch, &flat, reterr));
         WEIR_TRY(weir_row_hash_add(hash, &flat, NULL, arena, reterr));
     }
 }

@@ -127,7 +127,7 @@ weir_status weir_table_writer_add(struct weir_table_writer *writer, const struct
     if (batch->count == 0)
         return WEIR_OK;
     weir_arena_reset(scratch);
-    WEIR_TRY(weir_batch_gather(scratch, batch, NULL, &flat, reterr));
+    WEIR_TRY(weir_batch_as_flat(scratch, batch, &flat, reterr));
     flat.type = &shape->write;
     for (uint32_t i = 0; i < shape->write.child_count; i++)
         weir_vector_retype(&flat.columns[i], &shape->write.children[i].type);

@@ -165,6 +165,14 @@ static void check_gather(const struct weir_vector *vector, const struct weir_sel
         for (uint32_t i = 0; i < out.count; i++)
             cr_assert_leq(out.offsets[i], out.offsets[i + 1]);
     }
+    if (selection)
+        return;
+    cr_assert_eq(weir_vector_as_flat(&arena, vector, &out, &error), WEIR_OK, "%s", error.text);
+    cr_assert_eq(out.kind, WEIR_FLAT);
+    cr_assert_eq(out.count, vector->count);
+    for (uint32_t i = 0; i < out.count; i++)
+        cr_assert(same(vector, i, &out, i), "%s: row %u as flat", what, i);
+    cr_assert_eq(out.null_count, nulls);
 }
 
 Test(vector, gathering_keeps_each_row)
