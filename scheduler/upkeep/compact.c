@@ -214,7 +214,7 @@ static weir_status make_receipt(struct slice *slice, struct weir_error *reterr)
     struct weir_row_hash read = {0}, written = {0};
     json_t *deletes = json_array();
     for (size_t g = 0; g < slice->count; g++) {
-        weir_row_hash_merge(&read, &slice->written[g].files.hash);
+        weir_row_hash_merge(&read, &slice->written[g].read);
         weir_row_hash_merge(&written, &slice->written[g].again);
     }
     for (size_t i = slice->removed_count - slice->deletes_removed; i < slice->removed_count; i++)

@@ -133,12 +133,12 @@ static void keep_report(struct compaction *compaction, const struct compact_grou
                         const struct compact_written *written, char *ret_name, size_t size)
 {
     const struct weir_metadata *metadata = compaction->table->metadata;
-    json_t *report = json_pack(
-        "{s:s, s:s, s:I, s:s, s:I, s:o, s:o}", "table", compaction->name, "uuid",
-        weir_metadata_uuid(metadata), "snapshot", (json_int_t)compaction->head, "run",
-        compaction->lake->run_id, "rows_in_files", (json_int_t)group->rows, "read",
-        sum_json(&written->files.hash, compact_list_read(group, 1)), "written",
-        sum_json(&written->again, compact_list_written(written, 1)));
+    json_t *report = json_pack("{s:s, s:s, s:I, s:s, s:I, s:o, s:o}", "table", compaction->name,
+                               "uuid", weir_metadata_uuid(metadata), "snapshot",
+                               (json_int_t)compaction->head, "run", compaction->lake->run_id,
+                               "rows_in_files", (json_int_t)group->rows, "read",
+                               sum_json(&written->read, compact_list_read(group, 1)), "written",
+                               sum_json(&written->again, compact_list_written(written, 1)));
     char *text = json_dumps(report, JSON_INDENT(1) | JSON_SORT_KEYS);
     snprintf(ret_name, size, "_weir/compactions/%s/%019lld.json", weir_metadata_uuid(metadata),
              (long long)weir_snapshot_id(compaction->lake->context, metadata));
@@ -151,7 +151,7 @@ static void keep_report(struct compaction *compaction, const struct compact_grou
 weir_status compact_check(struct compaction *compaction, const struct compact_group *group,
                           const struct compact_written *written, struct weir_error *reterr)
 {
-    const struct weir_row_hash *read = &written->files.hash, *again = &written->again;
+    const struct weir_row_hash *read = &written->read, *again = &written->again;
     bool same = read->low == again->low && read->high == again->high &&
                 read->count == again->count && (int64_t)read->count == written->files.rows,
          whole = group->deletes ? (int64_t)read->count <= group->rows

@@ -1,5 +1,6 @@
 /* Inside of compaction: compact.c plans and commits slice by slice, compact_rows.c writes the rows
- * of a group's files anew, compact_check.c reads what was written. Private to the room. */
+ * of a group's files anew, compact_order.c in Kafka's order, compact_check.c reads what was
+ * written. Private to the room. */
 #ifndef WEIR_SCHEDULER_UPKEEP_COMPACT_INT_H
 #define WEIR_SCHEDULER_UPKEEP_COMPACT_INT_H
 
@@ -36,7 +37,9 @@ struct compaction {
 /* What became of a group's files. */
 struct compact_written {
     struct weir_table_writer *writer; /* owns files */
-    struct weir_table_files files;    /* its hash: of the rows as they were read */
+    struct weir_table_files files;    /* its hash: of the rows as they came to the writer */
+    bool sorted;                      /* in between */
+    struct weir_row_hash read;        /* of the rows as they were read */
     struct weir_row_hash again;       /* of the rows of the new files, read back */
 };
 
@@ -49,6 +52,14 @@ weir_status compact_rows_write(struct compaction *compaction, const struct compa
                                struct compact_written *ret_written,
                                struct weir_error *reterr) WEIR_MUST_CHECK;
 void compact_rows_end(struct compaction *compaction);
+
+/* compact_order.c. Rows of a table filled from Kafka by topic, partition and offset. AS_IT_LIES:
+ * they are in order, or have none, and nothing has been written; TO_BE_SORTED: the same, but they
+ * are not. */
+enum compact_order { COMPACT_AS_IT_LIES, COMPACT_IN_ORDER, COMPACT_TO_BE_SORTED };
+weir_status compact_order_rows(struct compaction *compaction, const struct compact_group *group,
+                               struct weir_table_writer *writer, enum compact_order *ret_order,
+                               struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* compact_check.c. Reads the new files and adds up their rows' hash. */
 weir_status compact_check_read(struct compaction *compaction, struct compact_written *written,

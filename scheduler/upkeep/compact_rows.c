@@ -5,50 +5,13 @@
 #include "engine/base/limits.h"
 #include "formats/codec/codec.h"
 #include "scheduler/query/iceberg_scan.h"
+#include "scheduler/query/query.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- how files are written ---- */
-
-static weir_status dotted_path(struct weir_arena *arena, const struct weir_type *type, int32_t id,
-                               const char *before, const char **ret_path, struct weir_error *reterr)
-{
-    for (uint32_t i = 0; i < type->child_count && !*ret_path; i++) {
-        const struct weir_field *field = &type->children[i];
-        char *path;
-        WEIR_TRY(weir_arena_print(arena, &path, reterr, "%s%s%s", before, *before ? "." : "",
-                                  field->name));
-        if (field->id == id)
-            *ret_path = path;
-        else if (field->type.id == WEIR_STRUCT)
-            WEIR_TRY(dotted_path(arena, &field->type, id, path, ret_path, reterr));
-    }
-    return WEIR_OK;
-}
-
-/* All columns that the table has, whatever the pipeline file says of them by now. */
-static weir_status make_shape(struct compaction *compaction, struct weir_error *reterr)
-{
-    const struct weir_metadata *metadata = compaction->table->metadata;
-    const struct weir_partition_spec *spec = weir_metadata_spec(metadata);
-    struct weir_shape *shape = &compaction->shape;
-    *shape = (struct weir_shape){.schema = *weir_metadata_schema(metadata), .spec = spec};
-    shape->decode = shape->write = shape->schema.root;
-    WEIR_TRY(weir_arena_zero(&compaction->arena, spec->field_count + 1,
-                             sizeof *shape->partition_paths, &shape->partition_paths, reterr));
-    for (size_t i = 0; i < spec->field_count; i++) {
-        const char **path = &shape->partition_paths[i];
-        WEIR_TRY(dotted_path(&compaction->arena, &shape->write, spec->fields[i].source_id, "", path,
-                             reterr));
-        if (!*path)
-            return weir_fail(reterr, WEIR_UNSUPPORTED,
-                             "%s: partition field %s is of a column that is not there any more",
-                             compaction->name, spec->fields[i].name);
-    }
-    return WEIR_OK;
-}
 
 static bool says_bounds(const struct weir_table_config *table, const char *column)
 {
@@ -98,7 +61,8 @@ static weir_status make_config(struct compaction *compaction, struct weir_error 
 
 weir_status compact_rows_begin(struct compaction *compaction, struct weir_error *reterr)
 {
-    WEIR_TRY(make_shape(compaction, reterr));
+    WEIR_TRY(weir_shape_of_table(&compaction->arena, compaction->table->metadata,
+                                 &compaction->shape, reterr));
     return make_config(compaction, reterr);
 }
 
@@ -154,9 +118,24 @@ static weir_status open_source(struct compaction *compaction, struct weir_error 
                                     reterr);
 }
 
+struct copying {
+    struct weir_table_writer *writer; /* NULL: hash */
+    struct weir_row_hash *hash;
+    struct weir_arena arena; /* of a batch */
+};
+
+static weir_status copy_batch(struct copying *copying, const struct weir_batch *batch,
+                              struct weir_error *reterr)
+{
+    struct weir_batch flat;
+    if (copying->writer)
+        return weir_table_writer_add(copying->writer, batch, reterr);
+    WEIR_TRY(weir_batch_as_flat(&copying->arena, batch, &flat, reterr));
+    return weir_row_hash_add(copying->hash, &flat, NULL, &copying->arena, reterr);
+}
+
 static weir_status copy_morsel(struct compaction *compaction, struct weir_scan *scan, size_t index,
-                               struct weir_table_writer *writer, struct weir_arena *arena,
-                               struct weir_error *reterr)
+                               struct copying *copying, struct weir_error *reterr)
 {
     const struct weir_table_source_operations *operations = compaction->source.operations;
     struct weir_morsel *morsel;
@@ -165,10 +144,10 @@ static weir_status copy_morsel(struct compaction *compaction, struct weir_scan *
     weir_status status = WEIR_OK;
     while (morsel && status == WEIR_OK && !end) {
         struct weir_batch batch;
-        weir_arena_reset(arena);
-        status = operations->morsel_next(morsel, arena, &batch, &end, reterr);
+        weir_arena_reset(&copying->arena);
+        status = operations->morsel_next(morsel, &copying->arena, &batch, &end, reterr);
         if (status == WEIR_OK && !end)
-            status = weir_table_writer_add(writer, &batch, reterr);
+            status = copy_batch(copying, &batch, reterr);
         if (status == WEIR_OK)
             status = weir_context_check(compaction->lake->context, reterr);
     }
@@ -176,8 +155,10 @@ static weir_status copy_morsel(struct compaction *compaction, struct weir_scan *
     return status;
 }
 
+/* As they lie: file by file in the order of the manifests. Without a writer they are only added to
+ * the hash. */
 static weir_status copy_rows(struct compaction *compaction, struct weir_table_writer *writer,
-                             struct weir_error *reterr)
+                             struct weir_row_hash *hash, struct weir_error *reterr)
 {
     struct weir_context *context = compaction->lake->context;
     const struct weir_table_source_operations *operations = compaction->source.operations;
@@ -186,14 +167,116 @@ static weir_status copy_rows(struct compaction *compaction, struct weir_table_wr
     struct weir_scan *scan;
     WEIR_TRY(operations->open(compaction->source.self, context, &context->memory, &request, &scan,
                               reterr));
-    struct weir_arena arena;
-    weir_arena_init(&arena, &context->memory);
+    struct copying copy = {.writer = writer, .hash = hash};
+    weir_arena_init(&copy.arena, &context->memory);
     weir_status status = WEIR_OK;
     for (size_t i = 0; status == WEIR_OK && i < operations->morsel_count(scan); i++)
-        status = copy_morsel(compaction, scan, i, writer, &arena, reterr);
-    weir_arena_done(&arena);
+        status = copy_morsel(compaction, scan, i, &copy, reterr);
+    weir_arena_done(&copy.arena);
     operations->close(scan);
     return status;
+}
+
+/* ---- sorted ---- */
+
+static weir_status put_name(struct weir_buffer *text, const char *name, size_t size,
+                            struct weir_error *reterr)
+{
+    WEIR_TRY(weir_buffer_append(text, "\"", 1, reterr));
+    for (size_t i = 0; i < size; i++)
+        WEIR_TRY(weir_buffer_print(text, reterr, name[i] == '"' ? "\"\"" : "%c", name[i]));
+    return weir_buffer_append(text, "\"", 1, reterr);
+}
+
+static weir_status put_path(struct weir_buffer *text, const struct weir_type *columns,
+                            const char *path, struct weir_error *reterr)
+{
+    if (weir_type_child(columns, path, strlen(path))) /* a model's column may have a dot in it */
+        return put_name(text, path, strlen(path), reterr);
+    for (const char *at = path;; at += strcspn(at, ".") + 1) {
+        size_t size = strcspn(at, ".");
+        WEIR_TRY(put_name(text, at, size, reterr));
+        if (at[size] == '\0')
+            return WEIR_OK;
+        WEIR_TRY(weir_buffer_append(text, ".", 1, reterr));
+    }
+}
+
+/* All columns by sort_by; without it by where in Kafka the rows were. */
+static weir_status sort_text(struct compaction *compaction, struct weir_buffer *text,
+                             struct weir_error *reterr)
+{
+    static const struct weir_sort_field kafka[] = {
+        {.path = "_kafka.topic"}, {.path = "_kafka.partition"}, {.path = "_kafka.offset"}};
+    const struct weir_table_config *table = compaction->options->table;
+    const struct weir_type *columns = &compaction->shape.write;
+    const struct weir_sort_field *fields = table->sort_count ? table->sort_by : kafka;
+    size_t count = table->sort_count ? table->sort_count : 3;
+    for (uint32_t i = 0; i < columns->child_count; i++) {
+        const char *name = columns->children[i].name;
+        WEIR_TRY(weir_buffer_print(text, reterr, i ? ", " : "SELECT "));
+        WEIR_TRY(put_name(text, name, strlen(name), reterr));
+    }
+    WEIR_TRY(weir_buffer_print(text, reterr, " FROM weir.rows ORDER BY "));
+    for (size_t i = 0; i < count; i++) {
+        WEIR_TRY(weir_buffer_print(text, reterr, i ? ", " : ""));
+        WEIR_TRY(put_path(text, columns, fields[i].path, reterr));
+        WEIR_TRY(weir_buffer_print(text, reterr, "%s NULLS %s", fields[i].descending ? " DESC" : "",
+                                   fields[i].nulls_first ? "FIRST" : "LAST"));
+    }
+    return weir_buffer_append(text, "", 1, reterr);
+}
+
+static weir_status nothing_to_begin(void *self, const struct weir_type *type,
+                                    struct weir_error *reterr)
+{
+    (void)self, (void)type, (void)reterr;
+    return WEIR_OK;
+}
+
+static weir_status write_batch(void *self, const struct weir_batch *batch,
+                               struct weir_error *reterr)
+{
+    return weir_table_writer_add(self, batch, reterr);
+}
+
+/* As a query sorts: it spills when there are more rows than memory. */
+static weir_status sort_rows(struct compaction *compaction, struct weir_table_writer *writer,
+                             struct weir_error *reterr)
+{
+    const struct weir_pipeline *pipeline = compaction->options->pipeline;
+    struct weir_query_options options = {.context = compaction->lake->context,
+                                         .memory_limit = pipeline->memory_limit,
+                                         .spill_folder = pipeline->spill_dir,
+                                         .spill_limit = pipeline->spill_limit};
+    struct weir_query_name name = {.name = "weir.rows", .source = &compaction->source};
+    struct weir_query_result result = {nothing_to_begin, write_batch, writer};
+    struct weir_query_session *session;
+    WEIR_AUTO(weir_buffer) text = {.account = &compaction->lake->context->memory};
+    WEIR_TRY(sort_text(compaction, &text, reterr));
+    WEIR_TRY(weir_query_session_new(&options, &session, reterr));
+    weir_query_names_set(session, &name, 1);
+    weir_status status = weir_query_run(session, (const char *)text.data, &result, NULL, NULL,
+                                        reterr);
+    weir_query_session_free(session);
+    return status;
+}
+
+static weir_status write_rows(struct compaction *compaction, const struct compact_group *group,
+                              struct compact_written *written, struct weir_error *reterr)
+{
+    struct weir_table_writer *writer = written->writer;
+    enum compact_order order = COMPACT_TO_BE_SORTED;
+    if (!compaction->options->table->sort_count)
+        WEIR_TRY(compact_order_rows(compaction, group, writer, &order, reterr));
+    written->sorted = order == COMPACT_TO_BE_SORTED;
+    if (order == COMPACT_AS_IT_LIES)
+        return copy_rows(compaction, writer, NULL, reterr);
+    if (order == COMPACT_IN_ORDER)
+        return WEIR_OK;
+    /* what a sort loses is found by the hash of the rows before it */
+    WEIR_TRY(copy_rows(compaction, NULL, &written->read, reterr));
+    return sort_rows(compaction, writer, reterr);
 }
 
 weir_status compact_rows_write(struct compaction *compaction, const struct compact_group *group,
@@ -210,6 +293,9 @@ weir_status compact_rows_write(struct compaction *compaction, const struct compa
     WEIR_TRY(want(compaction, group, reterr));
     WEIR_TRY(open_source(compaction, reterr));
     WEIR_TRY(weir_table_writer_new(&options, &ret_written->writer, reterr));
-    WEIR_TRY(copy_rows(compaction, ret_written->writer, reterr));
-    return weir_table_writer_finish(ret_written->writer, &ret_written->files, reterr);
+    WEIR_TRY(write_rows(compaction, group, ret_written, reterr));
+    WEIR_TRY(weir_table_writer_finish(ret_written->writer, &ret_written->files, reterr));
+    if (!ret_written->sorted)
+        ret_written->read = ret_written->files.hash;
+    return WEIR_OK;
 }

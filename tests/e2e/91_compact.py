@@ -179,6 +179,52 @@ def due():
     say(*[verify(folder)[0], "verify --deep", verify(folder)[1]])
 
 
+KAFKA = """version: 1
+name: ordered
+lake: {{warehouse: {folder}/lake}}
+sources:
+  events: {{kafka: {{topics: [events], properties: {{bootstrap.servers: "{broker}"}}}}, format: json}}
+tables:
+  bronze.readings:
+    source: events
+    columns: {{record_id: string required, site: string, software: "list<struct<name:string, version:string>>"}}
+{sort}"""
+
+
+def places(folder):
+    """(topic, partition, offset) of the rows of each file, as they lie."""
+    import pyarrow.parquet as pq
+    for task in table(folder).scan().plan_files():
+        yield [(row["_kafka"]["topic"], row["_kafka"]["partition"], row["_kafka"]["offset"], row["site"]) for row in
+               pq.read_table(task.file.file_path.removeprefix("file://"), partitioning=None, columns=["_kafka", "site"]).to_pylist()]
+
+
+def ordered():
+    """What came from Kafka lies by topic, partition and offset again; with sort_by as that says."""
+    broker = subprocess.Popen([WEIR, "dev", "broker", "--for", "4m"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    address = broker.stdout.readline().strip()
+    folder, by_site = make("ordered"), make("by-site")
+    for at, sort in ((folder, ""), (by_site, "    sort_by: [site, record_id desc]\n")):
+        (at / "weir.yaml").write_text(KAFKA.format(folder=at, broker=address, sort=sort))
+    for n in range(5):
+        subprocess.run([os.environ["WEIR_GEN"], "--kafka", address, "--topic", "events", "--first", str(n * 3000), "--count", "3000"], check=True, stdout=subprocess.DEVNULL)
+        for at in (folder, by_site):
+            run = weir(at, "run")
+            if run.returncode:
+                say(False, f"window {n}", run.stderr)
+    broker.kill()
+    before = sorted(sum(places(folder), []))
+    done, limited = outcome(compact(folder)), None
+    lie = list(places(folder))
+    say(len(lie) == 1 and lie[0] == sorted(lie[0], key=lambda row: row[:3]) and sorted(lie[0]) == before and len({row[1] for row in before}) > 1,
+        "five windows of several partitions are one file, in order", (len(lie), done))
+    say(*[verify(folder)[0], "verify --deep", verify(folder)[1]])
+    done = outcome(compact(by_site))
+    lie = list(places(by_site))
+    say(len(lie) == 1 and [row[3] for row in lie[0]] == sorted(row[3] for row in lie[0]) and sorted(lie[0]) == before, "sort_by: one file, clustered", (len(lie), done))
+    say(*[verify(by_site)[0], "verify --deep", verify(by_site)[1]])
+
+
 def flipped():
     """What is read back is not what was written: nothing is committed, and both lists are kept."""
     folder = make("flipped")
@@ -309,7 +355,7 @@ def evolved():
 parser = argparse.ArgumentParser()
 parser.add_argument("--only")
 only = parser.parse_args().only
-for part in (nobody_sees, due, flipped, die, race, deleted, evolved):
+for part in (nobody_sees, due, ordered, flipped, die, race, deleted, evolved):
     if not only or only == part.__name__:
         part()
 if not bad:
