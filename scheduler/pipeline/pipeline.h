@@ -57,7 +57,7 @@ struct weir_source_config {
     } * start_offsets;
     size_t start_offset_count;
     const char *group; /* NULL = weir-{pipeline}-{source} */
-    bool transactional, headers;
+    bool transactional, headers, framed;
     const struct weir_key_value *properties;
     size_t property_count; /* librdkafka's, secrets resolved */
     /* files */

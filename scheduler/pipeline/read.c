@@ -410,12 +410,18 @@ static void bind_source(struct reading *reading, const struct weir_pipeline *pip
         complain(reading, node_get(value, "format"), 0, "json",
                  "sources.%s.format: %s is of files, not of Kafka records", key->text,
                  source->format);
-    const struct node *registry = node_get(value, "registry");
+    const struct node *registry = node_get(value, "registry"),
+                      *framing = node_get(value, "framing");
+    source->framed = framing && framing->kind == NODE_SCALAR &&
+                     strcmp(framing->text, "confluent") == 0;
+    if (source->framed && (!kafka || strcmp(source->format, "json") != 0))
+        complain(reading, framing, 0, NULL, "sources.%s.framing: it is for JSON records of Kafka",
+                 key->text);
     registry_bind(reading, pipeline, &source->registry, registry,
                   take_print(reading, "sources.%s.registry", key->text));
     if (registry && (!kafka || strcmp(source->format, "avro") != 0))
-        complain(reading, registry, 0, NULL, "sources.%s.registry: it is for Avro records of Kafka",
-                 key->text);
+        complain(reading, registry, 0, kafka ? "framing: confluent" : NULL,
+                 "sources.%s.registry: it is for Avro records of Kafka", key->text);
     if (kafka && strcmp(source->format, "avro") == 0 && !node_get_key(value, "registry"))
         complain(reading, node_get(value, "format"), 0, "registry: {url: https://...}",
                  "sources.%s.format: Avro records of Kafka name their schema by its id in a "

@@ -80,12 +80,49 @@ struct json_records {
     struct weir_json_time *times;
 };
 
+#define FRAME_SIZE 5
+
+static bool is_framed(const struct weir_bytes *record)
+{
+    return record->size > FRAME_SIZE && record->data[0] == 0; /* no JSON begins with a zero */
+}
+
+/* The records behind their frames. */
+static weir_status unframed(const struct decoder *decoder, const struct decode_input *input,
+                            struct weir_arena *arena, const struct weir_bytes **ret_records,
+                            struct weir_error *reterr)
+{
+    struct weir_bytes *records;
+    *ret_records = input->raw;
+    if (!decoder->options.table->source->framed)
+        return WEIR_OK;
+    WEIR_TRY(weir_arena_alloc(arena, (input->count + 1) * sizeof *records, &records, reterr));
+    for (uint32_t i = 0; i < input->count; i++) {
+        records[i] = input->raw[i];
+        if (is_framed(&records[i])) {
+            records[i].data += FRAME_SIZE;
+            records[i].size -= FRAME_SIZE;
+        }
+    }
+    *ret_records = records;
+    return WEIR_OK;
+}
+
 static weir_status json_decode(struct decoder *decoder, const struct decode_input *input,
                                struct weir_arena *arena, struct weir_decoded *ret_decoded,
                                struct weir_error *reterr)
 {
-    return weir_json_decode(((struct json_records *)decoder)->json, input->raw, input->count, arena,
-                            ret_decoded, reterr);
+    const struct weir_bytes *records;
+    WEIR_TRY(unframed(decoder, input, arena, &records, reterr));
+    WEIR_TRY(weir_json_decode(((struct json_records *)decoder)->json, records, input->count, arena,
+                              ret_decoded, reterr));
+    for (uint32_t i = 0; records != input->raw && i < ret_decoded->refusal_count; i++) {
+        struct weir_refusal *refusal = /* the arena's, made just now */
+            (struct weir_refusal *)(uintptr_t)&ret_decoded->refusals[i];
+        if (is_framed(&input->raw[refusal->record]) && refusal->position != UINT32_MAX)
+            refusal->position += FRAME_SIZE; /* what is kept of it is the whole record */
+    }
+    return WEIR_OK;
 }
 
 static weir_status json_marks(struct decoder *decoder, const struct decode_input *input,
@@ -114,7 +151,9 @@ static weir_status json_find(struct decoder *decoder, const struct decode_input 
     if (!self->finder)
         WEIR_TRY(weir_json_decoder_new(decoder->options.account, decoder->options.columns, &options,
                                        &self->finder, reterr));
-    return weir_json_decode(self->finder, input->raw, input->count, arena, &ignored, reterr);
+    const struct weir_bytes *records;
+    WEIR_TRY(unframed(decoder, input, arena, &records, reterr));
+    return weir_json_decode(self->finder, records, input->count, arena, &ignored, reterr);
 }
 
 static weir_status json_evolved(struct decoder *const *decoders, size_t count,

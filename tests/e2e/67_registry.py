@@ -210,6 +210,7 @@ def main(broker, registry):
     bad_pipeline(broker)
     columns(registry)
     killed(broker, registry)
+    framed_json(broker)
     if os.environ.get("WEIR_FULL"):
         through_apicurio(broker)
 
@@ -289,6 +290,25 @@ def kept_in_a_bucket(registry, folder, config):
     second = weir(folder, "run", **keys)
     say(first.returncode == 0 and second.returncode == 0 and "1 landed" in second.stdout, "a lake in a bucket keeps them too", outcome(first) + outcome(second))
     registry.start(registry.port)
+
+
+def framed_json(broker):
+    """framing: confluent: what the JSON serialisers of registries put in front is passed over."""
+    folder = top / "json"
+    folder.mkdir()
+    head = b"\0\0\0\0\7"
+    produce(broker, "json", [head + b'{"id": 1, "s": "x"}', b'{"id": 2}', head + b'{"id": "no"}', head, head + b'{"id": 3, "late": true}'])
+    (folder / "weir.yaml").write_text(f"version: 1\nname: j\nlake: {{warehouse: ./lake}}\nsources:\n  s: {{framing: confluent, kafka: {{topics: [json], properties: {{bootstrap.servers: '{broker}'}}}}}}\n"
+                                      "tables:\n  bronze.t: {source: s, unknown_fields: evolve, columns: {id: long required, s: string}}\n")
+    run = weir(folder, "run")
+    found = sorted((row["id"], row["s"], row["late"]) for row in rows(folder))
+    bad_ones = sorted((row["reason"], row["position"], row["raw"][:5]) for row in rows(folder, "bronze.t__quarantine"))
+    say(run.returncode == 0 and found == [(1, "x", None), (2, None, None), (3, None, True)], "JSON with Confluent's framing, and without", f"{outcome(run)} {found}")
+    say([each[0] for each in bad_ones] == ["syntax", "type"] and bad_ones[1][1] == 12 and all(each[2] == head for each in bad_ones), "what is refused is kept with its frame, its place counted from the frame", bad_ones)
+    text = (folder / "weir.yaml").read_text()
+    (folder / "weir.yaml").write_text(text.replace("framing: confluent, kafka", "format: avro, framing: confluent, registry: {url: 'http://x'}, kafka"))
+    run = weir(folder, "validate")
+    say(run.returncode == 2 and "it is for JSON records of Kafka" in run.stderr, "framing is for JSON", outcome(run))
 
 
 def killed(broker, registry):
@@ -380,7 +400,7 @@ def bad_pipeline(broker):
 
 try:
     broker = subprocess.run([service, "start", "kafka"], capture_output=True, text=True, check=True).stdout.split()[-1]
-    for topic in ("one", "two", "three"):
+    for topic in ("one", "two", "three", "json"):
         subprocess.run([service, "topic", "kafka", "create", topic, "1"], check=True, stdout=subprocess.DEVNULL)
     main(broker, Registry())
 finally:
