@@ -1,6 +1,6 @@
 """REST catalogs whose tables lie in S3, with access by the catalog: Nessie signs each request, Apache Iceberg's server behind a
 proxy vends keys that end. versitygw checks signatures and policies: our own keys may write {warehouse}/_weir/ and list, no more.
-Two writers, answers lost, kills at every effect: every record once. The long form tries every effect in every way."""
+Two writers, answers lost, kills at every effect, from Kafka: every offset once. The long form tries every effect in every way."""
 import collections, concurrent.futures, json, os, random, subprocess, sys, threading, time
 from pathlib import Path
 
@@ -98,12 +98,12 @@ def lake_at(s3):
 # -- keys of the catalog's, on Apache Iceberg's server --------------------------------------------------
 
 
-def vended(rest, s3, bucket):
-    def lake_of(name, access="vended", **more):
+def vended(rest, s3, bucket, kafka):
+    def lake_of(name, access="vended", kafka=None, **more):
         vending = Vending(bucket, **more)
         proxy = Proxy(rest.address)
         proxy.change = vending.change
-        return Lake(name, proxy.url, "s3://lake/wh", f", access: {access}", lake_at(s3)), vending, proxy
+        return Lake(name, proxy.url, "s3://lake/wh", f", access: {access}", lake_at(s3), kafka=kafka), vending, proxy
 
     lake, _, _ = lake_of("without", "own")
     lake.more(10)
@@ -155,13 +155,13 @@ def vended(rest, s3, bucket):
     lake.more(10)
     done = lake.weir("run", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="", AWS_PROFILE="", HOME=str(lake.folder))
     say(done.returncode == 2 and "_weir" in done.stderr and "keys of our own" in done.stderr, "vended: without keys for _weir/: exit 2", f"{done.returncode} {done.stderr}")
-    faults_and_kills("vended", lambda name: lake_of(name)[0::2])
+    faults_and_kills("vended", lambda name: lake_of(name, kafka=kafka)[0::2])
 
 
 # -- signatures of the catalog's, on Nessie -------------------------------------------------------------
 
 
-def signed(s3, one):
+def signed(s3, one, kafka):
     key, address = one.folder / "jwt.key", one.address
 
     def lake_of(name, auth=None, target=None, access="signing", **more):
@@ -214,7 +214,7 @@ def signed(s3, one):
     proxy.before = lambda: time.sleep(3.3)
     codes, done = lake.run()
     say(codes == [0] and not lake.once() and giver.given >= 2, "nessie signs: tokens that end during a run are renewed, for signatures too", f"{codes} {giver.given} {done.stderr}")
-    faults_and_kills("nessie signs", lambda name: lake_of(name))
+    faults_and_kills("nessie signs", lambda name: lake_of(name, kafka=kafka))
 
 
 # -- faults and kills, on S3 ----------------------------------------------------------------------------
@@ -230,7 +230,7 @@ def faults_and_kills(what, lake_of):
             codes += lake.run()[0]
         if codes[-1] or lake.once():
             wrong.append(f"{fault}: {codes} {lake.once()}")
-    say(not wrong, f"{what}: answers to commits lost, doubled, refused and wrong: every record once", "; ".join(wrong))
+    say(not wrong, f"{what}: answers to commits lost, doubled, refused and wrong: every offset once", "; ".join(wrong))
 
     lake, proxy = lake_of(f"{tag}_two")
     proxy.fault = "random"
@@ -243,7 +243,7 @@ def faults_and_kills(what, lake_of):
         for each in both:
             each.wait(120)
     codes, done = lake.run()
-    say(codes[-1] == 0 and not lake.once(), f"{what}: two writers and random faults: every record once", f"{codes} {done.stderr} {lake.once()}")
+    say(codes[-1] == 0 and not lake.once(), f"{what}: two writers and random faults: every offset once", f"{codes} {done.stderr} {lake.once()}")
 
     trace = top / f"trace_{tag}"
 
@@ -274,7 +274,7 @@ def faults_and_kills(what, lake_of):
         tried[codes[0]] += 1
         if codes[-1] or lake.once():
             wrong.append(f"{number}:{mode} {codes} {lake.once()}")
-    say(not wrong and tried[-9] >= len(plan) // 4, f"{what}: killed at {len(plan)} of {len(first) + len(later)} effects x {len(modes)} ways: every record once", f"{wrong} {tried}")
+    say(not wrong and tried[-9] >= len(plan) // 4, f"{what}: killed at {len(plan)} of {len(first) + len(later)} effects x {len(modes)} ways: every offset once", f"{wrong} {tried}")
 
 
 def main():
@@ -283,10 +283,13 @@ def main():
     os.environ.update(OWN)
     options = "nessie.catalog.service.s3.default-options."
     signing = {options + "request-signing-enabled": "true"}
-    parts = concurrent.futures.ThreadPoolExecutor(2)  # each of them waits a good deal
-    first = parts.submit(lambda: vended(server("iceberg-rest", settings={"warehouse": "s3://lake/wh", "s3": s3.address}), s3, bucket))
-    signed(s3, server("nessie", secure=True, settings={"warehouse": "s3://lake/nessie", "s3": s3.address, **signing}))
-    first.result()
+    with concurrent.futures.ThreadPoolExecutor(3) as parts:  # each of them waits a good deal
+        kafka = parts.submit(lambda: server("kafka").address)
+        rest = parts.submit(lambda: server("iceberg-rest", settings={"warehouse": "s3://lake/wh", "s3": s3.address}))
+        one = parts.submit(lambda: server("nessie", secure=True, settings={"warehouse": "s3://lake/nessie", "s3": s3.address, **signing}))
+        both = [parts.submit(vended, rest.result(), s3, bucket, kafka.result()), parts.submit(signed, s3, one.result(), kafka.result())]
+        for each in both:
+            each.result()
 
 
 with running:

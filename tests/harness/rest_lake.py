@@ -152,11 +152,16 @@ FAULTS = ["lost-before", "lost-after", "500", "503", "500-after", "503-after", "
 
 
 class Lake:
-    """A pipeline of its own over files: {name}.bronze.readings does not exist, so a table's name carries the lake's."""
+    """A pipeline of its own over files, or over a topic of its own at the broker `kafka`: {name}.bronze.readings does not exist,
+    so a table's name carries the lake's."""
 
-    def __init__(self, name, uri, warehouse, rest="", lake="", models=""):
-        self.name, self.folder, self.table, self.sent = name, top / name, f"bronze.{name}", 0
+    def __init__(self, name, uri, warehouse, rest="", lake="", models="", kafka=None):
+        self.name, self.folder, self.table, self.sent, self.kafka = name, top / name, f"bronze.{name}", 0, kafka
         (self.folder / "in").mkdir(parents=True)
+        source = '{files: "in/*.ndjson"}'
+        if kafka:
+            services.create_topic(kafka, name, partitions=2)
+            source = f'{{kafka: {{topics: [{name}], properties: {{bootstrap.servers: "{kafka}"}}}}}}'
         (self.folder / "weir.yaml").write_text(
             f"""version: 1
 name: {name}
@@ -165,7 +170,7 @@ lake:
   catalog: {{rest: {{uri: "{uri}"{rest}}}}}
 {lake}
 sources:
-  f: {{files: "in/*.ndjson"}}
+  f: {source}
 tables:
   {self.table}:
     source: f
@@ -174,8 +179,17 @@ tables:
         )
 
     def more(self, count):
-        """A file of `count` records more; a bad one in it now and then."""
+        """A file of `count` records more, or so many to the topic."""
         lines = [json.dumps({"id": i, "site": f"s{i % 7}", "v": i / 8}) for i in range(self.sent, self.sent + count)]
+        if self.kafka:
+            from confluent_kafka import Producer
+
+            producer = Producer({"bootstrap.servers": self.kafka, "enable.idempotence": True, "linger.ms": 5})
+            for number, line in enumerate(lines):
+                producer.produce(self.name, line, partition=number % 2)
+            assert producer.flush(30) == 0
+            self.sent += count
+            return
         (self.folder / "in" / f"{self.sent:09}.ndjson").write_text("\n".join(lines) + "\n")
         self.sent += count
 
