@@ -1,5 +1,5 @@
-"""REST catalogs whose tables lie in S3, with access by the catalog: Nessie signs each request, Apache Iceberg's server behind a
-proxy vends keys that end. versitygw checks signatures and policies: our own keys may write {warehouse}/_weir/ and list, no more.
+"""REST catalogs whose tables lie in S3, with access by the catalog: Nessie signs each request, or gives keys of STS for a session;
+Apache Iceberg's server behind a proxy vends keys that end. versitygw checks signatures and policies: our own keys may write {warehouse}/_weir/ and list, no more.
 Two writers, answers lost, kills at every effect, from Kafka: every offset once. The long form tries every effect in every way."""
 import collections, concurrent.futures, json, os, random, subprocess, sys, threading, time
 from pathlib import Path
@@ -7,6 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "harness"))
 import services
+import session_keys
 from rest_lake import FAULTS, FULL, SEED, WEIR, Lake, Proxy, TokenServer, finish, running, say, server, through_catalog, top
 
 OWN = {"AWS_ACCESS_KEY_ID": "weir", "AWS_SECRET_ACCESS_KEY": "weir-secret-12", "AWS_EC2_METADATA_DISABLED": "true"}
@@ -179,8 +180,8 @@ def signed(s3, one, kafka):
     say(codes == [0] and not lake.once(), "nessie signs: a table is made and filled", done.stderr + lake.once())
     done = lake.weir("verify", "--deep")
     say(done.returncode == 0 and "2000 rows" in done.stdout, "nessie signs: verify --deep", done.stdout + done.stderr)
-    table = through_catalog(f"{address}/iceberg/main", "signed", s3.address, token=services.make_token(key, "weir", 3600)).load_table(lake.table)
-    say(table.scan().to_arrow().num_rows == 2000, "nessie signs: pyiceberg reads the same rows")
+    table = through_catalog(f"{address}/iceberg/main", "signed", token=services.make_token(key, "weir", 3600)).load_table(lake.table)
+    say(table.scan().to_arrow().num_rows == 2000, "nessie signs: pyiceberg, let in by keys of a session, reads the same rows")
     seen, ended = set(), set()
 
     def leave_ends(request, code, text):
@@ -217,12 +218,59 @@ def signed(s3, one, kafka):
     faults_and_kills("nessie signs", lambda name: lake_of(name, kafka=kafka))
 
 
+def sessions(one, front):
+    """Nessie asks STS for keys that reach one table, and knows no end of them that it tells."""
+    key = one.folder / "jwt.key"
+    token = services.make_token(key, "weir", 3600)
+
+    def lake_of(name, **more):
+        proxy = Proxy(one.address)
+        return Lake(name, f"{proxy.url}/iceberg/main", "s3://lake/nessie", f", auth: {{bearer: {token}}}, access: vended", lake_at(front), **more), proxy
+
+    lake, proxy = lake_of("t_first")
+    lake.more(2000)
+    codes, done = lake.run()
+    say(codes == [0] and not lake.once() and front.used > 3 and not front.refused, "nessie vends: a table is made and filled by keys of a session", f"{front.refused} {done.stderr} {lake.once()}")
+    done = lake.weir("verify", "--deep")
+    say(done.returncode == 0 and "2000 rows" in done.stdout, "nessie vends: verify --deep", done.stdout + done.stderr)
+    proxy.before, count = lambda: front.end("t_first"), len(front.sessions)
+    lake.more(100)
+    codes, done = lake.run()
+    lake.more(100)
+    front.end("t_first")
+    codes += lake.run()[0]
+    say(codes == [0, 0] and not lake.once() and len(front.sessions) > count, "nessie vends: keys that end without notice are renewed", f"{codes} {done.stderr} {lake.once()}")
+    front.stillborn = "t_first"
+    done = lake.weir("query", f"SELECT max(v) FROM {lake.table}")
+    front.stillborn = None
+    say(done.returncode == 1 and "ExpiredToken" in done.stderr and "session-secret" not in done.stderr, "nessie vends: keys that have ended when they come: said so", f"{done.returncode} {done.stderr}")
+    say(set(front.refused) == {"ExpiredToken"}, "nessie vends: nothing else was refused", str(set(front.refused)))
+    return lake_of
+
+
 # -- faults and kills, on S3 ----------------------------------------------------------------------------
+
+
+def hostile(what, lake_of):
+    """A server that answers nonsense, about access too: an error or an answer, never a crash."""
+    lake, proxy = lake_of(f"{what[0]}_hostile")
+    lake.more(20)
+    lake.run()
+    proxy.fault, wrong, codes = "hostile", [], collections.Counter()
+    verbs = [("query", f"SELECT count(*), max(v) FROM {lake.table}"), ("verify",), ("run",)]
+    for number in range(300 if FULL else 9):
+        done = lake.weir(*verbs[number % len(verbs)])
+        codes[done.returncode] += 1
+        if done.returncode not in (0, 1, 2, 3, 4, 75) or "Sanitizer" in done.stderr or "runtime error" in done.stderr:
+            wrong.append(f"{number}: {done.returncode} {done.stderr[-600:]}")
+    proxy.fault = None
+    say(not wrong and len(codes) > 1 and not lake.once(), f"{what}: answers of a hostile server: errors, no crash", f"{codes} {wrong[:3]} {lake.once()}")
 
 
 def faults_and_kills(what, lake_of):
     tag, wrong = what.split()[0][0], []
-    for fault in [*FAULTS, "random"] if FULL else ["lost-after", "doubled", "random"]:
+    hostile(what, lake_of)
+    for fault in [*FAULTS, "random"] if FULL else ["lost-after", "random"]:
         lake, proxy = lake_of(f"{tag}f_{fault.replace('-', '_')}")
         proxy.fault, codes = fault, []
         for count in (100, 50, 70, 30) if FULL else (100, 50):
@@ -263,7 +311,7 @@ def faults_and_kills(what, lake_of):
     modes = ("before", "after", "lost")
     plan = [(int(number), mode, True) for number, _, _ in first for mode in modes] + [(int(number), mode, False) for number, _, _ in later for mode in modes]
     if not FULL:
-        plan = dice.sample(plan, 6)
+        plan = dice.sample(plan, 5)
     old, _ = lake_of(f"{tag}_older")
     old.more(50)
     old.run()
@@ -274,7 +322,7 @@ def faults_and_kills(what, lake_of):
         tried[codes[0]] += 1
         if codes[-1] or lake.once():
             wrong.append(f"{number}:{mode} {codes} {lake.once()}")
-    say(not wrong and tried[-9] >= len(plan) // 4, f"{what}: killed at {len(plan)} of {len(first) + len(later)} effects x {len(modes)} ways: every offset once", f"{wrong} {tried}")
+    say(not wrong and tried[-9] >= len(plan) // 4, f"{what}: killed in {len(plan)} of {3 * (len(first) + len(later))} ways, at any effect: every offset once", f"{wrong} {tried}")
 
 
 def main():
@@ -282,14 +330,20 @@ def main():
     bucket = Bucket(s3)
     os.environ.update(OWN)
     options = "nessie.catalog.service.s3.default-options."
+    front = session_keys.Front(s3)
     signing = {options + "request-signing-enabled": "true"}
+    signing |= {options + "client-iam.enabled": "true", options + "client-iam.assume-role": "arn:aws:iam::123456789012:role/x", options + "sts-endpoint": front.address}
     with concurrent.futures.ThreadPoolExecutor(3) as parts:  # each of them waits a good deal
         kafka = parts.submit(lambda: server("kafka").address)
         rest = parts.submit(lambda: server("iceberg-rest", settings={"warehouse": "s3://lake/wh", "s3": s3.address}))
-        one = parts.submit(lambda: server("nessie", secure=True, settings={"warehouse": "s3://lake/nessie", "s3": s3.address, **signing}))
+        one = parts.submit(lambda: server("nessie", secure=True, settings={"warehouse": "s3://lake/nessie", "s3": front.address, **signing}))
         both = [parts.submit(vended, rest.result(), s3, bucket, kafka.result()), parts.submit(signed, s3, one.result(), kafka.result())]
+        third = parts.submit(sessions, one.result(), front)
         for each in both:
             each.result()
+        lake_of = third.result()
+    if FULL:
+        faults_and_kills("transient keys of nessie", lambda name: lake_of(name, kafka=kafka.result()))
 
 
 with running:

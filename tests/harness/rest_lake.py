@@ -184,7 +184,7 @@ tables:
         if self.kafka:
             from confluent_kafka import Producer
 
-            producer = Producer({"bootstrap.servers": self.kafka, "enable.idempotence": True, "linger.ms": 5})
+            producer = Producer({"bootstrap.servers": self.kafka, "enable.idempotence": True, "linger.ms": 5, "log_level": 3})
             for number, line in enumerate(lines):
                 producer.produce(self.name, line, partition=number % 2)
             assert producer.flush(30) == 0
