@@ -143,6 +143,10 @@ static weir_status class_gaps(struct window *window, struct reach *reach, json_t
 {
     if (reach->gap_count == 0)
         return WEIR_OK;
+    if (reach->classes) { /* another lake's window of the same offsets has looked */
+        json_object_set(entry, "gaps", reach->classes);
+        return WEIR_OK;
+    }
     struct weir_account *account = &window->options->lake->context->memory;
     struct gap_list aborted = {.account = account}, rest = {.account = account};
     bool compacted = false;
@@ -160,6 +164,8 @@ static weir_status class_gaps(struct window *window, struct reach *reach, json_t
             json_object_set_new(gaps, compacted ? "compacted" : "unexplained", ranges_of(&rest));
         if (json_object_set_new(entry, "gaps", gaps) != 0)
             status = weir_fail(reterr, WEIR_NO_MEMORY, "no memory for a receipt");
+        else
+            reach->classes = json_incref(gaps);
     }
     weir_free(aborted.items);
     weir_free(rest.items);

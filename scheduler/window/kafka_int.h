@@ -26,6 +26,7 @@ struct reach {
     int64_t expected; /* next offset looked for while reading */
     struct weir_run_counts counts;
     int64_t aborted, compacted, unexplained;
+    json_t *classes; /* of the gaps, as the receipt tells them; owned; NULL: not looked at yet */
 };
 
 struct window {
@@ -42,6 +43,19 @@ struct window {
 };
 
 void kafka_window_done(struct window *window);
+void kafka_rewind(struct window *window); /* as planned, nothing read */
+/* kafka_window.c: what was read, landed: files finished, max_invalid, accounting, commit. */
+weir_status kafka_land(struct window *window, struct weir_ingest *ingest, json_t *outcome,
+                       struct weir_error *reterr) WEIR_MUST_CHECK;
+/* The consumer group's offsets, as the lag tools see them; failing fails nothing. */
+void kafka_mirror(struct window *window, const int64_t *next, json_t *outcome);
+
+enum {
+    KAFKA_SMALLEST = 1000 /* records; a window that does not fit memory_limit is halved to this */
+};
+
+/* kafka_lanes.c */
+void kafka_lanes_run(struct weir_window_lane *lanes, size_t count);
 
 /* kafka_plan.c: what there is, where the table stands, what the next window takes. */
 weir_status kafka_look(struct window *window, struct weir_error *reterr) WEIR_MUST_CHECK;
@@ -65,7 +79,20 @@ void kafka_aims_apply(struct window *window, const struct aims *aims);
 void kafka_cut(struct window *window, int64_t cap);
 json_t *kafka_make_print(const struct weir_log_record *record);
 
-/* kafka_read.c: records of the window into the ingest; gaps are noted as they are met. */
+/* kafka_read.c: records of the window into the ingests of several lakes' tables, which all stand at
+ * its offsets; each sink's counts go to its own window. A sink that fails is left out from then on,
+ * but the first, whose decoding the others may use: it ends the reading, as does what befalls all
+ * (memory, Kafka, a wish to stop; the first sink's status is OK then). Gaps and fingerprints are
+ * noted in the first one's window. */
+struct kafka_sink {
+    struct window *window;
+    struct weir_ingest *ingest;
+    weir_status status;
+    struct weir_error error;
+};
+weir_status kafka_read_sinks(struct kafka_sink *sinks, size_t count,
+                             struct weir_error *reterr) WEIR_MUST_CHECK;
+/* The same with one; gaps are noted as they are met. */
 weir_status kafka_read_window(struct window *window, struct weir_ingest *ingest,
                               struct weir_error *reterr) WEIR_MUST_CHECK;
 

@@ -27,8 +27,9 @@ static weir_status add_gap(struct window *window, struct reach *reach, int64_t f
 /* Runs being filled: cut by the records alone, at WEIR_BATCH_ROWS records or RUN_BYTES bytes or the
  * end of a partition. */
 struct filling {
-    struct window *window;
-    struct weir_ingest *ingest;
+    struct window *window; /* the first sink's */
+    struct kafka_sink *sinks;
+    size_t sink_count;
     struct weir_log_reader *reader;
     struct weir_run *runs;
     size_t *run_reach; /* index of the partition of each run */
@@ -41,21 +42,55 @@ struct filling {
     int64_t last_report_ms, done;
 };
 
+static weir_status give(struct filling *filling, struct kafka_sink *sink, struct weir_error *reterr)
+{
+    WEIR_TRY(
+        weir_ingest_runs(sink->ingest, filling->runs, filling->run_count, filling->counts, reterr));
+    for (size_t i = 0; i < filling->run_count; i++) {
+        struct weir_run_counts *to = &sink->window->reach[filling->run_reach[i]].counts,
+                               *from = &filling->counts[i];
+        to->landed += from->landed;
+        to->refused += from->refused;
+        to->filtered += from->filtered + from->tombstones;
+    }
+    return WEIR_OK;
+}
+
+/* Is this everybody's affair? */
+static bool befalls_all(const struct filling *filling, weir_status status)
+{
+    return status == WEIR_NO_MEMORY ||
+           weir_context_check(filling->window->options->lake->context, NULL) != WEIR_OK;
+}
+
+static weir_status give_all(struct filling *filling, struct weir_error *reterr)
+{
+    for (size_t i = 0; filling->run_count && i < filling->sink_count; i++) {
+        struct kafka_sink *sink = &filling->sinks[i];
+        struct weir_error error = {0};
+        if (sink->status != WEIR_OK)
+            continue;
+        weir_status status = give(filling, sink, &error);
+        if (status == WEIR_OK)
+            continue;
+        bool all = befalls_all(filling, status);
+        if (!all) {
+            sink->status = status;
+            sink->error = error;
+        }
+        if ((all || i == 0) && reterr)
+            *reterr = error;
+        if (all || i == 0)
+            return status;
+    }
+    return WEIR_OK;
+}
+
 static weir_status flush(struct filling *filling, struct weir_error *reterr)
 {
     struct window *window = filling->window;
     const struct weir_progress *progress = &window->options->progress;
-    if (filling->run_count) {
-        WEIR_TRY(weir_ingest_runs(filling->ingest, filling->runs, filling->run_count,
-                                  filling->counts, reterr));
-        for (size_t i = 0; i < filling->run_count; i++) {
-            struct weir_run_counts *to = &window->reach[filling->run_reach[i]].counts,
-                                   *from = &filling->counts[i];
-            to->landed += from->landed;
-            to->refused += from->refused;
-            to->filtered += from->filtered + from->tombstones;
-        }
-    }
+    WEIR_TRY(give_all(filling, reterr));
     filling->run_count = 0;
     for (size_t i = 0; i < filling->batch_count; i++)
         window->source.operations->release(filling->reader, &filling->batches[i]);
@@ -143,7 +178,7 @@ static weir_status take(struct filling *filling, size_t index, const struct weir
 static weir_status fill_init(struct filling *filling, struct weir_error *reterr)
 {
     struct window *window = filling->window;
-    filling->width = weir_ingest_width(filling->ingest);
+    filling->width = weir_ingest_width(filling->sinks[0].ingest);
     struct weir_arena *arena = &window->arena;
     WEIR_TRY(
         weir_arena_zero(arena, filling->width + 1, sizeof *filling->runs, &filling->runs, reterr));
@@ -211,10 +246,10 @@ static weir_status read_all(struct filling *filling, struct weir_error *reterr)
     return WEIR_OK;
 }
 
-weir_status kafka_read_window(struct window *window, struct weir_ingest *ingest,
-                              struct weir_error *reterr)
+weir_status kafka_read_sinks(struct kafka_sink *sinks, size_t count, struct weir_error *reterr)
 {
-    struct filling filling = {.window = window, .ingest = ingest};
+    struct window *window = sinks[0].window;
+    struct filling filling = {.window = window, .sinks = sinks, .sink_count = count};
     weir_status status = fill_init(&filling, reterr);
     if (status == WEIR_OK)
         status = read_all(&filling, reterr);
@@ -225,4 +260,11 @@ weir_status kafka_read_window(struct window *window, struct weir_ingest *ingest,
     }
     weir_free(filling.batches);
     return status;
+}
+
+weir_status kafka_read_window(struct window *window, struct weir_ingest *ingest,
+                              struct weir_error *reterr)
+{
+    struct kafka_sink sink = {.window = window, .ingest = ingest};
+    return kafka_read_sinks(&sink, 1, reterr);
 }

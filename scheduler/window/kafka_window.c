@@ -6,13 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SMALLEST_WINDOW                                                                            \
-    1000 /* records; a window that does not fit memory_limit is halved down to this */
-
 void kafka_window_done(struct window *window)
 {
     for (size_t i = 0; i < window->count; i++) {
         json_decref(window->reach[i].print);
+        json_decref(window->reach[i].classes);
         weir_free(window->reach[i].gaps);
     }
     weir_arena_done(&window->arena);
@@ -110,13 +108,14 @@ out:
 }
 
 /* As planned, nothing read. */
-static void rewind_window(struct window *window)
+void kafka_rewind(struct window *window)
 {
     window->bytes = 0;
     for (size_t i = 0; i < window->count; i++) {
         struct reach *reach = &window->reach[i];
         json_decref(reach->print);
-        reach->print = NULL;
+        json_decref(reach->classes);
+        reach->print = reach->classes = NULL;
         reach->gap_count = 0;
         reach->expected = reach->from;
         reach->counts = (struct weir_run_counts){0};
@@ -143,45 +142,55 @@ static weir_status read_window(struct window *window, struct weir_ingest **ret_i
         }
         weir_ingest_free(ingest);
         WEIR_TRY(status);
-        rewind_window(window);
+        kafka_rewind(window);
     }
+}
+
+weir_status kafka_land(struct window *window, struct weir_ingest *ingest, json_t *outcome,
+                       struct weir_error *reterr)
+{
+    struct weir_ingest_result result;
+    WEIR_TRY(weir_ingest_finish(ingest, &result, reterr));
+    WEIR_TRY(table_check_share(window->options, &result, reterr));
+    return land_window(window, &result, outcome, reterr);
 }
 
 static weir_status ingest_window(struct window *window, json_t *outcome, struct weir_error *reterr)
 {
     struct weir_ingest *ingest;
-    struct weir_ingest_result result;
     WEIR_TRY(read_window(window, &ingest, reterr));
-    weir_status status = weir_ingest_finish(ingest, &result, reterr);
-    if (status == WEIR_OK)
-        status = table_check_share(window->options, &result, reterr);
-    if (status == WEIR_OK)
-        status = land_window(window, &result, outcome, reterr);
+    weir_status status = kafka_land(window, ingest, outcome, reterr);
     weir_ingest_free(ingest);
     return status;
+}
+
+void kafka_mirror(struct window *window, const int64_t *next, json_t *outcome)
+{
+    struct weir_log_partition *partitions;
+    struct weir_error error = {0};
+    if (window->count == 0 || weir_arena_zero(&window->arena, window->count + 1, sizeof *partitions,
+                                              &partitions, NULL) != WEIR_OK)
+        return;
+    for (size_t i = 0; i < window->count; i++)
+        partitions[i] = window->reach[i].partition;
+    if (window->source.operations->mirror(window->source.self,
+                                          /* the source's own group */ NULL, partitions, next,
+                                          window->count, &error) != WEIR_OK)
+        json_object_set_new(outcome, "mirror_failed", json_string(error.text));
 }
 
 /* A mirror for lag tools and autoscalers: after the commit, also for an empty window; failing never
  * fails a run. */
 static void mirror(struct window *window, json_t *outcome)
 {
-    struct weir_log_partition *partitions;
     int64_t *next;
-    struct weir_error error = {0};
-    if (weir_arena_zero(&window->arena, window->count + 1, sizeof *partitions, &partitions, NULL) !=
-            WEIR_OK ||
-        weir_arena_zero(&window->arena, window->count + 1, sizeof *next, &next, NULL) != WEIR_OK ||
-        window->count == 0)
+    if (weir_arena_zero(&window->arena, window->count + 1, sizeof *next, &next, NULL) != WEIR_OK)
         return;
     for (size_t i = 0; i < window->count; i++) {
         int64_t at = weir_position_get(window->table->truth, window->reach[i].key, "next");
-        partitions[i] = window->reach[i].partition;
         next[i] = at < 0 ? window->reach[i].from : at;
     }
-    if (window->source.operations->mirror(window->source.self,
-                                          /* the source's own group */ NULL, partitions, next,
-                                          window->count, &error) != WEIR_OK)
-        json_object_set_new(outcome, "mirror_failed", json_string(error.text));
+    kafka_mirror(window, next, outcome);
 }
 
 static weir_status prepare(struct window *window, struct weir_error *reterr)
@@ -227,7 +236,7 @@ weir_status kafka_windows_run(const struct weir_window_options *options, struct 
         }
         if (status == WEIR_OK && due)
             status = ingest_window(&window, outcome, reterr);
-        if (status == WEIR_NO_MEMORY && window.records > SMALLEST_WINDOW) {
+        if (status == WEIR_NO_MEMORY && window.records > KAFKA_SMALLEST) {
             memory_cap = window.records /
                          2; /* smaller work instead of dying; nothing of this one was committed */
             outcome_add(outcome, "windows_halved", 1);

@@ -1,5 +1,6 @@
 /* One table's windows, whatever its source. */
-#include "scheduler/window/table.h"
+#include "formats/json/json.h"
+#include "scheduler/window/kafka_int.h"
 
 weir_status weir_windows_run(const struct weir_window_options *options, json_t **ret_outcome,
                              struct weir_error *reterr)
@@ -21,6 +22,12 @@ weir_status weir_windows_run(const struct weir_window_options *options, json_t *
 
 void weir_windows_run_lanes(struct weir_window_lane *lanes, size_t count)
 {
+    const struct weir_table_config *table = count ? lanes[0].options.table : NULL;
+    /* columns that a window makes are each lake's own affair: its windows are, too */
+    if (count > 1 && table->source->is_kafka && table->unknown_fields != WEIR_UNKNOWN_EVOLVE) {
+        kafka_lanes_run(lanes, count);
+        return;
+    }
     for (size_t i = 0; i < count; i++)
         lanes[i].status = weir_windows_run(&lanes[i].options, &lanes[i].outcome, &lanes[i].error);
 }

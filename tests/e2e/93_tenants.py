@@ -32,7 +32,7 @@ lake:
   warehouse: ./lakes/{{tenant}}
 run: {{window: {{max_records: {records}}}}}
 sources:
-  fleet: {{kafka: {{topics: [{topic}], properties: {{bootstrap.servers: "{kafka}"}}}}}}
+  fleet: {{kafka: {{topics: [{topic}], transactional: true, properties: {{bootstrap.servers: "{kafka}"}}}}}}
   policy: {{files: policy.csv, format: csv}}
 tables:
   bronze.fleet:
@@ -83,8 +83,16 @@ class Fleet:
 
     def send(self, count, hostile=True):
         """Good records, records that a rule refuses or leaves out, broken ones whose owner is told, and what has none."""
-        producer = Producer({"bootstrap.servers": self.kafka.address, "linger.ms": 5})
-        for _ in range(count):
+        producer = Producer({"bootstrap.servers": self.kafka.address, "linger.ms": 5, "transactional.id": self.topic})
+        producer.init_transactions()
+        for each in range(count):
+            if each % 150 == 0:
+                if each:
+                    producer.commit_transaction()
+                producer.begin_transaction()  # one that is aborted, so that there are gaps of each kind
+                producer.produce(self.topic, b'{"record_id": "aborted", "tenant_id": "acme", "load": 1}')
+                producer.abort_transaction()
+                producer.begin_transaction()
             self.number += 1
             tenant, kind = dice.choice(TENANTS), dice.random()
             record = {"record_id": f"r{self.number}", "tenant_id": CODE[tenant], "load": dice.randrange(99), "at": f"2026-11-{1 + self.number % 3:02}T00:00:00Z"}
@@ -105,7 +113,7 @@ class Fleet:
             producer.produce(self.topic, value, partition=dice.randrange(self.partitions))
             producer.poll(0)
             self.produced.append((fate, record["record_id"]))
-        producer.flush(30)
+        producer.commit_transaction()
 
     # -- what is there, by others' eyes
 
@@ -154,7 +162,11 @@ def plain(kafka, stores):
     outcome = fleet.run()
     fleet.judge("four tenants on one topic: every record in its owner's lake or quarantine, once")
     read = {record["tenant"]: sum(table.get("read", 0) for table in record["tables"]) for record in outcome["lakes"]}
+    gaps = {record["tenant"]: sum(table.get("gaps", 0) for table in record["tables"]) for record in outcome["lakes"]}
+    say(len(set(gaps.values())) == 1 and gaps["acme"] > 20, "each knows the same gaps", gaps)
     say(set(read) == {*TENANTS, "operator"} and set(read.values()) == {3000}, "each lake accounts for all of the topic", read)
+    windows = {record["tenant"]: [table.get("windows_read", 0) for table in record["tables"] if table["table"] == "bronze.fleet"][0] for record in outcome["lakes"]}
+    say(sum(windows.values()) == windows["operator"] == 5, "the topic is read once for all lakes", windows)
     counts = {tenant: [(row["tenant_id"], row["records"]) for row in fleet.rows(tenant, "silver.count")] for tenant in TENANTS}
     landed = collections.Counter(fate[1] for fate, _ in fleet.produced if fate[0] == "landed")
     say(counts == {tenant: [(CODE[tenant], landed[tenant])] for tenant in TENANTS}, "models run in each lake over its own rows", counts)
@@ -213,6 +225,40 @@ def away(kafka, stores):
     fleet.judge("it has caught up, every record once")
 
 
+def broken(kafka, stores):
+    """Lakes that fail in the middle of a window: one that reads along, and the one that reads for all."""
+    fleet = Fleet("broken", kafka, stores)
+    fleet.send(300)
+    fleet.run()
+    for names, wanted in ((["acme"], {"acme"}), (["operator"], {"operator"}), (["operator", "acme", "globex"], {"operator", "acme", "globex"})):
+        places = [next((fleet.folder / "lakes" / name).glob("_weir/letters/*" if name == "operator" else "bronze/fleet/data")) for name in names]
+        for place in places:
+            place.rename(f"{place}.away")
+            place.write_text("no folder")
+        fleet.send(300)
+        outcome = fleet.run(expected=1)
+        failed = {record["tenant"] for record in outcome["lakes"] if record["exit_code"]}
+        say(failed == wanted, f"what cannot be written in {', '.join(names)} fails there alone", failed)
+        fleet.judge(f"the others have all of theirs without {', '.join(names)}", tuple(tenant for tenant in TENANTS if tenant not in names)) if "operator" not in names else None
+        for place in places:
+            place.unlink()
+            Path(f"{place}.away").rename(place)
+    fleet.send(100)
+    fleet.run()
+    fleet.judge("mended, each has caught up, every record once")
+
+
+def shards(kafka, stores):
+    fleet = Fleet("shards", kafka, {tenant: stores[tenant] for tenant in stores}, records=900, partitions=4)
+    fleet.send(3000)
+    both = [subprocess.Popen([WEIR, "run", "--shard", f"{i}/2", "-p", str(fleet.folder / "weir.yaml")], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                             env={**os.environ, "WEIR_TEST_LEASE_MS": "50"}) for i in range(2)]
+    ended = [(run.wait(170), run.stderr.read()[-500:]) for run in both]
+    say([code for code, _ in ended] == [0, 0], "two shards at once", ended)
+    fleet.run()
+    fleet.judge("by two shards: every record once in its lake")
+
+
 def kills(kafka, stores, count):
     fleet = Fleet("kills", kafka, stores, records=150, partitions=2)
     fleet.send(100)
@@ -248,7 +294,10 @@ with services.Services() as running:
     os.environ.update(AWS_ACCESS_KEY_ID=services.S3_KEY, AWS_SECRET_ACCESS_KEY=services.S3_SECRET)
     plain(kafka, stores)
     away(kafka, stores)
+    broken(kafka, stores)
     one_place(kafka)
-    kills(kafka, stores, 60 if FULL else 5)
+    if FULL:
+        shards(kafka, stores)
+    kills(kafka, stores, 60 if FULL else 3)
 shutil.rmtree(base, ignore_errors=True)
 sys.exit(bad > 0)
