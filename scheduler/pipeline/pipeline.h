@@ -18,7 +18,7 @@ struct weir_tls_config {
     const char *ca_file, *cert_file, *key_file; /* PEM; NULL: the system's, none */
 };
 struct weir_s3_config {
-    const char *endpoint, *region, *kms_key, *account, *role_arn,
+    const char *endpoint, *region, *kms_key, *account, *profile, *role_arn,
         *role_external_id; /* NULL = none */
     bool path_style;
     struct weir_tls_config tls;

@@ -133,6 +133,7 @@ void lake_bind(struct reading *reading, struct weir_pipeline *pipeline, const st
                                            .region = get_text(s3, "region"),
                                            .kms_key = get_text(s3, "kms_key"),
                                            .account = get_text(s3, "account"),
+                                           .profile = get_text(s3, "profile"),
                                            .versions_ms = get_duration_ms(s3, "versions", 0),
                                            .role_arn = get_text(role, "arn"),
                                            .role_external_id = get_text(role, "external_id"),

@@ -41,6 +41,7 @@ weir_status weir_pipeline_store_open(struct weir_context *context,
                                       .tls_cert_file = s3->tls.cert_file,
                                       .tls_key_file = s3->tls.key_file,
                                       .retry_ms = retry_ms(pipeline),
+                                      .profile = s3->profile,
                                       .role_arn = s3->role_arn,
                                       .external_id = s3->role_external_id};
     return weir_store_s3_new(context, &options, ret_store, reterr);

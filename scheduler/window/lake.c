@@ -31,6 +31,7 @@ weir_status weir_files_store(struct weir_context *context, const struct weir_pip
         .endpoint = pipeline->s3.endpoint,
         .path_style = pipeline->s3.path_style ? WEIR_S3_ADDRESSING_PATH : WEIR_S3_ADDRESSING_AUTO,
         .tls_ca_file = pipeline->s3.tls.ca_file,
+        .profile = pipeline->s3.profile,
         .role_arn = pipeline->s3.role_arn,
         .external_id = pipeline->s3.role_external_id};
     WEIR_TRY(weir_store_s3_new(context, &options, ret_store, reterr));

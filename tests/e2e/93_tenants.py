@@ -68,7 +68,7 @@ class Fleet:
             bucket = f"{name}-{tenant}"
             services.create_bucket(store, bucket)
             value = f'value: "{CODE[tenant]}", ' if CODE[tenant] != tenant else ""
-            lines.append(f'{tenant}: {{{value}warehouse: "s3://{bucket}/wh", s3: {{endpoint: "{store.address}", path_style: true}}}}')
+            lines.append(f'{tenant}: {{{value}warehouse: "s3://{bucket}/wh", s3: {{endpoint: "{store.address}", path_style: true, profile: {tenant}}}}}')
         (self.folder / "tenants.yaml").write_text("\n".join(lines) + "\n")
 
     def weir(self, *arguments, **environment):
@@ -221,8 +221,12 @@ def away(kafka, stores):
     gone.resume()
     fleet.judge("while it was away the others have all of theirs", others)
     fleet.send(300)
+    outcome = fleet.run(expected=1, AWS_SHARED_CREDENTIALS_FILE=str(base / "wrong"))
+    codes = {record["tenant"]: record["exit_code"] for record in outcome["lakes"]}
+    say(codes == {"operator": 0, "acme": 0, "globex": 0, "umbrella": 1, "initech": 0}, "one lake's credentials are wrong: the others go on, exit 1", codes)
+    fleet.judge("the one that was away has caught up, every record once", tuple(tenant for tenant in TENANTS if tenant != "umbrella"))
     fleet.run()
-    fleet.judge("it has caught up, every record once")
+    fleet.judge("and so has the one that was shut out")
 
 
 def broken(kafka, stores):
@@ -291,7 +295,12 @@ def one_place(kafka):
 with services.Services() as running:
     kafka = running.start("kafka")
     stores = {tenant: running.start("versitygw", name=tenant) for tenant in BUCKETS}
-    os.environ.update(AWS_ACCESS_KEY_ID=services.S3_KEY, AWS_SECRET_ACCESS_KEY=services.S3_SECRET)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        os.environ.pop(name, None)
+    for file, secret in (("credentials", services.S3_SECRET), ("wrong", "not the secret")):
+        (base / file).write_text(f"[initech]\naws_access_key_id = {services.S3_KEY}\naws_secret_access_key = {services.S3_SECRET}\n"
+                                 f"[umbrella]\naws_access_key_id = {services.S3_KEY}\naws_secret_access_key = {secret}\n")
+    os.environ.update(AWS_SHARED_CREDENTIALS_FILE=str(base / "credentials"), AWS_CONFIG_FILE=str(base / "none"), AWS_EC2_METADATA_DISABLED="true")
     plain(kafka, stores)
     away(kafka, stores)
     broken(kafka, stores)

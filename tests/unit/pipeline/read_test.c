@@ -532,9 +532,10 @@ static struct weir_pipeline *read_tenants(const char *pipeline, const char *tena
 Test(read, tenants)
 {
     struct weir_pipeline *p = read_tenants(
-        TENANTS, "beta: {value: Beta Corp, region: us-east-1,\n"
-                 "  warehouse: 's3://{tenant}-{region}-datalake', s3: {account: '1', assume_role: "
-                 "{arn: r}}}\nacme:\n");
+        TENANTS,
+        "beta: {value: Beta Corp, region: us-east-1,\n"
+        "  warehouse: 's3://{tenant}-{region}-datalake', s3: {account: '1', profile: beta, "
+        "assume_role: {arn: r}}}\nacme:\n");
     char folder[4096], path[4200];
     cr_assert_not_null(p, "%s%s", reported, last_error.text);
     cr_assert_not_null(getcwd(folder, sizeof folder));
@@ -552,6 +553,7 @@ Test(read, tenants)
     cr_expect_str_eq(b->warehouse, "s3://beta-us-east-1-datalake");
     cr_expect_str_eq(b->s3.region, "us-east-1");
     cr_expect_str_eq(b->s3.role_arn, "r");
+    cr_expect_str_eq(b->s3.profile, "beta");
     cr_expect_null(a->s3.role_arn, "what is of one tenant is not of another");
     cr_expect_eq(b->catalog, WEIR_CATALOG_OBJECT_STORE);
     cr_assert_eq(a->tenancy->tenant_count, 2);
