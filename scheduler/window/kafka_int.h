@@ -43,12 +43,12 @@ struct window {
 };
 
 void kafka_window_done(struct window *window);
-void kafka_rewind(struct window *window); /* as planned, nothing read */
+void kafka_window_rewind(struct window *window); /* as planned, nothing read */
 /* kafka_window.c: what was read, landed: files finished, max_invalid, accounting, commit. */
-weir_status kafka_land(struct window *window, struct weir_ingest *ingest, json_t *outcome,
-                       struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status kafka_window_land(struct window *window, struct weir_ingest *ingest, json_t *outcome,
+                              struct weir_error *reterr) WEIR_MUST_CHECK;
 /* The consumer group's offsets, as the lag tools see them; failing fails nothing. */
-void kafka_mirror(struct window *window, const int64_t *next, json_t *outcome);
+void kafka_window_mirror(struct window *window, const int64_t *next, json_t *outcome);
 
 enum {
     KAFKA_SMALLEST = 1000 /* records; a window that does not fit memory_limit is halved to this */

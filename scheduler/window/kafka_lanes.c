@@ -3,8 +3,8 @@
  * and each commits by itself, with its own offsets. A lane that stands elsewhere, having failed
  * before or lost a race, is in a group of its own until it has caught up.
  *
- * Nothing here decides what is committed: that is kafka_land's comparison and accounting, lane by
- * lane, as for a single lake. */
+ * Nothing here decides what is committed: that is kafka_window_land's comparison and accounting,
+ * lane by lane, as for a single lake. */
 #include "scheduler/window/kafka_int.h"
 
 #include <string.h>
@@ -157,7 +157,7 @@ static void mirror(struct lanes *lanes)
         next[count++] = least;
     }
     seen->count = count;
-    kafka_mirror(seen, next, lanes->items[0].at->outcome);
+    kafka_window_mirror(seen, next, lanes->items[0].at->outcome);
 }
 
 /* ---- the group ---- */
@@ -296,7 +296,7 @@ static void rewind_group(struct lanes *lanes)
 {
     free_ingests(lanes);
     for (size_t i = 0; i < lanes->group_size; i++)
-        kafka_rewind(&lanes->group[i]->window);
+        kafka_window_rewind(&lanes->group[i]->window);
 }
 
 /* Reads the group's window; again without the first lane, when that one failed. */
@@ -324,7 +324,7 @@ static weir_status read_group(struct lanes *lanes, struct weir_error *reterr)
 
 static weir_status lane_land(struct lanes *lanes, struct lane *lane, struct weir_error *reterr)
 {
-    WEIR_TRY(kafka_land(&lane->window, lane->ingest, lane->at->outcome, reterr));
+    WEIR_TRY(kafka_window_land(&lane->window, lane->ingest, lane->at->outcome, reterr));
     WEIR_TRY(table_reload(&lane->at->options, &lane->table, reterr));
     return table_sync_quarantine(&lane->at->options, &lane->table, reterr);
 }

@@ -108,7 +108,7 @@ out:
 }
 
 /* As planned, nothing read. */
-void kafka_rewind(struct window *window)
+void kafka_window_rewind(struct window *window)
 {
     window->bytes = 0;
     for (size_t i = 0; i < window->count; i++) {
@@ -142,12 +142,12 @@ static weir_status read_window(struct window *window, struct weir_ingest **ret_i
         }
         weir_ingest_free(ingest);
         WEIR_TRY(status);
-        kafka_rewind(window);
+        kafka_window_rewind(window);
     }
 }
 
-weir_status kafka_land(struct window *window, struct weir_ingest *ingest, json_t *outcome,
-                       struct weir_error *reterr)
+weir_status kafka_window_land(struct window *window, struct weir_ingest *ingest, json_t *outcome,
+                              struct weir_error *reterr)
 {
     struct weir_ingest_result result;
     WEIR_TRY(weir_ingest_finish(ingest, &result, reterr));
@@ -159,12 +159,12 @@ static weir_status ingest_window(struct window *window, json_t *outcome, struct 
 {
     struct weir_ingest *ingest;
     WEIR_TRY(read_window(window, &ingest, reterr));
-    weir_status status = kafka_land(window, ingest, outcome, reterr);
+    weir_status status = kafka_window_land(window, ingest, outcome, reterr);
     weir_ingest_free(ingest);
     return status;
 }
 
-void kafka_mirror(struct window *window, const int64_t *next, json_t *outcome)
+void kafka_window_mirror(struct window *window, const int64_t *next, json_t *outcome)
 {
     struct weir_log_partition *partitions;
     struct weir_error error = {0};
@@ -190,7 +190,7 @@ static void mirror(struct window *window, json_t *outcome)
         int64_t at = weir_position_get(window->table->truth, window->reach[i].key, "next");
         next[i] = at < 0 ? window->reach[i].from : at;
     }
-    kafka_mirror(window, next, outcome);
+    kafka_window_mirror(window, next, outcome);
 }
 
 static weir_status prepare(struct window *window, struct weir_error *reterr)

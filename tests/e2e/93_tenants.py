@@ -183,6 +183,9 @@ def plain(kafka, stores):
     say(not leaks, "a tenant's quarantine holds its own alone", leaks)
     again = fleet.run()
     say(all(table.get("idle", True) for record in again["lakes"] for table in record["tables"]), "nothing is done twice", str(again)[-300:])
+    reached = {row["partition"]: row["next"] for row in json.loads(fleet.weir("offsets", "show", "bronze.fleet", "--tenant", "acme", "-o", "json").stdout)}
+    mirrored = services.group_offsets(kafka.address, "weir-fleet-fleet", "plain")
+    say(mirrored == reached and len(reached) == 3, "the consumer group shows where the lakes are", (mirrored, reached))
     verbs(fleet)
 
 
