@@ -320,15 +320,16 @@ def killed(broker, registry):
     effects = counted.read_text().splitlines()
     kept = next((n for n, line in enumerate(effects, 1) if "_weir/schemas" in line), 0)
     say(kept > 0, "keeping a schema is an effect", effects)
-    wrong = []
+    wrong, deaths, tries = [], 0, 0
     for n in range(1, len(effects) + 1) if os.environ.get("WEIR_FULL") else (kept, len(effects) * 2 // 3):
         for how in ("before", "after"):
             shutil.rmtree(folder / "lake", ignore_errors=True)
             died = weir(folder, "run", WEIR_TEST_KILL=f"{n}:{how}")
             run = weir(folder, "run")
-            if died.returncode != -9 or run.returncode or [row["id"] for row in landed(folder)] != [1]:
+            tries, deaths = tries + 1, deaths + (died.returncode == -9)  # how often a lease is renewed differs
+            if died.returncode not in (-9, 0) or run.returncode or [row["id"] for row in landed(folder)] != [1]:
                 wrong.append(f"{n}:{how} {died.returncode} {outcome(run)} {landed(folder)}")
-    say(not wrong, "killed at effects: each record once", wrong[:2])
+    say(not wrong and deaths > tries * 3 // 4, f"killed at effects: each record once # {deaths} of {tries}", wrong[:2])
 
 
 def through_apicurio(broker):
