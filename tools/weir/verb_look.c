@@ -165,7 +165,10 @@ weir_status verb_status(struct cli *cli, struct weir_error *reterr)
         add_debt(cli, &lake, pipeline, &pipeline->tables[i], row);
         json_array_append_new(rows, row);
     }
-    for (size_t i = 0; status == WEIR_OK && i < pipeline->model_count; i++) {
+    /* models run in the tenants' lakes, not in the operator's */
+    const size_t models = pipeline->tenancy && pipeline->tenancy->self < 0 ? 0
+                                                                           : pipeline->model_count;
+    for (size_t i = 0; status == WEIR_OK && i < models; i++) {
         const struct weir_model_config *model = &pipeline->models[i];
         if (model->mode == WEIR_MODEL_VIEW || !cli_selected(cli, model->table.name))
             continue;
