@@ -26,8 +26,10 @@ static struct nearer look(const struct node *lifecycle, const struct weir_table_
     struct nearer at = {.table_name = table->name, .layer_name = table->layer};
     at.table = node_get(node_get(lifecycle, table->name), what);
     at.layer = table->layer ? node_get(node_get(lifecycle, table->layer), what) : NULL;
-    if (node_is(at.layer, "none"))
+    if (node_is(at.layer, "none")) {
         at.layer = NULL;
+        at.none = at.table == NULL;
+    }
     if (node_is(at.table, "none") || (at.table && at.table->broken))
         at = (struct nearer){.none = true};
     return at;
@@ -120,15 +122,30 @@ static void bind_snapshots(struct reading *reading, const struct nearer *at,
                  (long long)to->at_least);
 }
 
-void lifecycle_bind(struct reading *reading, const struct node *lifecycle,
+static void bind_sweep(struct reading *reading, const struct nearer *at, int64_t deadline_ms,
+                       struct weir_lifecycle_config *to)
+{
+    const struct node *map = map_with(at, "grace");
+    to->sweeps = to->expires && !at->none;
+    to->sweep_grace_ms = get_duration_ms(map, "grace", WEIR_SWEEP_GRACE_MS);
+    if (to->sweep_grace_ms < 2 * deadline_ms)
+        complain(reading, map ? node_get(map, "grace") : NULL, 0,
+                 "a run that sleeps must have been given up by then",
+                 "lifecycle.%s.sweep.grace: shorter than twice run.deadline",
+                 map == at->table ? at->table_name : at->layer_name);
+}
+
+void lifecycle_bind(struct reading *reading, const struct node *lifecycle, int64_t deadline_ms,
                     struct weir_table_config *table)
 {
     struct nearer retain = look(lifecycle, table, "retain"),
                   compact = look(lifecycle, table, "compact"),
-                  snapshots = look(lifecycle, table, "snapshots");
+                  snapshots = look(lifecycle, table, "snapshots"),
+                  sweep = look(lifecycle, table, "sweep");
     bind_retain(reading, &retain, table, &table->lifecycle);
     bind_compact(&compact, &table->lifecycle);
     bind_snapshots(reading, &snapshots, &table->lifecycle);
+    bind_sweep(reading, &sweep, deadline_ms, &table->lifecycle);
     int64_t layer_ms = get_duration_ms(table->layer ? node_get(lifecycle, table->layer) : NULL,
                                        "quarantine", -1);
     table->lifecycle.quarantine_ms = get_duration_ms(node_get(lifecycle, table->name), "quarantine",
@@ -149,7 +166,7 @@ static void quarantine_derive(const struct weir_pipeline *pipeline,
     if (rule->quarantine_ms >= 0 || most == INT64_MAX)
         return;
     most -= (rule->snapshots_ms > 0 ? rule->snapshots_ms : 0) + rule->tags_ms +
-            pipeline->s3.versions_ms + WEIR_SWEEP_GRACE_MS + WEIR_QUARANTINE_STEP_MS;
+            pipeline->s3.versions_ms + rule->sweep_grace_ms + WEIR_QUARANTINE_STEP_MS;
     if (most > 0)
         rule->quarantine_ms = most;
 }

@@ -91,7 +91,9 @@ struct weir_lifecycle_config {
     int64_t at_least, at_most; /* of main's; at_most 0: any */
     int64_t tags_ms;           /* age of its snapshot at which a tag goes; 0: never */
     const char *snapshots_location;
-    int64_t quarantine_ms; /* refused, set aside and late rows are kept so long; -1: for ever */
+    bool sweeps;            /* files that nothing reaches are deleted */
+    int64_t sweep_grace_ms; /* of its two passes */
+    int64_t quarantine_ms;  /* refused, set aside and late rows are kept so long; -1: for ever */
 };
 
 struct weir_table_config {

@@ -222,7 +222,7 @@ void lifecycle_check(struct reading *reading, const struct weir_pipeline *pipeli
                      const struct node *lifecycle);
 
 /* lifecycle.c: what upkeep does to a table whose columns are bound */
-void lifecycle_bind(struct reading *reading, const struct node *lifecycle,
+void lifecycle_bind(struct reading *reading, const struct node *lifecycle, int64_t deadline_ms,
                     struct weir_table_config *table);
 
 /* Once policies are bound: where none says how long refused rows are kept, as they allow. */

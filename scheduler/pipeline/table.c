@@ -661,7 +661,7 @@ void tables_bind(struct reading *reading, struct weir_pipeline *pipeline, const 
         if (!at.shown)
             return;
         bind_table(&at, pipeline, key, model ? &models[pipeline->model_count] : NULL);
-        lifecycle_bind(reading, lifecycle, at.table);
+        lifecycle_bind(reading, lifecycle, pipeline->deadline_ms, at.table);
         if (model)
             when_bind(&at, &models[pipeline->model_count++], lifecycle);
         else

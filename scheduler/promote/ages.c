@@ -69,7 +69,7 @@ static void add_rest(struct sum *sum, const struct weir_pipeline *pipeline,
 {
     add(sum, "snapshots", rule->expires ? rule->snapshots_ms : -1);
     add(sum, "tags", rule->tags_ms);
-    add(sum, "sweeper", WEIR_SWEEP_GRACE_MS);
+    add(sum, "sweeper", rule->sweeps ? rule->sweep_grace_ms : -1);
     add(sum, "object versions", pipeline->s3.versions_ms);
 }
 

@@ -19,12 +19,18 @@ static bool expires(const struct weir_lifecycle_config *rule)
     return rule->expires;
 }
 
+static bool sweeps(const struct weir_lifecycle_config *rule)
+{
+    return rule->sweeps;
+}
+
 /* What one leaves, the next finds: rows that go need not be put together, snapshots before them may
  * go at once. */
 const struct weir_upkeep_step weir_upkeep_steps[] = {
     {"retain", retains, weir_upkeep_retain},
     {"compact", compacts, weir_upkeep_compact},
     {"expire", expires, weir_upkeep_expire},
+    {"sweep", sweeps, weir_upkeep_sweep},
 };
 const size_t weir_upkeep_step_count = sizeof weir_upkeep_steps / sizeof *weir_upkeep_steps;
 

@@ -38,6 +38,11 @@ weir_upkeep_action weir_upkeep_retain;
  * UNSUPPORTED where the catalog keeps no history of its own (Nessie). */
 weir_upkeep_action weir_upkeep_expire;
 
+/* The only one that deletes, in two passes a grace apart: "objects_deleted", "bytes_deleted",
+ * "objects_noted" (unreached, to be deleted by a later pass; of dry_run: now), "objects_foreign"
+ * (not of our form: left), and of a dry run by hand "objects": their names. */
+weir_upkeep_action weir_upkeep_sweep;
+
 /* Small files become large ones, deletes are applied; rows stay what they are: "files_removed",
  * "files_added", "deletes_removed", "rows_written", "bytes_read", "bytes_written", "commits".
  * CORRUPT: what was written is not what was read; nothing of it is committed. */

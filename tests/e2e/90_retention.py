@@ -305,6 +305,73 @@ def aside():
         "the sum and its parts, with line and column", answers["bronze: 40d"].stderr)
 
 
+def backdate(folder, days=4):
+    """The sweeper's notes are so much older."""
+    for note in (folder / "lake/_weir/sweeps").glob("*.json"):
+        told = json.loads(note.read_text())
+        told["time"] -= days * 86400000
+        note.write_text(json.dumps(told))
+
+
+def swept():
+    """Files that nothing reaches go, a grace later, and no others."""
+    folder, saved = make("swept", f"{RETAIN}, {EXPIRE}, quarantine: 1h"), top / "swept.saved"
+    write(folder, "retain: none")
+    for window in range(3):
+        land(folder, window, YOUNG + OLD)
+        (folder / f"in/{window:04}b.ndjson").write_text('{"id": 5}\n')
+        weir(folder, "run")
+    weir(folder, "tag", "bronze.usage", "kept")
+    kept = query(folder, "SELECT count(*) AS n FROM bronze.usage FOR VERSION AS OF 'kept'")
+    write(folder, f"{RETAIN}, {EXPIRE}, quarantine: 1h, sweep: {{grace: 2d}}")
+    for path in (folder / "lake/_weir/letters").rglob("*.parquet"):
+        os.utime(path, (path.stat().st_mtime - 7200,) * 2)
+    for window in range(3, 6):
+        land(folder, window, YOUNG + OLD)
+        weir(folder, "run")
+    weir(folder, "run")
+    foreign = [folder / "lake/bronze/usage" / name for name in ("data/part-0.parquet", "data/0000000000000000001-x.parquet", "metadata/other.avro", "metadata/v1.stats")]
+    for path in foreign:
+        path.write_text("x")
+    note = next((folder / "lake/_weir/sweeps").glob("*.json"))
+    say(json.loads(note.read_text())["objects"] is not None and weir(folder, "maintain", "bronze.usage", "sweep", "-o", "json").stdout.count('"objects_deleted":0'), "what is noted waits for the grace")
+    backdate(folder)  # what the first pass saw is little; the next note has it all
+    last = outcomes(weir(folder, "maintain", "bronze.usage", "sweep", "-o", "json"))["sweep"]
+    backdate(folder)
+    shutil.copytree(folder / "lake", saved)
+    dry = outcomes(weir(folder, "maintain", "bronze.usage", "sweep", "--dry-run", "-o", "json"))["sweep"]
+    before = {p for p in (folder / "lake").rglob("*") if p.is_file()}
+    told = outcomes(weir(folder, "maintain", "bronze.usage", "sweep", "-o", "json"))["sweep"]
+    gone = {str(p.relative_to(folder / "lake")) for p in before - set((folder / "lake").rglob("*"))}
+    say(told["objects_deleted"] == len(gone) and gone <= set(dry["objects"]) and told["objects_foreign"] == 4 and all(p.exists() for p in foreign), "--dry-run names what goes; foreign files stay", f"{last} {dry} {told}")
+    current = table(folder)
+    reached = {Path(f["file_path"]) for s in current.metadata.snapshots for f in current.inspect.files(snapshot_id=s.snapshot_id).to_pylist()}
+    there = set((folder / "lake/bronze/usage/data").glob("*.parquet")) - set(foreign)
+    later = set(json.loads(note.read_text())["objects"])
+    say(reached <= there and all(str(p.relative_to(folder / "lake")) in later for p in there - reached), "what pyiceberg reaches is there; the rest is noted", f"{len(reached)} {len(there)} {there - reached}")
+    letters = len(list((folder / "lake/_weir/letters").rglob("*.parquet")))
+    say(letters <= 3 and query(folder, "SELECT count(*) AS n FROM bronze.usage FOR VERSION AS OF 'kept'") == kept == [{"n": 48}], "a tag's files are kept", f"{letters} {kept}")
+    done = weir(folder, "verify", "--deep")
+    run = weir(folder, "run")
+    say(done.returncode == run.returncode == 0 and not readers_agree(folder), "weir verify --deep, readers, and the next run", done.stdout + done.stderr + run.stderr)
+
+    at, died, failures = random.Random(SEED).randrange(1, 5), 0, []
+    wanted = ids(folder, "bronze.usage")
+    while not failures:
+        restore(folder, saved)
+        how = ("before", "after", "lost")[at % 3]
+        done = weir(folder, "maintain", "bronze.usage", "sweep", WEIR_TEST_KILL=f"{at}:{how}")
+        if done.returncode == 0 and how != "lost":
+            break
+        died += 1
+        again = weir(folder, "maintain", "bronze.usage", "sweep")
+        check = weir(folder, "verify", "--deep")
+        if again.returncode or check.returncode or ids(folder, "bronze.usage") != wanted or query(folder, "SELECT count(*) AS n FROM bronze.usage FOR VERSION AS OF 'kept'") != kept:
+            failures.append(f"{at}:{how} {again.returncode} {again.stderr} {check.stdout}")
+        at += 1 if FULL else 4
+    say(not failures and died, f"killed at {died} of the {at} effects of a sweep: nothing that is reached is gone", failures)
+
+
 def restore(folder, saved):
     shutil.rmtree(folder / "lake", ignore_errors=True)
     shutil.copytree(saved, folder / "lake")
@@ -368,7 +435,32 @@ def raced():
     say(set(codes) <= {0} and found == wanted, f"ingest and retention at once, {len(codes)} runs: each young row once", f"{codes} {len(found)} {len(wanted)}")
 
 
-def elsewhere(name, lake, **environment):
+def sweep_s3(gateway):
+    def sweeps(folder):
+        """The note made older, in the bucket; what is deleted, and what was left of it."""
+        from pyarrow import fs
+
+        scheme, _, host = gateway.address.partition("://")
+        files = fs.S3FileSystem(access_key=services.S3_KEY, secret_key=services.S3_SECRET, region="us-east-1", endpoint_override=host, scheme=scheme)
+        listing = lambda path: [i.path for i in files.get_file_info(fs.FileSelector(path, recursive=True)) if i.type == fs.FileType.File]
+        usage = query(folder, "SELECT file_path FROM bronze.usage.files LIMIT 1")[0]["file_path"]
+        deleted = 0
+        for _ in range(2):
+            for note in listing("lake/wh/_weir/sweeps"):
+                told = json.loads(files.open_input_stream(note).read())
+                told["time"] -= 4 * 86400000
+                with files.open_output_stream(note) as stream:
+                    stream.write(json.dumps(told).encode())
+            deleted += outcomes(weir(folder, "maintain", "bronze.usage", "sweep", "-o", "json"))["sweep"]["objects_deleted"]
+        folder_there = usage.removeprefix("s3://").split("/data/")[0]
+        objects = [o for o in listing("lake/wh/_weir/sweeps")]
+        noted = {n for o in objects for n in json.loads(files.open_input_stream(o).read())["objects"] if n.startswith("bronze/usage/")}
+        return deleted, [p for p in listing(folder_there + "/data") if p.removeprefix("lake/wh/") in noted]
+
+    return sweeps
+
+
+def elsewhere(name, lake, sweeps=None, **environment):
     """The same on another catalog."""
     global weir
     folder, plain = make(name, f"{RETAIN}, {EXPIRE}", lake), weir
@@ -387,6 +479,9 @@ def elsewhere(name, lake, **environment):
         say(last.returncode == done.returncode == 0 and "retain:" in done.stdout and "expire:" in done.stdout, f"{name}: a run drops and expires", f"{last.stderr} {done.stdout} {done.stderr}")
         say(ids(folder, "bronze.usage") == wanted and daily(folder) == gold and snapshots[0]["n"] <= 4, f"{name}: old rows and snapshots gone, models whole", f"{snapshots} {daily(folder)}")
         say(again.returncode == 0 and all(o["idle"] for o in json.loads(again.stdout)), f"{name}: a second time: nothing", again.stdout + again.stderr)
+        if sweeps:
+            swept_there = sweeps(folder)
+            say(swept_there[0] and not swept_there[1], f"{name}: the sweeper deletes what it noted", swept_there)
         done = weir(folder, "verify", "--deep")
         say(done.returncode == 0, f"{name}: weir verify --deep", done.stdout + done.stderr)
     finally:
@@ -398,6 +493,7 @@ try:
     dropped("days(at)")
     expired()
     aside()
+    swept()
     sinks(False)
     sinks(True)
     killed()
@@ -406,7 +502,7 @@ try:
         gateway = running.start("versitygw")
         services.create_bucket(gateway, "lake")
         keys = {"AWS_ACCESS_KEY_ID": services.S3_KEY, "AWS_SECRET_ACCESS_KEY": services.S3_SECRET, "WEIR_TEST_LEASE_MS": "50"}
-        elsewhere("s3", f'warehouse: "s3://lake/wh", region: us-east-1, s3: {{endpoint: "{gateway.address}", path_style: true}}', **{k: v for k, v in keys.items() if k != "WEIR_TEST_LEASE_MS"})
+        elsewhere("s3", f'warehouse: "s3://lake/wh", region: us-east-1, s3: {{endpoint: "{gateway.address}", path_style: true}}', sweep_s3(gateway), **{k: v for k, v in keys.items() if k != "WEIR_TEST_LEASE_MS"})
         rest = running.start("iceberg-rest", settings={"warehouse": str(top / "rest/lake")})
         elsewhere("rest", f'warehouse: ./lake, catalog: {{rest: {{uri: "{rest.address}"}}}}')
 finally:

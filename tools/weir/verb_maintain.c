@@ -144,6 +144,10 @@ void cli_print_upkeep(const json_t *outcome, bool dry_run)
     printf("\n");
     if (kept)
         printf("  older ones are kept by %s\n", kept);
+    size_t at;
+    json_t *name;
+    json_array_foreach(json_object_get(outcome, "objects"), at, name)
+        printf("  nothing reaches %s\n", json_string_value(name));
 }
 
 static void print_all(const struct maintenance *maintenance)

@@ -50,13 +50,15 @@ const struct verb verbs[] = {
      "--dry-run tells what is due and why; --what-if computes what would become of it: rows that "
      "come, go and change, checks that would fail (exit 3), what sinks would be told.",
      verb_promote, LAKES_EACH},
-    {"maintain", "Operate", "[TABLE] [retain|compact|expire]",
+    {"maintain", "Operate", "[TABLE] [retain|compact|expire|sweep]",
      "upkeep by hand: what the tables' lifecycle says is due", "psodyrfN",
      "retain   rows older than lifecycle.*.retain says leave the table\n"
      "compact  small files become large ones, deletes are applied; the rows stay what they are. By "
      "name also before it is due,\n         and without lifecycle.*.compact\n"
      "expire   snapshots older than lifecycle.*.snapshots says leave the metadata; what tags, "
      "branches, promotions and sinks\n         need stays, and no file is deleted\n"
+     "sweep    files that nothing reaches any more are deleted: noted by one pass, deleted by one "
+     "that comes\n         lifecycle.*.sweep.grace later; with --dry-run it names them\n"
      "Without an action all of them, without a table every table. --dry-run tells what would be "
      "done. docs/upkeep.md.",
      verb_maintain, LAKES_EACH},
