@@ -100,24 +100,30 @@ def lake_at(s3):
 
 
 def vended(rest, s3, bucket, kafka):
-    def lake_of(name, access="vended", kafka=None, **more):
+    def lake_of(name, access="vended", kafka=None, models="", **more):
         vending = Vending(bucket, **more)
         proxy = Proxy(rest.address)
         proxy.change = vending.change
-        return Lake(name, proxy.url, "s3://lake/wh", f", access: {access}", lake_at(s3), kafka=kafka), vending, proxy
+        return Lake(name, proxy.url, "s3://lake/wh", f", access: {access}", lake_at(s3), models, kafka), vending, proxy
 
     lake, _, _ = lake_of("without", "own")
     lake.more(10)
     done = lake.weir("run")
     say(done.returncode == 1 and "403" in done.stderr, "vended: our own keys may not write tables", f"{done.returncode} {done.stderr}")
-    lake, vending, _ = lake_of("v_first")
+    lake, vending, _ = lake_of("v_first", models="  silver.v_last: {sql: last.sql, mode: merge, unique_key: [site], order_by: [id desc]}\n")
+    (lake.folder / "last.sql").write_text(f"SELECT site, id FROM {lake.table}\n")
     lake.more(2000)
+    (lake.folder / "in" / "bad.ndjson").write_text('{"id": "none"}\n')
     codes, done = lake.run()
     say(codes == [0] and not lake.once() and vending.given["wh/bronze/v_first"], "vended: a table is made and filled by its own keys, of the longest prefix", done.stderr + lake.once())
     table = through_catalog(rest.address, "vended", s3.address).load_table(lake.table)
     say(sorted(table.scan().to_arrow()["id"].to_pylist()) == list(range(2000)), "vended: pyiceberg reads the same rows")
+    others = lake.weir("query", "-o", "csv", f"SELECT (SELECT count(*) FROM silver.v_last), (SELECT count(*) FROM {lake.table}__quarantine)")
+    say("7,1" in others.stdout, "vended: a model's table and that of refused rows have keys of their own", others.stdout + others.stderr)
     done = lake.weir("verify", "--deep")
     say(done.returncode == 0 and "2000 rows" in done.stdout, "vended: verify --deep", done.stdout + done.stderr)
+    done = lake.weir("doctor")
+    say(done.returncode == 0, "vended: doctor", done.stdout + done.stderr)
 
     lake, vending, proxy = lake_of("v_rotated")
     lake.more(100)
@@ -180,6 +186,8 @@ def signed(s3, one, kafka):
     say(codes == [0] and not lake.once(), "nessie signs: a table is made and filled", done.stderr + lake.once())
     done = lake.weir("verify", "--deep")
     say(done.returncode == 0 and "2000 rows" in done.stdout, "nessie signs: verify --deep", done.stdout + done.stderr)
+    done = lake.weir("doctor")
+    say(done.returncode == 0, "nessie signs: doctor", done.stdout + done.stderr)
     table = through_catalog(f"{address}/iceberg/main", "signed", token=services.make_token(key, "weir", 3600)).load_table(lake.table)
     say(table.scan().to_arrow().num_rows == 2000, "nessie signs: pyiceberg, let in by keys of a session, reads the same rows")
     seen, ended = set(), set()
