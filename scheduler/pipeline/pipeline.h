@@ -332,8 +332,9 @@ struct weir_pipeline {
     struct weir_gateway_config gateway;
     const char *digest;
     const struct weir_pipeline_node *tree; /* the merged file; for weir_pipeline_print */
-    /* lake.tenant.from: the same pipeline for each lake, the operator's first; it owns them. What
-     * it says of a lake itself is the operator's. One lake: count 0, tenancy NULL. */
+    /* lake.tenant.from: the same pipeline for each lake, the operator's first, without models and
+     * sinks; it owns them. What it says of a lake itself is the operator's. One lake: count 0,
+     * tenancy NULL. */
     struct weir_pipeline *lakes;
     size_t lake_count;
     const struct weir_tenancy *tenancy;

@@ -324,6 +324,8 @@ void tenants_bind(struct reading *reading, struct weir_pipeline *pipeline, struc
     lakes[0] = *pipeline;
     lakes[0].arena = (struct weir_arena){0};
     lakes[0].is_part = true;
+    /* its tables hold what is nobody's: there is nothing to promote, and nobody to tell */
+    lakes[0].model_count = lakes[0].sink_count = 0;
     pipeline->lakes = lakes;
     pipeline->lake_count = 1;
     for (size_t i = 0; i < tenants->count && reading->status == WEIR_OK; i++) {

@@ -198,6 +198,7 @@ def verbs(fleet):
     say(asked.returncode == 2 and "nobody" in asked.stderr, "an unknown --tenant: exit 2", asked.stderr)
     shown = fleet.weir("status")
     say(shown.returncode == 0 and shown.stdout.splitlines()[0].split()[:2] == ["tenant", "table"] and "umbrella" in shown.stdout, "status has a column of tenants", shown.stdout[:300])
+    say("silver.count" not in fleet.weir("status", "--tenant", "operator").stdout, "the operator has no models", "")
     two = json.loads(fleet.weir("status", "--tenant", "acme", "--tenant", "umbrella", "-o", "json").stdout)
     say({row["tenant"] for row in two} == {"acme", "umbrella"}, "status of two tenants", two)
     for arguments in (["plan"], ["runs"], ["verify"], ["quarantine", "list"], ["sinks"], ["doctor"], ["validate"], ["config"], ["config", "--tenant", "umbrella"], ["run", "--dry-run"],
@@ -266,6 +267,44 @@ def shards(kafka, stores):
     fleet.judge("by two shards: every record once in its lake")
 
 
+FILES = """version: 1
+name: files
+lake: {tenant: {from: tenant_id, lakes: tenants.yaml}, warehouse: "./lakes/{tenant}"}
+sources:
+  lines: {files: "in/*.ndjson"}
+  sheet: {files: "in/*.csv", format: csv}
+  rows: {files: "in/*.parquet", format: parquet}
+tables:
+  bronze.lines: {source: lines, unknown_fields: evolve, columns: {id: int, tenant_id: string required}}
+  bronze.sheet: {source: sheet, columns: {id: int, tenant_id: string required}}
+  bronze.rows: {source: rows, columns: {id: int, tenant_id: string required}}
+"""
+
+
+def files():
+    """Each format of files: owners, also of what is refused; columns that records make are their owner's."""
+    folder = base / "files"
+    (folder / "in").mkdir(parents=True)
+    (folder / "weir.yaml").write_text(FILES)
+    (folder / "tenants.yaml").write_text('{acme: , big: {value: "Big Corp"}}\n')
+    (folder / "in" / "a.ndjson").write_text('{"id":1,"tenant_id":"acme","x":5}\n{"id":2,"tenant_id":"Big Corp","y":"q"}\n{"id":3,"tenant_id":"big","z":1}\n'
+                                            '{"id":"x","tenant_id":"acme","w":1}\nnope\n{"id":4,"tenant_id":"acme"}\n{"id":5,"tenant_id":"Big Corp","x":"text"}\n')
+    (folder / "in" / "a.csv").write_text("id,tenant_id\n1,acme\n2,Big Corp\n3,nobody\nx,acme\ny,Big Corp\nz,nobody\n,acme\n4,acme,more\n")
+    duckdb.sql("copy (select * from (values (1::bigint,'acme'),(2,'Big Corp'),(3,'zz'),(1099511627776,'acme'),(5,null)) t(id,tenant_id)) to '%s' (format parquet)" % (folder / "in" / "a.parquet"))
+
+    def weir(*arguments):
+        return subprocess.run([WEIR, *arguments, "-p", str(folder / "weir.yaml")], capture_output=True, text=True, timeout=120)
+
+    done = weir("run", "-o", "json")
+    record = json.loads(done.stdout) if done.stdout.startswith("{") else {"lakes": []}
+    counts = {lake["tenant"]: [(table["landed"], table["refused"], table["filtered"]) for table in lake["tables"]] for lake in record["lakes"]}
+    say(counts == {"operator": [(0, 2, 5), (0, 3, 5), (0, 2, 3)], "acme": [(2, 1, 4), (2, 1, 5), (1, 1, 3)], "big": [(2, 0, 5), (1, 1, 6), (1, 0, 4)]}, "files of each format by owner", f"{counts} {done.stderr[-300:]}")
+    rows = {tenant: json.loads(weir("query", "select * exclude (_source_file) from bronze.lines order by id", "--tenant", tenant, "-o", "json").stdout) for tenant in ("acme", "big")}
+    say(rows == {"acme": [{"id": 1, "tenant_id": "acme", "x": 5}, {"id": 4, "tenant_id": "acme", "x": None}],
+                 "big": [{"id": 2, "tenant_id": "Big Corp", "x": None, "y": "q"}, {"id": 5, "tenant_id": "Big Corp", "x": "text", "y": None}]}, "columns are made by a tenant's own records alone", rows)
+    say(weir("verify", "--deep").returncode == 0, "and all of it verifies")
+
+
 def kills(kafka, stores, count):
     fleet = Fleet("kills", kafka, stores, records=150, partitions=2)
     fleet.send(100)
@@ -295,6 +334,7 @@ def one_place(kafka):
     say(rows == {"acme"}, "and no row of its tenant is there", rows)
 
 
+files()
 with services.Services() as running:
     kafka = running.start("kafka")
     stores = {tenant: running.start("versitygw", name=tenant) for tenant in BUCKETS}

@@ -211,14 +211,12 @@ static void then(weir_status (*part)(struct cli *cli, struct weir_lake *lake,
 weir_status run_after(struct cli *cli, struct weir_lake *lake, const struct weir_pipeline *pipeline,
                       json_t *record, weir_status worst, struct weir_error *reterr)
 {
-    /* the operator's tables hold what is nobody's: nothing to promote, nobody to tell */
-    bool only_upkeep = pipeline->tenancy && pipeline->tenancy->self < 0;
     /* shards own parts of a source; what models and sinks read is whole */
     if (cli->shard_index != 0)
         return worst;
-    if (pipeline->model_count && !only_upkeep)
+    if (pipeline->model_count)
         worst = run_models(cli, lake, pipeline, record, &worst, reterr);
-    if (pipeline->sink_count && !only_upkeep && !atomic_load(&cli->context->stop))
+    if (pipeline->sink_count && !atomic_load(&cli->context->stop))
         then(cli_deliver, cli, lake, pipeline, record, &worst, reterr);
     if (!atomic_load(&cli->context->stop))
         then(cli_upkeep, cli, lake, pipeline, record, &worst, reterr);

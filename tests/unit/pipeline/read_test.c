@@ -591,6 +591,8 @@ Test(read, tenants_of_whole_files)
         "  bronze.g: {source: f, mode: full, columns: {n: int}}\n";
     p = read_tenants(text, "acme: {value: \"o'x\"}\n");
     cr_assert_not_null(p, "%s%s", reported, last_error.text);
+    cr_expect_eq(p->model_count, 2);
+    cr_expect_eq(p->lakes[0].model_count, 0, "the operator's lake has none");
     const char *sql = p->lakes[1].models[0].sql;
     cr_expect_not_null(strstr(sql, " WHERE \"who\" = 'o''x' OR \"who\" IS NULL"), "%s", sql);
     cr_expect_null(strstr(p->lakes[1].models[1].sql, "WHERE"));
