@@ -132,16 +132,16 @@ static weir_status load_made(struct birth *birth, weir_status asked, struct weir
     return WEIR_OK;
 }
 
-/* "00003-{uuid}.metadata.json": a table that was committed to since it was born. What a birth that
- * died leaves is version 0. */
 struct look {
     const char *folder; /* of the table, or what its folder's name begins with */
-    bool life;
+    bool data;          /* look for data files too */
 };
 
+/* "00003-{uuid}.metadata.json": a table that was committed to since it was born. What a birth that
+ * died leaves is version 0, and no data file. EXISTS ends the listing. */
 static weir_status look_for_life(void *argument, const struct weir_object_info *info)
 {
-    struct look *look = argument;
+    const struct look *look = argument;
     const char *rest = info->name + strlen(look->folder), *name = strrchr(info->name, '/');
     char *end;
     if (strncmp(info->name, look->folder, strlen(look->folder)) != 0 || !name)
@@ -153,23 +153,24 @@ static weir_status look_for_life(void *argument, const struct weir_object_info *
         rest += unique + 1;
     bool life = strncmp(rest, "/metadata/", 10) == 0 && strtoul(name + 1, &end, 10) > 0 &&
                 end > name + 1 && *end == '-' && strstr(end, ".metadata.json");
-    look->life |= life;
-    return WEIR_OK;
+    life |= look->data && strncmp(rest, "/data/", 6) == 0;
+    return life ? WEIR_EXISTS : WEIR_OK;
 }
 
-/* {layer}/{table}, and the places that a catalog chose for tables of that name. */
+/* {layer}/{table}, and the places that a catalog chose for tables of that name. All documents of a
+ * REST catalog may be of version 0 (Nessie's are): there data files tell. */
 static weir_status look_into(struct birth *birth, bool *ret_life, struct weir_error *reterr)
 {
     char folder[512], prefix[1100];
     const struct weir_object_store *store = &birth->lake->store;
     const char *name = birth->what->name, *dot = strchr(name, '.');
+    struct look look = {.folder = folder, .data = birth->lake->catalog.operations->place != NULL};
     snprintf(folder, sizeof folder, "%.*s/%s", (int)(dot - name), name, dot + 1);
     bool is_ours = strcmp(weir_store_name(store, birth->location), folder) == 0;
-    snprintf(prefix, sizeof prefix, "%s%s", folder, is_ours ? "/metadata/" : "");
-    struct look look = {.folder = folder};
+    snprintf(prefix, sizeof prefix, "%s%s", folder, !is_ours ? "" : look.data ? "/" : "/metadata/");
     weir_status status = store->operations->list(store->self, prefix, look_for_life, &look, reterr);
-    *ret_life = look.life;
-    return status == WEIR_NOT_FOUND ? WEIR_OK : status;
+    *ret_life = status == WEIR_EXISTS;
+    return status == WEIR_EXISTS || status == WEIR_NOT_FOUND ? WEIR_OK : status;
 }
 
 /* The catalog does not know the table, but its folder tells of one that was there: a catalog that
@@ -183,11 +184,12 @@ static weir_status lived_before(struct birth *birth, struct weir_table **ret_tab
     struct weir_error error = {0};
     if (!life || load_made(birth, WEIR_NOT_FOUND, ret_table, ret_made, &error) == WEIR_OK)
         return WEIR_OK;
-    weir_status status = weir_fail(
-        reterr, WEIR_DECISION,
-        "%s: the catalog does not know it, but there are snapshots of such a table in "
-        "%s/metadata",
-        birth->what->name, birth->location);
+    const char *name = birth->what->name, *dot = strchr(name, '.');
+    weir_status status = weir_fail(reterr, WEIR_DECISION,
+                                   "%s: the catalog does not know it, but there are files of such "
+                                   "a table at %s/%.*s/%s",
+                                   name, birth->lake->store.root_uri, (int)(dot - name), name,
+                                   dot + 1);
     weir_error_hint(reterr, "was the catalog lost? bring it back from a copy; to begin anew, move "
                             "that folder away");
     return status;

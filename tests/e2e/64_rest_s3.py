@@ -212,6 +212,10 @@ def signed(s3, one, kafka):
     time.sleep(1.1)
     codes += lake.run()[0]
     say(codes == [0, 0] and not lake.once() and ended and seen - ended, "nessie signs: its leave to sign ends during a run: asked for anew", f"{codes} {len(seen)} {done.stderr}")
+    catalog = through_catalog(f"{address}/iceberg/main", "signed", token=services.make_token(key, "weir", 3600))
+    catalog.drop_table(lake.table)
+    done = lake.weir("run")
+    say(done.returncode == 4 and "files of such a table" in done.stderr, "nessie signs: a table that was dropped is not made anew at another place: exit 4", f"{done.returncode} {done.stdout} {done.stderr}")
     for name, auth in {"bogus": "{bearer: abc}", "ended": f"{{bearer: {services.make_token(key, 'weir', -60)}}}"}.items():
         lake, _ = lake_of("s_" + name, auth)
         lake.more(10)
