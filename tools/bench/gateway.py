@@ -1,10 +1,10 @@
 """What `weir gateway` takes: requests and records a second, its CPU seconds, with a real broker behind it.
 
-    WEIR=build/tools/weir/weir python tools/bench/gateway.py [--connections 200] [--seconds 5] [--records 1,10,100] [--turns 5] [--telegraf PROGRAM]
+    WEIR=build/tools/weir/weir python tools/bench/gateway.py [--connections 200] [--seconds 5] [--records 1,10,100] [--turns 5] [--telegraf PROGRAM [--disk]]
 
 One process of this program keeps a request open on each connection, one after the other; every one is answered by 202 after it is on disk.
 Each turn is a process of its own, from start to end of SIGTERM with everything in Kafka; CPU and memory are the process's. With --telegraf the turns of both
-alternate: Telegraf answers 204 when it has a record in its memory. Medians. Ends with 1 if a request was answered otherwise, or if Kafka has not each record that
+alternate: Telegraf answers 204 when it has a record in its memory, or with --disk in its log on disk. Medians. Ends with 1 if a request was answered otherwise, or if Kafka has not each record that
 Weir accepted once; a ratio is printed only if the same holds for the other side. Prints a table and JSON."""
 import argparse, hashlib, json, os, selectors, signal, socket, statistics, subprocess, sys, tempfile, time
 from pathlib import Path
@@ -87,6 +87,7 @@ metric_batch_size = 10000
 metric_buffer_limit = 20000000
 omit_hostname = true
 quiet = true
+{buffer}
 [[inputs.http_listener_v2]]
 service_address = "tcp://127.0.0.1:{port}"
 paths = ["/v1/bench"]
@@ -107,7 +108,7 @@ MANY = ('data_format = "json"\njson_string_fields = ["record_id", "tenant_id", "
 class Side:
     def __init__(self, name, folder, kafka, program):
         self.name, self.folder, self.kafka, self.program = name, folder, kafka, program
-        self.accepted, self.wrong, self.number, self.exits = 0, 0, 0, []
+        self.accepted, self.wrong, self.number, self.exits, self.buffer = 0, 0, 0, [], ""
 
     def start(self, records):
         """The process and its port."""
@@ -116,7 +117,7 @@ class Side:
             return process, int(process.stdout.readline().rsplit(":", 1)[1])
         port = services.free_ports(1)[0]
         parser, serializer = ONE if records == 1 else MANY
-        (self.folder / "telegraf.conf").write_text(TELEGRAF.format(port=port, kafka=self.kafka.address, parser=parser, serializer=serializer))
+        (self.folder / "telegraf.conf").write_text(TELEGRAF.format(port=port, buffer=self.buffer, kafka=self.kafka.address, parser=parser, serializer=serializer))
         process = subprocess.Popen([self.program, "--config", str(self.folder / "telegraf.conf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until = time.monotonic() + 30
         while time.monotonic() < until:
@@ -149,6 +150,7 @@ def main():
     parser.add_argument("--records", default="1,10,100")
     parser.add_argument("--turns", type=int, default=1)
     parser.add_argument("--telegraf", help="the program; built with inputs.http_listener_v2, outputs.kafka, parsers and serializers")
+    parser.add_argument("--disk", action="store_true", help="Telegraf with buffer_strategy disk")
     options, rows = parser.parse_args(), []
     folder = Path(tempfile.mkdtemp(prefix="weir-gateway-bench."))
     (folder / "tokens").write_text(f"acme {hashlib.sha256(b'bench').hexdigest()}\n")
@@ -156,6 +158,8 @@ def main():
         kafka = running.start("kafka")
         (folder / "weir.yaml").write_text(PIPELINE.format(kafka=kafka.address))
         sides = [Side("weir", folder, kafka, os.environ["WEIR"])] + ([Side("telegraf", folder, kafka, options.telegraf)] if options.telegraf else [])
+        if options.disk:
+            sides[-1].buffer = f'buffer_strategy = "disk"\nbuffer_directory = "{folder}/telegraf"'
         for topic in ("bench", "telegraf"):
             services.create_topic(kafka.address, topic, partitions=4)
         for records in map(int, options.records.split(",")):
