@@ -109,6 +109,7 @@ weir_status weir_snapshot_difference(struct weir_lake *lake, const struct weir_m
                        &difference.added_rows, reterr));
     WEIR_TRY(only_here(&a, &b, arena, &difference.removed, &difference.removed_count,
                        &difference.removed_rows, reterr));
+    WEIR_TRY(land_without_moves(lake, metadata, from, to, arena, &difference, reterr));
     *ret_difference = difference;
     return WEIR_OK;
 }

@@ -37,4 +37,16 @@ weir_status land_read_live(struct weir_lake *lake, struct weir_arena *arena,
                            struct weir_manifest_entry **ret_entries, size_t *ret_count,
                            struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* All entries of a manifest, those of files that left too. */
+weir_status land_read_entries(struct weir_lake *lake, struct weir_arena *arena,
+                              const struct weir_manifest *manifest,
+                              struct weir_manifest_entry **ret_entries, size_t *ret_count,
+                              struct weir_error *reterr) WEIR_MUST_CHECK;
+/* rewritten.c. Takes files out of a difference that our own compactions between the two snapshots
+ * only put together: rows that both have. */
+weir_status land_without_moves(struct weir_lake *lake, const struct weir_metadata *metadata,
+                               int64_t from, int64_t to, struct weir_arena *arena,
+                               struct weir_difference *difference,
+                               struct weir_error *reterr) WEIR_MUST_CHECK;
+
 #endif

@@ -48,10 +48,10 @@ static weir_status read_manifests(struct attempt *attempt, struct weir_manifest 
     return WEIR_OK;
 }
 
-static weir_status read_entries(struct weir_lake *lake, struct weir_arena *arena,
-                                const struct weir_manifest *manifest,
-                                struct weir_manifest_entry **ret, size_t *ret_count,
-                                struct weir_error *reterr)
+weir_status land_read_entries(struct weir_lake *lake, struct weir_arena *arena,
+                              const struct weir_manifest *manifest,
+                              struct weir_manifest_entry **ret, size_t *ret_count,
+                              struct weir_error *reterr)
 {
     WEIR_AUTO(weir_buffer) bytes = {.account = &lake->context->memory};
     WEIR_TRY(land_get_object(lake, manifest->path, &bytes, reterr));
@@ -114,7 +114,7 @@ weir_status land_read_live(struct weir_lake *lake, struct weir_arena *arena,
     WEIR_TRY(weir_arena_zero(arena, manifest_count + 1, sizeof(*lists), &lists, reterr));
     WEIR_TRY(weir_arena_zero(arena, manifest_count + 1, sizeof *counts, &counts, reterr));
     for (size_t i = 0; i < manifest_count; i++) {
-        WEIR_TRY(read_entries(lake, arena, &manifests[i], &lists[i], &counts[i], reterr));
+        WEIR_TRY(land_read_entries(lake, arena, &manifests[i], &lists[i], &counts[i], reterr));
         total += counts[i];
     }
     WEIR_TRY(weir_arena_zero(arena, total + 1, sizeof *all, &all, reterr));

@@ -394,6 +394,19 @@ static weir_status rewrite(struct promotion *promotion, struct weir_error *reter
     return statement_write(promotion, text, reterr);
 }
 
+/* Sources have moved on, and no row with them: files were put together, offsets noted. */
+static bool only_moved(const struct promotion *promotion)
+{
+    for (size_t i = 0; i < promotion->source_count; i++) {
+        const struct source *source = &promotion->sources[i];
+        const struct weir_difference *difference = &source->difference;
+        if (source->changed && (!source->table || difference->deletes || difference->added_count ||
+                                difference->removed_count))
+            return false;
+    }
+    return true;
+}
+
 static weir_status change(struct promotion *promotion, bool *ret_nothing, struct weir_error *reterr)
 {
     bool everything, candidates;
@@ -401,6 +414,9 @@ static weir_status change(struct promotion *promotion, bool *ret_nothing, struct
     char *text;
     WEIR_TRY(ask_reach(promotion, &everything, &candidates, reterr));
     candidates = candidates && !everything;
+    *ret_nothing = !everything && only_moved(promotion);
+    if (*ret_nothing)
+        return WEIR_OK;
     if (!everything)
         WEIR_TRY(candidates ? candidate_keys(promotion, reterr) : touched_keys(promotion, reterr));
     WEIR_TRY(old_rows(promotion, everything, reterr));
