@@ -142,8 +142,10 @@ static weir_status plan_round(struct compaction *compaction, const char **ret_re
 
 static void slice_done(struct slice *slice)
 {
-    for (size_t i = 0; i < slice->compaction->plan.count && slice->written; i++)
+    for (size_t i = 0; i < slice->compaction->plan.count && slice->written; i++) {
         weir_table_writer_free(slice->written[i].writer);
+        compact_digest_free(slice->written[i].order);
+    }
     json_decref(slice->receipt);
     compact_rows_end(slice->compaction);
 }
@@ -358,6 +360,7 @@ static weir_status compaction_open(struct compaction *compaction,
         .target = rule->compacts ? rule->compact_target : TARGET_DEFAULT,
         .small_files = rule->compacts ? rule->small_files : SMALL_DEFAULT};
     weir_arena_init(&compaction->arena, &options->lake->context->memory);
+    weir_arena_init(&compaction->flat, &options->lake->context->memory);
     return reload(compaction, reterr);
 }
 
@@ -365,6 +368,7 @@ static void compaction_done(struct compaction *compaction)
 {
     weir_table_free(compaction->table);
     weir_arena_done(&compaction->arena);
+    weir_arena_done(&compaction->flat);
 }
 
 weir_status weir_upkeep_compact(const struct weir_upkeep_options *options, json_t **ret_outcome,

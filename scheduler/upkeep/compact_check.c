@@ -22,8 +22,14 @@ static weir_status object_read(void *self, uint64_t offset, uint64_t size, struc
                                           NULL, reterr);
 }
 
+/* What is added up: one of them. */
+struct sum {
+    struct compact_digest *order;
+    struct weir_row_hash *hash;
+};
+
 static weir_status add_batches(struct weir_parquet_cursor *cursor, struct weir_arena *arena,
-                               struct weir_row_hash *hash, struct weir_error *reterr)
+                               const struct sum *sum, struct weir_error *reterr)
 {
     for (;;) {
         struct weir_batch batch, flat;
@@ -33,12 +39,13 @@ static weir_status add_batches(struct weir_parquet_cursor *cursor, struct weir_a
         if (end)
             return WEIR_OK;
         WEIR_TRY(weir_batch_as_flat(arena, &batch, &flat, reterr));
-        WEIR_TRY(weir_row_hash_add(hash, &flat, NULL, arena, reterr));
+        WEIR_TRY(sum->order ? compact_digest_add(sum->order, &flat, reterr)
+                            : weir_row_hash_add(sum->hash, &flat, NULL, arena, reterr));
     }
 }
 
 static weir_status add_groups(struct compaction *compaction, const struct weir_parquet_file *file,
-                              struct weir_row_hash *hash, struct weir_error *reterr)
+                              const struct sum *sum, struct weir_error *reterr)
 {
     struct weir_context *context = compaction->lake->context;
     struct weir_parquet_read read = {.wanted = &compaction->shape.write};
@@ -49,7 +56,7 @@ static weir_status add_groups(struct compaction *compaction, const struct weir_p
         struct weir_parquet_cursor *cursor = NULL;
         status = weir_parquet_cursor_open(&context->memory, file, g, &read, &cursor, reterr);
         if (status == WEIR_OK && cursor)
-            status = add_batches(cursor, &arena, hash, reterr);
+            status = add_batches(cursor, &arena, sum, reterr);
         weir_parquet_cursor_free(cursor);
         if (status == WEIR_OK)
             status = weir_context_check(context, reterr);
@@ -60,7 +67,7 @@ static weir_status add_groups(struct compaction *compaction, const struct weir_p
 }
 
 static weir_status read_file(struct compaction *compaction, const struct weir_data_file *file,
-                             struct weir_row_hash *hash, struct weir_error *reterr)
+                             const struct sum *sum, struct weir_error *reterr)
 {
     const struct weir_object_store *store = &compaction->lake->store;
     struct object object = {store, weir_store_name(store, file->path)};
@@ -70,22 +77,46 @@ static weir_status read_file(struct compaction *compaction, const struct weir_da
                                                                  .self = &object,
                                                                  .size = (uint64_t)file->file_size},
                                     &parquet, reterr));
-    weir_status status = add_groups(compaction, parquet, hash, reterr);
+    weir_status status = add_groups(compaction, parquet, sum, reterr);
     weir_parquet_file_free(parquet);
     return status;
 }
 
-weir_status compact_check_read(struct compaction *compaction, struct compact_written *written,
-                               struct weir_error *reterr)
+static weir_status read_files(struct compaction *compaction, const struct compact_written *written,
+                              const struct sum *sum, struct weir_error *reterr)
 {
     for (size_t i = 0; i < written->files.count; i++) {
         const struct weir_data_file *file = &written->files.files[i];
-        weir_status status = read_file(compaction, file, &written->again, reterr);
+        weir_status status = read_file(compaction, file, sum, reterr);
         if (status != WEIR_OK) {
             weir_error_prefix(reterr, "reading %.300s back", file->path);
             return status;
         }
     }
+    return WEIR_OK;
+}
+
+/* The rows in the order in which they were written, when they have one: the same digest, the same
+ * rows. Otherwise, and when it differs, their hash tells. */
+weir_status compact_check_read(struct compaction *compaction, struct compact_written *written,
+                               struct weir_error *reterr)
+{
+    struct compact_digest *order = NULL;
+    bool same = false;
+    weir_status status = WEIR_OK;
+    if (written->order)
+        status = compact_digest_new(&compaction->lake->context->memory, &compaction->shape.write,
+                                    &order, reterr);
+    if (status == WEIR_OK && order)
+        status = read_files(compaction, written, &(struct sum){.order = order}, reterr);
+    if (status == WEIR_OK && order)
+        same = compact_digest_same(order, written->order);
+    compact_digest_free(order);
+    WEIR_TRY(status);
+    if (same)
+        written->again = written->files.hash;
+    else
+        WEIR_TRY(read_files(compaction, written, &(struct sum){.hash = &written->again}, reterr));
     if (getenv("WEIR_TEST_COMPACT_FLIP")) /* tests: a row is not what it was */
         written->again.low ^= 1;
     return WEIR_OK;

@@ -29,10 +29,21 @@ struct compaction {
     struct weir_table_source source; /* operations NULL: not opened */
     const char **wanted;             /* paths of the group that is read, sorted */
     size_t wanted_count;
+    struct weir_arena flat; /* of a batch on its way to the writer */
 
     /* what has been done, for the outcome */
     int64_t files_removed, files_added, deletes_removed, bytes_read, bytes_written, rows, commits;
 };
+
+/* compact_digest.c. Rows in their order: same digests, same rows. Both of the same type. */
+struct compact_digest;
+weir_status compact_digest_new(struct weir_account *account, const struct weir_type *type,
+                               struct compact_digest **ret_digest,
+                               struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status compact_digest_add(struct compact_digest *digest, const struct weir_batch *flat,
+                               struct weir_error *reterr) WEIR_MUST_CHECK;
+bool compact_digest_same(const struct compact_digest *a, const struct compact_digest *b);
+void compact_digest_free(struct compact_digest *digest); /* NULL-safe */
 
 /* What became of a group's files. */
 struct compact_written {
@@ -41,24 +52,30 @@ struct compact_written {
     bool sorted;                      /* in between */
     struct weir_row_hash read;        /* of the rows as they were read */
     struct weir_row_hash again;       /* of the rows of the new files, read back */
+    struct compact_digest *order;     /* of the rows as they came to the writer; NULL: they were
+                                         spread over partitions, and have no order */
 };
 
 /* compact_rows.c. The table's shape, and how its files are written; of the round. */
 weir_status compact_rows_begin(struct compaction *compaction,
                                struct weir_error *reterr) WEIR_MUST_CHECK;
-/* Rows that are not deleted, in order, to new files. ret_written->writer is the caller's to free,
- * on failure too. */
+/* Rows that are not deleted, in order, to new files. ret_written's writer and order are the
+ * caller's to free, on failure too. */
 weir_status compact_rows_write(struct compaction *compaction, const struct compact_group *group,
                                struct compact_written *ret_written,
                                struct weir_error *reterr) WEIR_MUST_CHECK;
 void compact_rows_end(struct compaction *compaction);
 
+/* A batch of any kind of vectors to the group's writer. */
+weir_status compact_rows_add(struct compaction *compaction, struct compact_written *written,
+                             const struct weir_batch *batch,
+                             struct weir_error *reterr) WEIR_MUST_CHECK;
 /* compact_order.c. Rows of a table filled from Kafka by topic, partition and offset. AS_IT_LIES:
  * they are in order, or have none, and nothing has been written; TO_BE_SORTED: the same, but they
  * are not. */
 enum compact_order { COMPACT_AS_IT_LIES, COMPACT_IN_ORDER, COMPACT_TO_BE_SORTED };
 weir_status compact_order_rows(struct compaction *compaction, const struct compact_group *group,
-                               struct weir_table_writer *writer, enum compact_order *ret_order,
+                               struct compact_written *written, enum compact_order *ret_order,
                                struct weir_error *reterr) WEIR_MUST_CHECK;
 
 /* compact_check.c. Reads the new files and adds up their rows' hash. */

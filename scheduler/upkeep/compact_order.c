@@ -319,13 +319,13 @@ static weir_status load(struct ordering *ordering, size_t index, struct weir_err
 }
 
 static weir_status take_part(struct ordering *ordering, const struct weir_batch *batch,
-                             uint32_t from, uint32_t to, struct weir_table_writer *writer,
+                             uint32_t from, uint32_t to, struct compact_written *written,
                              struct weir_error *reterr)
 {
     struct weir_batch part;
     uint32_t *rows;
     if (from == 0 && to == batch->count)
-        return weir_table_writer_add(writer, batch, reterr);
+        return compact_rows_add(ordering->compaction, written, batch, reterr);
     weir_arena_reset(&ordering->scratch);
     WEIR_TRY(weir_arena_alloc(&ordering->scratch, (size_t)(to - from) * sizeof *rows + 1, &rows,
                               reterr));
@@ -333,11 +333,11 @@ static weir_status take_part(struct ordering *ordering, const struct weir_batch 
         rows[i - from] = i;
     struct weir_selection selection = {to - from, rows};
     WEIR_TRY(weir_batch_gather(&ordering->scratch, batch, &selection, &part, reterr));
-    return weir_table_writer_add(writer, &part, reterr);
+    return compact_rows_add(ordering->compaction, written, &part, reterr);
 }
 
 static weir_status take_run(struct ordering *ordering, const struct run *run,
-                            struct weir_table_writer *writer, struct weir_error *reterr)
+                            struct compact_written *written, struct weir_error *reterr)
 {
     WEIR_TRY(load(ordering, run->morsel, reterr));
     const struct unit *unit = &ordering->units[run->morsel];
@@ -347,14 +347,14 @@ static weir_status take_run(struct ordering *ordering, const struct run *run,
         uint64_t from = run->from > before ? run->from - before : 0,
                  to = end - before < batch->count ? end - before : batch->count;
         if (from < to)
-            WEIR_TRY(take_part(ordering, batch, (uint32_t)from, (uint32_t)to, writer, reterr));
+            WEIR_TRY(take_part(ordering, batch, (uint32_t)from, (uint32_t)to, written, reterr));
         before += batch->count;
     }
     return before < end ? weir_fail(reterr, WEIR_INTERNAL, "a run of rows goes beyond its morsel")
                         : WEIR_OK;
 }
 
-static weir_status take_runs(struct ordering *ordering, struct weir_table_writer *writer,
+static weir_status take_runs(struct ordering *ordering, struct compact_written *written,
                              struct weir_error *reterr)
 {
     WEIR_TRY(open_scan(ordering, &ordering->compaction->shape.write, reterr));
@@ -362,7 +362,7 @@ static weir_status take_runs(struct ordering *ordering, struct weir_table_writer
     weir_status status = weir_arena_zero(ordering->arena, ordering->unit_count + 1,
                                          sizeof *ordering->units, &ordering->units, reterr);
     for (size_t i = 0; status == WEIR_OK && i < ordering->run_count; i++)
-        status = take_run(ordering, &ordering->runs[i], writer, reterr);
+        status = take_run(ordering, &ordering->runs[i], written, reterr);
     for (size_t i = 0; i < ordering->unit_count && ordering->units; i++)
         if (ordering->units[i].loaded)
             unload(ordering, &ordering->units[i]);
@@ -384,7 +384,7 @@ static uint64_t budget_of(const struct weir_account *account)
 }
 
 weir_status compact_order_rows(struct compaction *compaction, const struct compact_group *group,
-                               struct weir_table_writer *writer, enum compact_order *ret_order,
+                               struct compact_written *written, enum compact_order *ret_order,
                                struct weir_error *reterr)
 {
     struct weir_type wanted;
@@ -412,7 +412,7 @@ weir_status compact_order_rows(struct compaction *compaction, const struct compa
         *ret_order = spare && fits && are_apart(&ordering) ? COMPACT_IN_ORDER
                                                            : COMPACT_TO_BE_SORTED;
         if (status == WEIR_OK && *ret_order == COMPACT_IN_ORDER)
-            status = take_runs(&ordering, writer, reterr);
+            status = take_runs(&ordering, written, reterr);
     }
     weir_arena_done(&ordering.scratch);
     return status;

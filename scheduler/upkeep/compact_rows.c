@@ -118,8 +118,20 @@ static weir_status open_source(struct compaction *compaction, struct weir_error 
                                     reterr);
 }
 
+weir_status compact_rows_add(struct compaction *compaction, struct compact_written *written,
+                             const struct weir_batch *batch, struct weir_error *reterr)
+{
+    struct weir_batch flat;
+    weir_arena_reset(&compaction->flat);
+    WEIR_TRY(weir_batch_as_flat(&compaction->flat, batch, &flat, reterr));
+    if (written->order)
+        WEIR_TRY(compact_digest_add(written->order, &flat, reterr));
+    return weir_table_writer_add(written->writer, &flat, reterr);
+}
+
 struct copying {
-    struct weir_table_writer *writer; /* NULL: hash */
+    struct compaction *compaction;
+    struct compact_written *written; /* NULL: hash */
     struct weir_row_hash *hash;
     struct weir_arena arena; /* of a batch */
 };
@@ -128,8 +140,8 @@ static weir_status copy_batch(struct copying *copying, const struct weir_batch *
                               struct weir_error *reterr)
 {
     struct weir_batch flat;
-    if (copying->writer)
-        return weir_table_writer_add(copying->writer, batch, reterr);
+    if (copying->written)
+        return compact_rows_add(copying->compaction, copying->written, batch, reterr);
     WEIR_TRY(weir_batch_as_flat(&copying->arena, batch, &flat, reterr));
     return weir_row_hash_add(copying->hash, &flat, NULL, &copying->arena, reterr);
 }
@@ -155,9 +167,9 @@ static weir_status copy_morsel(struct compaction *compaction, struct weir_scan *
     return status;
 }
 
-/* As they lie: file by file in the order of the manifests. Without a writer they are only added to
- * the hash. */
-static weir_status copy_rows(struct compaction *compaction, struct weir_table_writer *writer,
+/* As they lie: file by file in the order of the manifests. Without files to write they are only
+ * added to the hash. */
+static weir_status copy_rows(struct compaction *compaction, struct compact_written *written,
                              struct weir_row_hash *hash, struct weir_error *reterr)
 {
     struct weir_context *context = compaction->lake->context;
@@ -167,7 +179,7 @@ static weir_status copy_rows(struct compaction *compaction, struct weir_table_wr
     struct weir_scan *scan;
     WEIR_TRY(operations->open(compaction->source.self, context, &context->memory, &request, &scan,
                               reterr));
-    struct copying copy = {.writer = writer, .hash = hash};
+    struct copying copy = {.compaction = compaction, .written = written, .hash = hash};
     weir_arena_init(&copy.arena, &context->memory);
     weir_status status = WEIR_OK;
     for (size_t i = 0; status == WEIR_OK && i < operations->morsel_count(scan); i++)
@@ -237,11 +249,12 @@ static weir_status nothing_to_begin(void *self, const struct weir_type *type,
 static weir_status write_batch(void *self, const struct weir_batch *batch,
                                struct weir_error *reterr)
 {
-    return weir_table_writer_add(self, batch, reterr);
+    struct copying *copying = self;
+    return compact_rows_add(copying->compaction, copying->written, batch, reterr);
 }
 
 /* As a query sorts: it spills when there are more rows than memory. */
-static weir_status sort_rows(struct compaction *compaction, struct weir_table_writer *writer,
+static weir_status sort_rows(struct compaction *compaction, struct compact_written *written,
                              struct weir_error *reterr)
 {
     const struct weir_pipeline *pipeline = compaction->options->pipeline;
@@ -250,7 +263,8 @@ static weir_status sort_rows(struct compaction *compaction, struct weir_table_wr
                                          .spill_folder = pipeline->spill_dir,
                                          .spill_limit = pipeline->spill_limit};
     struct weir_query_name name = {.name = "weir.rows", .source = &compaction->source};
-    struct weir_query_result result = {nothing_to_begin, write_batch, writer};
+    struct copying copying = {.compaction = compaction, .written = written};
+    struct weir_query_result result = {nothing_to_begin, write_batch, &copying};
     struct weir_query_session *session;
     WEIR_AUTO(weir_buffer) text = {.account = &compaction->lake->context->memory};
     WEIR_TRY(sort_text(compaction, &text, reterr));
@@ -265,18 +279,17 @@ static weir_status sort_rows(struct compaction *compaction, struct weir_table_wr
 static weir_status write_rows(struct compaction *compaction, const struct compact_group *group,
                               struct compact_written *written, struct weir_error *reterr)
 {
-    struct weir_table_writer *writer = written->writer;
     enum compact_order order = COMPACT_TO_BE_SORTED;
     if (!compaction->options->table->sort_count)
-        WEIR_TRY(compact_order_rows(compaction, group, writer, &order, reterr));
+        WEIR_TRY(compact_order_rows(compaction, group, written, &order, reterr));
     written->sorted = order == COMPACT_TO_BE_SORTED;
     if (order == COMPACT_AS_IT_LIES)
-        return copy_rows(compaction, writer, NULL, reterr);
+        return copy_rows(compaction, written, NULL, reterr);
     if (order == COMPACT_IN_ORDER)
         return WEIR_OK;
     /* what a sort loses is found by the hash of the rows before it */
     WEIR_TRY(copy_rows(compaction, NULL, &written->read, reterr));
-    return sort_rows(compaction, writer, reterr);
+    return sort_rows(compaction, written, reterr);
 }
 
 weir_status compact_rows_write(struct compaction *compaction, const struct compact_group *group,
@@ -293,6 +306,9 @@ weir_status compact_rows_write(struct compaction *compaction, const struct compa
     WEIR_TRY(want(compaction, group, reterr));
     WEIR_TRY(open_source(compaction, reterr));
     WEIR_TRY(weir_table_writer_new(&options, &ret_written->writer, reterr));
+    if (group->files[0]->file.spec_id == compaction->shape.spec->id) /* one partition value */
+        WEIR_TRY(compact_digest_new(&compaction->lake->context->memory, &compaction->shape.write,
+                                    &ret_written->order, reterr));
     WEIR_TRY(write_rows(compaction, group, ret_written, reterr));
     WEIR_TRY(weir_table_writer_finish(ret_written->writer, &ret_written->files, reterr));
     if (!ret_written->sorted)

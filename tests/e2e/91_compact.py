@@ -353,10 +353,46 @@ def evolved():
     say(*[verify(folder)[0], "verify --deep", verify(folder)[1]])
 
 
+def elsewhere(name, warehouse, lake):
+    """The same where tables lie elsewhere and another catalog knows them; killed at some effects on the way."""
+    folder = make(name, warehouse=warehouse, lake=lake)
+    dice = random.Random(SEED)
+    for n in range(3):
+        window(folder, n, 40)
+    before = files(folder)
+    for n in range(3, 3 + (12 if FULL else 3)):
+        killed = compact(folder, WEIR_TEST_KILL=f"{dice.randrange(1, 18)}:{dice.choice(['before', 'after', 'lost'])}")
+        if killed.returncode not in (0, 1, 75, -9):
+            say(False, f"{name}: a killed compaction", killed.stderr)
+        window(folder, n, 40)
+    done = compact(folder)
+    report = json.loads(weir(folder, "status", "-o", "json").stdout)[0]
+    say(before == 9 and done.returncode == 0 and report["files"] == 3 and report["rows"] == 40 * (15 if FULL else 6), f"{name}: killed, raced by windows, and one file a partition",
+        (before, report, done.stderr))
+    say(*[verify(folder)[0], f"{name}: verify --deep", verify(folder)[1]])
+
+
+def stores():
+    service, environment = str(root / "tests/harness/service"), {**os.environ, "WEIR_SERVICES": str(top / "services"), "WEIR_SERVICES_OWNER": str(os.getpid())}
+    endpoint = subprocess.run([service, "start", "s3proxy"], capture_output=True, text=True, env=environment, check=True).stdout.split()[-1]
+    try:
+        subprocess.run([service, "bucket", "s3proxy", "lake"], env=environment, check=True, stdout=subprocess.DEVNULL)
+        os.environ.update(AWS_ACCESS_KEY_ID="testkey", AWS_SECRET_ACCESS_KEY="testsecret123")
+        elsewhere("s3", "s3://lake/compact", f', region: us-east-1, s3: {{endpoint: "{endpoint}", path_style: true}}')
+    finally:
+        subprocess.run([service, "stop", "--all"], env=environment, stdout=subprocess.DEVNULL)
+    if not FULL:
+        return
+    import rest_lake
+    rest = rest_lake.server("iceberg-rest", name="local", settings={"warehouse": str(top / "rest")})
+    elsewhere("rest", top / "rest", f', catalog: {{rest: {{uri: "{rest.address}"}}}}')
+    rest_lake.running.get(rest.name).stop()
+
+
 parser = argparse.ArgumentParser()
 parser.add_argument("--only")
 only = parser.parse_args().only
-for part in (nobody_sees, due, ordered, flipped, die, race, deleted, evolved):
+for part in (nobody_sees, due, ordered, flipped, die, race, deleted, evolved, stores):
     if not only or only == part.__name__:
         part()
 if not bad:
