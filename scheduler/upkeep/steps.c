@@ -2,6 +2,7 @@
  * at once would land one of each piece. */
 #include "scheduler/upkeep/upkeep_int.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool retains(const struct weir_lifecycle_config *rule)
@@ -27,10 +28,10 @@ static bool sweeps(const struct weir_lifecycle_config *rule)
 /* What one leaves, the next finds: rows that go need not be put together, snapshots before them may
  * go at once. */
 const struct weir_upkeep_step weir_upkeep_steps[] = {
-    {"retain", retains, weir_upkeep_retain},
-    {"compact", compacts, weir_upkeep_compact},
-    {"expire", expires, weir_upkeep_expire},
-    {"sweep", sweeps, weir_upkeep_sweep},
+    {"retain", retains, weir_upkeep_retain, true},
+    {"compact", compacts, weir_upkeep_compact, false},
+    {"expire", expires, weir_upkeep_expire, true},
+    {"sweep", sweeps, weir_upkeep_sweep, true},
 };
 const size_t weir_upkeep_step_count = sizeof weir_upkeep_steps / sizeof *weir_upkeep_steps;
 
@@ -56,6 +57,28 @@ static json_t *interrupted(const struct weir_upkeep_options *options, const char
                      "idle", 1, "done", 0, "reason", "the time was over");
 }
 
+/* A hold is asked by everything that deletes. By hand it is a person's to decide. */
+static weir_status run_step(const struct weir_upkeep_options *options,
+                            const struct weir_upkeep_step *step, json_t **ret_outcome,
+                            struct weir_error *reterr)
+{
+    char held[128] = "", reason[200];
+    if (step->deletes)
+        WEIR_TRY(upkeep_held(options, held, reterr));
+    if (!*held)
+        return step->run(options, ret_outcome, reterr);
+    if (options->by_hand && !options->dry_run) {
+        weir_status status = weir_fail(reterr, WEIR_DECISION, "%s is held for case %s",
+                                       options->table->name, held);
+        weir_error_hint(reterr, "weir hold release %s --case %s --reason TEXT",
+                        options->table->name, held);
+        return status;
+    }
+    snprintf(reason, sizeof reason, "held for case %s", held);
+    *ret_outcome = upkeep_idle(options, step->name, reason);
+    return WEIR_OK;
+}
+
 static weir_status do_steps(const struct weir_upkeep_options *options, const char *only,
                             json_t *outcomes, struct weir_error *reterr)
 {
@@ -66,7 +89,7 @@ static weir_status do_steps(const struct weir_upkeep_options *options, const cha
         json_t *outcome = NULL;
         if (only ? strcmp(only, step->name) != 0 : !step->has_rule(&options->table->lifecycle))
             continue;
-        weir_status status = step->run(options, &outcome, &error);
+        weir_status status = run_step(options, step, &outcome, &error);
         if (status == WEIR_TIMEOUT && options->until_ms) {
             outcome = interrupted(options, step->name);
             status = WEIR_OK;

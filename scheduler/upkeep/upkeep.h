@@ -63,11 +63,22 @@ weir_status weir_tag_drop(const struct weir_upkeep_options *options, const char 
 weir_status weir_tag_list(const struct weir_upkeep_options *options, json_t **ret_rows,
                           struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* Holds: rows of a table stay while a case is open. The lake's actor and reason are kept. USAGE: a
+ * case that was used before, or is not there. Rows of a list: "table", "case", "by", "reason",
+ * "set", "until" and "state" (holds, over, released); table NULL: of all. */
+weir_status weir_hold_set(struct weir_lake *lake, const char *table, const char *what,
+                          const char *until, struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status weir_hold_release(struct weir_lake *lake, const char *table, const char *what,
+                              struct weir_error *reterr) WEIR_MUST_CHECK;
+weir_status weir_hold_list(struct weir_lake *lake, const char *table, json_t **ret_rows,
+                           struct weir_error *reterr) WEIR_MUST_CHECK;
+
 /* The actions, in the order in which they are done. */
 struct weir_upkeep_step {
     const char *name;
     bool (*has_rule)(const struct weir_lifecycle_config *rule);
     weir_upkeep_action *run;
+    bool deletes; /* not while a hold is on the table */
 };
 extern const struct weir_upkeep_step weir_upkeep_steps[];
 extern const size_t weir_upkeep_step_count;

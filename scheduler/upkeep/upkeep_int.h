@@ -26,6 +26,10 @@ const char *upkeep_candidate(struct weir_context *context, const struct weir_tab
 weir_status upkeep_aside(const struct weir_upkeep_options *options, struct weir_table **table,
                          int64_t *ret_rows, struct weir_error *reterr) WEIR_MUST_CHECK;
 
+/* hold.c: the case that holds the table; "" = none does. */
+weir_status upkeep_held(const struct weir_upkeep_options *options, char ret_case[128],
+                        struct weir_error *reterr) WEIR_MUST_CHECK;
+
 /* rewrite.c: files written anew, with some of their rows, one by one: each result holds rows of one
  * file only, in their order. Columns that a file keeps no bounds of (they may name a person) have
  * none in the new one either. */

@@ -305,6 +305,26 @@ def aside():
         "the sum and its parts, with line and column", answers["bronze: 40d"].stderr)
 
 
+def held():
+    """Under a hold nothing goes, by rule or by hand."""
+    folder = make("held", "retain: none")
+    land(folder, 0, YOUNG + OLD)
+    weir(folder, "run")
+    whole = ids(folder, "bronze.usage")
+    write(folder, f"{RETAIN}, {EXPIRE}")
+    wrong = [weir(folder, "hold", *words).returncode for words in (["set", "bronze.usage", "--case", "c"], ["set", "bronze.x", "--case", "c", "--reason", "r"], ["release", "bronze.usage", "--case", "c", "--reason", "r", "--yes"])]
+    done = weir(folder, "hold", "set", "bronze.usage", "--case", "c-1", "--reason", "a court asks")
+    run = weir(folder, "run", "-o", "json")
+    hand = weir(folder, "maintain", "bronze.usage", "retain")
+    say(wrong == [2, 2, 2] and done.returncode == run.returncode == 0 and hand.returncode == 4 and "c-1" in hand.stderr and ids(folder, "bronze.usage") == whole and run.stdout.count("held for case c-1") == 3,
+        "under a hold nothing goes: a run says so, by hand exit 4", f"{wrong} {hand.returncode} {hand.stderr} {run.stdout}")
+    weir(folder, "hold", "release", "bronze.usage", "--case", "c-1", "--reason", "over", "--yes")
+    weir(folder, "hold", "set", "bronze.usage", "--case", "c-2", "--reason", "long ago", "--until", "2020-01-01T00:00:00Z")
+    states = [(row["case"], row["state"]) for row in json.loads(weir(folder, "hold", "list", "-o", "json").stdout)]
+    run = weir(folder, "run")
+    say(run.returncode == 0 and ids(folder, "bronze.usage") == sorted(name_of(0, YOUNG) + ["0-none"]) and states == [("c-1", "released"), ("c-2", "over")], "released, or over: the rules hold again", f"{states} {run.stdout}")
+
+
 def backdate(folder, days=4):
     """The sweeper's notes are so much older."""
     for note in (folder / "lake/_weir/sweeps").glob("*.json"):
@@ -493,6 +513,7 @@ try:
     dropped("days(at)")
     expired()
     aside()
+    held()
     swept()
     sinks(False)
     sinks(True)

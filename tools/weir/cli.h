@@ -44,6 +44,7 @@ struct cli {
     const char *model_file;   /* --model */
     const char *catalog_file; /* --catalog */
     int64_t since_ms;
+    const char *case_name, *until; /* --case, --until */
     const char *sql_file;
     int64_t statement_start_ms; /* of query's progress bar */
     bool bar_shown;
@@ -174,6 +175,7 @@ weir_status verb_verify(struct cli *cli, struct weir_error *reterr);
 weir_status verb_offsets(struct cli *cli, struct weir_error *reterr);
 weir_status verb_quarantine(struct cli *cli, struct weir_error *reterr);
 weir_status verb_sinks(struct cli *cli, struct weir_error *reterr);
+weir_status verb_hold(struct cli *cli, struct weir_error *reterr);
 weir_status verb_tag(struct cli *cli, struct weir_error *reterr);
 weir_status verb_maintain(struct cli *cli, struct weir_error *reterr);
 weir_status verb_gateway(struct cli *cli, struct weir_error *reterr);

@@ -48,6 +48,8 @@ static const struct option_row options[] = {
     {'S', "since", 0, "DURATION",
      "with --what-if: only keys that commits of the sources touched since, e.g. 7d"},
     {'a', "at", 0, "SNAPSHOT", "its id, a tag or a branch; the newest one, if not given"},
+    {'j', "case", 0, "NAME", "of the hold"},
+    {'u', "until", 0, "TIME", "when it ends by itself; never, if not given"},
     {'x', "drop", 0, NULL, "drop the tag"},
     {'C', "columns", 0, NULL, "with their columns, and where these come from"},
     {'T', "threads", 0, "N", "threads, default one a core"},
@@ -161,6 +163,8 @@ static weir_status option_set(struct cli *cli, const struct option_row *row, con
     case 'W': cli->what_if = true; break;
     case 'a': cli->at = value; break;
     case 'x': cli->drop = true; break;
+    case 'j': cli->case_name = value; break;
+    case 'u': cli->until = value; break;
     case 'M': cli->model_file = value; break;
     case 'S':
         if (!weir_text_duration_ms(value, strlen(value), &cli->since_ms) || cli->since_ms <= 0)

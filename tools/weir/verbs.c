@@ -118,6 +118,14 @@ const struct verb verbs[] = {
      "behind what is there\n"
      "discard and reset ask, or --yes. `weir run` sends what is due: docs/sinks.md.",
      verb_sinks, LAKES_EACH},
+    {"hold", "Law", "set|release|list [TABLE]", "rows of a table stay while a case is open",
+     "pojurydN",
+     "set      TABLE --case NAME --reason TEXT [--until TIME]: retention, expiry and the sweeper "
+     "leave it alone\nrelease  TABLE --case NAME --reason TEXT: asks, or --yes\nlist     those "
+     "that "
+     "hold, are over, and were released\nA hold lives in the lake: every pipeline file finds it. "
+     "weir maintain TABLE retain|expire|sweep under a hold: exit 4.",
+     verb_hold, LAKES_ONE},
     {"doctor", "Trust", "", "reach and probe each service the pipeline names", "poN",
      "Kafka, store, catalog: reached, what they guarantee, clock skew; sinks: reached, let in, the "
      "place there; nothing is\nsent to them. Exit 1 if something would not work.",
