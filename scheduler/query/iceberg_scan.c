@@ -289,6 +289,11 @@ static struct iceberg_file *file_of(struct weir_scan *scan, size_t morsel)
     return &scan->files[low];
 }
 
+const char *weir_iceberg_morsel_file(struct weir_scan *scan, size_t morsel)
+{
+    return file_of(scan, morsel)->location;
+}
+
 static weir_status scan_morsel_open(struct weir_scan *scan, size_t index,
                                     struct weir_morsel **ret_morsel, struct weir_error *reterr)
 {

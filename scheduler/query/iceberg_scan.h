@@ -52,6 +52,11 @@ weir_status weir_iceberg_source_open(struct weir_context *context, struct weir_a
 /* Why a column is not in the schema: its type as the table says, or NULL. `path` dotted. */
 const char *weir_iceberg_refused(const struct weir_table_source *source, const char *path);
 
+/* The location of the data file that a morsel of a scan of such a source reads; as long as the
+ * scan.
+ */
+const char *weir_iceberg_morsel_file(struct weir_scan *scan, size_t morsel);
+
 /* The table's metadata as rows: "snapshots", "history", "refs", "manifests", "files",
  * "data_files", "delete_files", "entries", "partitions", "metadata_log_entries" with Spark's
  * columns; "offsets": where the next window begins, per topic and partition (empty for foreign

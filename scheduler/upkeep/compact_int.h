@@ -66,6 +66,10 @@ weir_status compact_rows_write(struct compaction *compaction, const struct compa
                                struct weir_error *reterr) WEIR_MUST_CHECK;
 void compact_rows_end(struct compaction *compaction);
 
+/* Numbers of the scan's morsels, file by file in the group's order; in the round's arena. */
+weir_status compact_rows_morsels(struct compaction *compaction, const struct compact_group *group,
+                                 struct weir_scan *scan, size_t **ret_morsels, size_t *ret_count,
+                                 struct weir_error *reterr) WEIR_MUST_CHECK;
 /* A batch of any kind of vectors to the group's writer. */
 weir_status compact_rows_add(struct compaction *compaction, struct compact_written *written,
                              const struct weir_batch *batch,

@@ -190,14 +190,15 @@ static weir_status open_scan(struct ordering *ordering, const struct weir_type *
                                       &request, &ordering->scan, reterr);
 }
 
-static weir_status find_runs(struct ordering *ordering, const struct weir_type *wanted,
-                             struct weir_error *reterr)
+static weir_status find_runs(struct ordering *ordering, const struct compact_group *group,
+                             const struct weir_type *wanted, struct weir_error *reterr)
 {
+    size_t *morsels, count = 0;
     WEIR_TRY(open_scan(ordering, wanted, reterr));
-    weir_status status = WEIR_OK;
-    size_t count = ordering->operations->morsel_count(ordering->scan);
+    weir_status status = compact_rows_morsels(ordering->compaction, group, ordering->scan, &morsels,
+                                              &count, reterr);
     for (size_t i = 0; status == WEIR_OK && i < count && !ordering->give_up; i++)
-        status = look_at_morsel(ordering, i, reterr);
+        status = look_at_morsel(ordering, morsels[i], reterr);
     ordering->operations->close(ordering->scan);
     ordering->scan = NULL;
     return status;
@@ -400,7 +401,7 @@ weir_status compact_order_rows(struct compaction *compaction, const struct compa
     WEIR_TRY(weir_arena_zero(ordering.arena, TOPICS_MAX, sizeof *ordering.topics, &ordering.topics,
                              reterr));
     weir_arena_init(&ordering.scratch, &compaction->lake->context->memory);
-    weir_status status = find_runs(&ordering, &wanted, reterr);
+    weir_status status = find_runs(&ordering, group, &wanted, reterr);
     if (status == WEIR_OK && (ordering.give_up || !is_ordered(&ordering))) {
         struct run *spare = NULL;
         if (!ordering.give_up)

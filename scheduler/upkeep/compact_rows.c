@@ -118,6 +118,57 @@ static weir_status open_source(struct compaction *compaction, struct weir_error 
                                     reterr);
 }
 
+struct placed { /* a path and its place in the group */
+    const char *path;
+    size_t at;
+};
+
+static int by_path(const void *a, const void *b)
+{
+    return strcmp(((const struct placed *)a)->path, ((const struct placed *)b)->path);
+}
+
+struct numbered { /* a morsel and its file's place */
+    size_t morsel, at;
+};
+
+static int by_place(const void *a, const void *b)
+{
+    const struct numbered *one = a, *other = b;
+    if (one->at != other->at)
+        return one->at < other->at ? -1 : 1;
+    return (one->morsel > other->morsel) - (one->morsel < other->morsel);
+}
+
+/* The scan goes by the manifests, in which the newest file comes first. */
+weir_status compact_rows_morsels(struct compaction *compaction, const struct compact_group *group,
+                                 struct weir_scan *scan, size_t **ret_morsels, size_t *ret_count,
+                                 struct weir_error *reterr)
+{
+    struct weir_arena *arena = &compaction->arena;
+    struct placed *places;
+    struct numbered *numbers;
+    size_t *morsels, count = compaction->source.operations->morsel_count(scan);
+    WEIR_TRY(weir_arena_zero(arena, group->count + 1, sizeof *places, &places, reterr));
+    WEIR_TRY(weir_arena_zero(arena, count + 1, sizeof *numbers, &numbers, reterr));
+    WEIR_TRY(weir_arena_zero(arena, count + 1, sizeof *morsels, &morsels, reterr));
+    for (size_t i = 0; i < group->count; i++)
+        places[i] = (struct placed){group->files[i]->file.path, i};
+    qsort(places, group->count, sizeof *places, by_path);
+    for (size_t i = 0; i < count; i++) {
+        struct placed wanted = {.path = weir_iceberg_morsel_file(scan, i)};
+        const struct placed *found = bsearch(&wanted, places, group->count, sizeof *places,
+                                             by_path);
+        numbers[i] = (struct numbered){i, found ? found->at : group->count};
+    }
+    qsort(numbers, count, sizeof *numbers, by_place);
+    for (size_t i = 0; i < count; i++)
+        morsels[i] = numbers[i].morsel;
+    *ret_morsels = morsels;
+    *ret_count = count;
+    return WEIR_OK;
+}
+
 weir_status compact_rows_add(struct compaction *compaction, struct compact_written *written,
                              const struct weir_batch *batch, struct weir_error *reterr)
 {
@@ -167,10 +218,11 @@ static weir_status copy_morsel(struct compaction *compaction, struct weir_scan *
     return status;
 }
 
-/* As they lie: file by file in the order of the manifests. Without files to write they are only
+/* As they lie: file by file. Without files to write they are only
  * added to the hash. */
-static weir_status copy_rows(struct compaction *compaction, struct compact_written *written,
-                             struct weir_row_hash *hash, struct weir_error *reterr)
+static weir_status copy_rows(struct compaction *compaction, const struct compact_group *group,
+                             struct compact_written *written, struct weir_row_hash *hash,
+                             struct weir_error *reterr)
 {
     struct weir_context *context = compaction->lake->context;
     const struct weir_table_source_operations *operations = compaction->source.operations;
@@ -181,9 +233,10 @@ static weir_status copy_rows(struct compaction *compaction, struct compact_writt
                               reterr));
     struct copying copy = {.compaction = compaction, .written = written, .hash = hash};
     weir_arena_init(&copy.arena, &context->memory);
-    weir_status status = WEIR_OK;
-    for (size_t i = 0; status == WEIR_OK && i < operations->morsel_count(scan); i++)
-        status = copy_morsel(compaction, scan, i, &copy, reterr);
+    size_t *morsels, count = 0;
+    weir_status status = compact_rows_morsels(compaction, group, scan, &morsels, &count, reterr);
+    for (size_t i = 0; status == WEIR_OK && i < count; i++)
+        status = copy_morsel(compaction, scan, morsels[i], &copy, reterr);
     weir_arena_done(&copy.arena);
     operations->close(scan);
     return status;
@@ -284,11 +337,11 @@ static weir_status write_rows(struct compaction *compaction, const struct compac
         WEIR_TRY(compact_order_rows(compaction, group, written, &order, reterr));
     written->sorted = order == COMPACT_TO_BE_SORTED;
     if (order == COMPACT_AS_IT_LIES)
-        return copy_rows(compaction, written, NULL, reterr);
+        return copy_rows(compaction, group, written, NULL, reterr);
     if (order == COMPACT_IN_ORDER)
         return WEIR_OK;
     /* what a sort loses is found by the hash of the rows before it */
-    WEIR_TRY(copy_rows(compaction, NULL, &written->read, reterr));
+    WEIR_TRY(copy_rows(compaction, group, NULL, &written->read, reterr));
     return sort_rows(compaction, written, reterr);
 }
 

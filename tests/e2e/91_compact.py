@@ -147,6 +147,9 @@ def nobody_sees():
     say(due.get("idle") is True and files(folder) == 36, "it is not due yet by its rule", due)
     done = outcome(compact(folder))
     say(files(folder) == 3, "one file a partition is left", (files(folder), done))
+    import pyarrow.parquet as pq
+    lie = [pq.read_table(t.file.file_path.removeprefix("file://"), partitioning=None)["id"].to_pylist() for t in table(folder).scan().plan_files()]
+    say(all(ids == sorted(ids) for ids in lie), "in the order in which they were written")
     say(rows(folder) == before and duckdb_rows(folder) == duck, "pyiceberg and DuckDB see the same rows")
     say(*[verify(folder)[0], "verify --deep: the row hash is that of the windows", verify(folder)[1]])
     snapshot = table(folder).current_snapshot()
