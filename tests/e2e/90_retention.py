@@ -300,6 +300,9 @@ def aside():
     for ages in ("bronze: 45d, quarantine: 14d", "bronze: 40d", "quarantine: 9d", "gold: 1d"):
         (folder / "weir.yaml").write_text(text + f"policies: {{GDPR: {{max_age: {{{ages}}}}}}}\n")
         answers[ages] = weir(folder, "validate")
+    (folder / "weir.yaml").write_text(text + "policies: {GDPR: {max_age: {bronze: 45d}}}\n")
+    row = json.loads(weir(folder, "status", "-o", "json").stdout)[0]
+    say(row["max_age_s"] == 45 * 86400 and 0 < row["oldest_age_s"] < row["max_age_s"], "status shows the oldest row against it", row)
     say([a.returncode for a in answers.values()] == [0, 2, 2, 0], "validate adds up: what fits is good, tables without a class are nobody's concern", [(a.returncode, a.stderr) for a in answers.values()])
     say("rows of bronze.usage can be reached for 41d: retain 30d + step 1d + snapshots 7d + sweeper 3d; policy GDPR allows bronze to be 40d old" in answers["bronze: 40d"].stderr and "weir.yaml:12:" in answers["bronze: 40d"].stderr,
         "the sum and its parts, with line and column", answers["bronze: 40d"].stderr)

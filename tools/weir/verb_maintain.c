@@ -1,6 +1,7 @@
 /* weir maintain: the actions of scheduler/upkeep by hand, table by table. */
 #include "tools/weir/cli.h"
 
+#include "engine/base/text.h"
 #include "scheduler/upkeep/upkeep.h"
 
 #include <stdio.h>
@@ -221,6 +222,28 @@ static void say_debt(const json_t *outcome, char *text, size_t size)
     }
 }
 
+/* The oldest row by its time, held against the shortest max_age of its layer. */
+static void say_oldest(struct cli *cli, const struct weir_pipeline *pipeline,
+                       const struct weir_table_config *table, const json_t *oldest, json_t *row)
+{
+    const char *text = json_string_value(oldest);
+    int64_t at, most = INT64_MAX;
+    if (!text || !weir_text_timestamptz(text, strlen(text), &at))
+        return;
+    json_object_set(row, "oldest", (json_t *)(uintptr_t)oldest);
+    json_object_set_new(row, "oldest_age_s",
+                        json_integer((weir_now_ms(cli->context) - at / 1000) / 1000));
+    for (size_t i = 0; i < pipeline->policy_count; i++) {
+        const struct weir_policy_config *policy = &pipeline->policies[i];
+        for (size_t k = 0; policy->applies && k < policy->age_count; k++)
+            if (table->layer && strcmp(policy->ages[k].layer, table->layer) == 0 &&
+                policy->ages[k].ms < most)
+                most = policy->ages[k].ms;
+    }
+    if (most != INT64_MAX)
+        json_object_set_new(row, "max_age_s", json_integer(most / 1000));
+}
+
 weir_status cli_debt(struct cli *cli, struct weir_lake *lake, const struct weir_pipeline *pipeline,
                      const struct weir_table_config *table, json_t *row, struct weir_error *reterr)
 {
@@ -229,14 +252,12 @@ weir_status cli_debt(struct cli *cli, struct weir_lake *lake, const struct weir_
     size_t at;
     struct weir_upkeep_options options = {
         .lake = lake, .pipeline = pipeline, .table = table, .dry_run = true};
-    (void)cli;
     weir_status status = weir_upkeep_table(&options, NULL, outcomes, reterr);
     json_array_foreach(outcomes, at, outcome)
     {
         const json_t *oldest = json_object_get(outcome, "oldest");
         say_debt(outcome, text, sizeof text);
-        if (oldest)
-            json_object_set(row, "oldest", (json_t *)(uintptr_t)oldest);
+        say_oldest(cli, pipeline, table, oldest, row);
     }
     if (status == WEIR_OK && json_array_size(outcomes)) {
         json_object_set(row, "upkeep", outcomes);
