@@ -57,19 +57,13 @@ static bool is_one_of(const char *code, const char *const *list)
 enum s3_verdict s3_judge(long http_code, const char *code, bool has_error_body)
 {
     /* The server said that it did not even begin. */
-    static const char *const not_done[] = {"SlowDown",
-                                           "SlowDownWrite",
-                                           "SlowDownRead",
-                                           "ServiceUnavailable",
-                                           "ThrottlingException",
-                                           "Throttling",
-                                           "RequestTimeout",
-                                           "ConditionalRequestConflict",
-                                           "OperationAborted",
-                                           "TooManyRequests",
-                                           "RequestLimitExceeded",
-                                           "BandwidthLimitExceeded",
-                                           NULL};
+    static const char *const not_done[] = {
+        "SlowDown", "SlowDownWrite", "SlowDownRead", "ServiceUnavailable", "ThrottlingException",
+        "Throttling", "RequestTimeout", "ConditionalRequestConflict", "OperationAborted",
+        "TooManyRequests", "RequestLimitExceeded", "BandwidthLimitExceeded",
+        /* versitygw, while another request takes away the
+           folder of the last key in it */
+        "ExistingObjectIsDirectory", NULL};
     static const char *const ended[] = {"ExpiredToken", "ExpiredTokenException",
                                         "TokenRefreshRequired", NULL};
     if (http_code >= 200 && http_code < 300 && !has_error_body)
