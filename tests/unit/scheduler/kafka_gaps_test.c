@@ -117,6 +117,7 @@ static void tear_down(struct fixture *fixture)
     cr_assert_eq(fixture->log.open, 0, "a reader was left open");
     json_decref(fixture->receipt);
     json_decref(fixture->summary);
+    json_decref(fixture->reach.classes);
     cr_assert_eq(atomic_load(&fixture->context.memory.used), 0);
     weir_context_done(&fixture->context);
 }
